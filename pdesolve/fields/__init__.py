@@ -1,0 +1,52 @@
+"""Fields and their calculus: what an equation is written in."""
+
+from pdesolve.fields.calculus import (
+    curl,
+    d,
+    div,
+    dot,
+    dt,
+    dtt,
+    dx,
+    dxx,
+    dxxx,
+    dxxxx,
+    dy,
+    dyy,
+    dz,
+    dzz,
+    grad,
+    integrate,
+    laplacian,
+    mean,
+)
+from pdesolve.fields.coordinates import Coordinates
+from pdesolve.fields.elementary import (
+    absolute,
+    arctan,
+    cos,
+    cosh,
+    erf,
+    exp,
+    log,
+    maximum,
+    minimum,
+    sech,
+    sin,
+    sinh,
+    sqrt,
+    step,
+    tan,
+    tanh,
+)
+from pdesolve.fields.field import Constant, Field, Quantity
+from pdesolve.fields.grid import Edge, GridField
+from pdesolve.fields.point import Places, PointField
+from pdesolve.fields.vector import Vector
+
+__all__ = [
+    "Constant", "Coordinates", "Edge", "Field", "GridField", "Places", "PointField", "Quantity", "Vector", "absolute",
+    "arctan", "cos", "cosh", "curl", "d", "div", "dot", "dt", "dtt", "dx", "dxx", "dxxx", "dxxxx", "dy", "dyy", "dz",
+    "dzz", "erf", "exp", "grad", "integrate", "laplacian", "log", "maximum", "mean", "minimum", "sech", "sin", "sinh",
+    "sqrt", "step", "tan", "tanh",
+]  # fmt: skip

@@ -1,0 +1,117 @@
+"""Coordinates: the axes of a discretisation as fields, so that formulas in x, y and t read as formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from pdesolve.errors import unknown_name
+from pdesolve.fields.field import Constant, Field, Quantity
+from pdesolve.fields.grid import GridField
+from pdesolve.fields.point import Places, PointField
+from pdesolve.fields.vector import Vector
+from pdesolve.geometry import Axes, Discretisation, Grid, PointCloud
+from pdesolve.unit import Unit
+
+
+class Coordinates(Mapping[str, Field]):
+    """`x["x"]`, `x["t"]`: one field per axis, in axis order, all at the places of one discretisation.
+
+    Formulas read coordinates as plain numbers in the units of their axes, so that they carry no unit themselves.
+    On points the columns are leaves of the autograd graph, and every state evaluated from them can be differentiated.
+    `normals` is the outward unit normal on a boundary. `instant` fixes the time of a grid of space, for conditions and
+    sources that depend on time.
+    """
+
+    def __init__(
+        self,
+        discretisation: Discretisation,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+        gradients: bool = True,
+    ) -> None:
+        self.discretisation = discretisation
+        self.dtype, self.device = dtype, torch.device(device)
+        self.fields: dict[str, Field] = {}
+        self.normals: Vector | None = None
+        self.places: Places | None = None
+        if isinstance(discretisation, PointCloud):
+            self.places = Places(discretisation, dtype=dtype, device=device, gradients=gradients)
+            for name, column in self.places.columns.items():
+                self.fields[name] = PointField(column, self.places, Quantity(name))
+            if discretisation.normals is not None:
+                normals = discretisation.normals.to(dtype=dtype, device=device)
+                self.normals = Vector(
+                    {
+                        axis.name: PointField(normals[:, i], self.places, Quantity(f"n_{axis.name}"))
+                        for i, axis in enumerate(self.axes.space)
+                    }
+                )
+        elif isinstance(discretisation, Grid):
+            for name, column in discretisation.columns(dtype=dtype, device=device).items():
+                self.fields[name] = _GridCoordinate(column, discretisation, Quantity(name), name)
+        else:
+            raise TypeError(f"no coordinates on a {type(discretisation).__name__}")
+
+    @property
+    def axes(self) -> Axes:
+        return self.discretisation.axes
+
+    def at_instant(self, time: float | Tensor) -> Coordinates:
+        """These coordinates of space with the time `time` beside them as a constant."""
+        moved = object.__new__(Coordinates)
+        moved.__dict__.update(self.__dict__)
+        value = torch.as_tensor(time, dtype=self.dtype, device=self.device)
+        moved.fields = {"t": Constant(value, Quantity("t")), **self.fields}
+        return moved
+
+    def field(self, values: Tensor, name: str, unit: Unit | None = None) -> Field:
+        """A field of the given values (*sample, *places) at these coordinates."""
+        if self.places is not None:
+            return PointField(values, self.places, Quantity(name, unit))
+        assert isinstance(self.discretisation, Grid)
+        return GridField(values, self.discretisation, Quantity(name, unit))
+
+    def constant(self, value: float, name: str = "constant") -> Field:
+        """A field of one value at every place."""
+        return self.field(torch.full(self.discretisation.shape, value, dtype=self.dtype, device=self.device), name)
+
+    def expand(self, field: Field) -> Field:
+        """The field with its values written out at every place (constants and coordinates are stored thin)."""
+        shape = self.discretisation.shape
+        if not field.axes.names:
+            values = field.values.reshape(*field.values.shape, *[1] * len(shape))
+            return self.field(values.expand(*field.values.shape, *shape), field.name, field.unit)
+        return field.like(field.values.expand(*field.sample_shape, *shape), field.quantity)
+
+    def columns(self) -> Tensor:
+        """The points as a tensor (point, axis): what a network takes. Grids are flattened in row-major order."""
+        shape = self.discretisation.shape
+        names = self.axes.names
+        return torch.stack([self.fields[name].values.expand(shape).reshape(-1) for name in names], 1)
+
+    def __getitem__(self, name: str) -> Field:
+        if name not in self.fields:
+            raise unknown_name("axis", name, self.fields)
+        return self.fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+
+class _GridCoordinate(GridField):
+    """A coordinate of a grid: its derivative along its own axis is one, also where the axis is periodic."""
+
+    def __init__(self, values: Tensor, grid: Grid, quantity: Quantity, axis: str) -> None:
+        super().__init__(values, grid, quantity)
+        self.along = axis
+
+    def differentiate(self, axis: str, order: int) -> GridField:
+        value = 1.0 if axis == self.along and order == 1 else 0.0
+        return self.like(torch.full_like(self.values, value), Quantity(f"d{self.name}/d{axis}"))

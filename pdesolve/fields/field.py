@@ -1,0 +1,225 @@
+"""Fields: named values with a unit on axes, and the arithmetic that keeps them honest."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Number
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pdesolve.errors import InputError
+from pdesolve.geometry import Axes
+from pdesolve.unit import Unit
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a field measures: a name and a unit (None: not stated)."""
+
+    name: str
+    unit: Unit | None = None
+
+
+class Field(ABC):
+    """Values of one scalar quantity on some axes.
+
+    `values` has the shape (*sample, *places): `sample` is empty, or one axis with an entry for each problem of a
+    batch, and the places are those of the discretisation. What a field is decides how it is differentiated
+    (`pdesolve.fields.calculus`). Sums need fields of the same axes and units; numbers, and constants that have one
+    value per sample, combine with everything.
+    """
+
+    values: Tensor
+    quantity: Quantity
+
+    def __init__(self, values: Tensor, quantity: Quantity) -> None:
+        self.values = values
+        self.quantity = quantity
+        self._partials: dict[tuple[str, int], Field] = {}
+
+    @property
+    @abstractmethod
+    def axes(self) -> Axes:
+        """The axes this field depends on."""
+
+    @property
+    @abstractmethod
+    def place_dimensions(self) -> int:
+        """How many trailing dimensions of `values` are places."""
+
+    @abstractmethod
+    def like(self, values: Tensor, quantity: Quantity) -> Field:
+        """A field of other values at the same places (and without boundary conditions)."""
+
+    @abstractmethod
+    def same_places(self, other: Field) -> bool:
+        """Whether the other field of the same axes is known at the same places."""
+
+    @abstractmethod
+    def differentiate(self, axis: str, order: int) -> Field:
+        """The partial derivative of the given order along one axis, as `pdesolve.fields.calculus.d` asks for it."""
+
+    @property
+    def name(self) -> str:
+        return self.quantity.name
+
+    @property
+    def unit(self) -> Unit | None:
+        return self.quantity.unit
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        return tuple(self.values.shape[: self.values.ndim - self.place_dimensions])
+
+    def named(self, name: str, unit: Unit | None = None) -> Field:
+        """The same values under another name (and unit, where one is given)."""
+        return self.like(self.values, Quantity(name, unit or self.unit))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name} on {self.axes}, shape {tuple(self.values.shape)})"
+
+    def __add__(self, other: Any) -> Field:
+        return combine(self, other, torch.add, "+")
+
+    def __radd__(self, other: Any) -> Field:
+        return combine(other, self, torch.add, "+")
+
+    def __sub__(self, other: Any) -> Field:
+        return combine(self, other, torch.sub, "-")
+
+    def __rsub__(self, other: Any) -> Field:
+        return combine(other, self, torch.sub, "-")
+
+    def __mul__(self, other: Any) -> Field:
+        return combine(self, other, torch.mul, "*")
+
+    def __rmul__(self, other: Any) -> Field:
+        return combine(other, self, torch.mul, "*")
+
+    def __truediv__(self, other: Any) -> Field:
+        return combine(self, other, torch.div, "/")
+
+    def __rtruediv__(self, other: Any) -> Field:
+        return combine(other, self, torch.div, "/")
+
+    def __neg__(self) -> Field:
+        return self.like(-self.values, Quantity(f"-{self.name}", self.unit))
+
+    def __pow__(self, exponent: float) -> Field:
+        if not isinstance(exponent, Number):
+            raise InputError(f"a field can be raised to a number only, got {type(exponent).__name__}")
+        unit = None if self.unit is None else self.unit.power(exponent)  # type: ignore[arg-type]
+        return self.like(self.values**exponent, Quantity(f"{_bracket(self.name)}^{exponent}", unit))
+
+
+class Constant(Field):
+    """A quantity that depends on no axis: a number, or one per sample. Its derivatives are zero."""
+
+    def __init__(self, values: Tensor, quantity: Quantity) -> None:
+        if values.ndim > 1:
+            raise InputError(
+                f"{quantity.name} must be a number or one per sample, got the shape {tuple(values.shape)}: "
+                "values that vary in space are given as a field or a function of (p, x)"
+            )
+        super().__init__(values, quantity)
+
+    @property
+    def axes(self) -> Axes:
+        return Axes(())
+
+    @property
+    def place_dimensions(self) -> int:
+        return 0
+
+    def like(self, values: Tensor, quantity: Quantity) -> Constant:
+        return Constant(values, quantity)
+
+    def same_places(self, other: Field) -> bool:
+        return True
+
+    def differentiate(self, axis: str, order: int) -> Constant:
+        return Constant(torch.zeros_like(self.values), Quantity(f"d{self.name}/d{axis}", None))
+
+
+def combine(left: Any, right: Any, operation: Callable[..., Tensor], symbol: str) -> Field:
+    """`left symbol right` of fields, numbers and tensors (a number, or one per sample), with axes and units checked."""
+    if not isinstance(left, Field) and not isinstance(right, Field):
+        raise TypeError("combine needs a field")
+    if not _combinable(left) or not _combinable(right):
+        return NotImplemented
+    field = left if isinstance(left, Field) else right
+    a, b = _as_operand(left, field, symbol), _as_operand(right, field, symbol)
+    if isinstance(a, Field) and isinstance(b, Field):
+        main, values_a, values_b = _align(a, b, symbol)
+        name = f"{_bracket(a.name, symbol)} {symbol} {_bracket(b.name, symbol)}"
+        unit = _unit(a.unit, b.unit, symbol, a.name, b.name)
+        return main.like(operation(values_a, values_b), Quantity(name, unit))
+    if isinstance(a, Field):
+        return a.like(operation(a.values, b), Quantity(f"{_bracket(a.name, symbol)} {symbol} {b:.4g}", a.unit))
+    unit = b.unit.power(-1) if symbol == "/" and b.unit is not None else b.unit
+    # addition and multiplication commute, so that only these two need the number in front
+    values = a - b.values if symbol == "-" else a / b.values if symbol == "/" else operation(b.values, a)
+    return b.like(values, Quantity(f"{a:.4g} {symbol} {_bracket(b.name, symbol)}", unit))
+
+
+def _combinable(operand: Any) -> bool:
+    return isinstance(operand, (Field, Number, Tensor))
+
+
+def _as_operand(operand: Any, field: Field, symbol: str) -> Any:
+    """Numbers stay numbers; tensors become constants of unknown unit."""
+    if isinstance(operand, Tensor):
+        return Constant(operand.to(field.values.device), Quantity("constant"))
+    return operand
+
+
+def _align(a: Field, b: Field, symbol: str) -> tuple[Field, Tensor, Tensor]:
+    """The field that gives the places, and the two tensors, sample axes first and broadcastable."""
+    if isinstance(a, Constant) or isinstance(b, Constant):
+        main = b if isinstance(a, Constant) else a
+    elif a.axes.names != b.axes.names or type(a) is not type(b) or not a.same_places(b):
+        raise InputError(
+            f"cannot compute {a.name} {symbol} {b.name}: {a.name} is a {type(a).__name__} on {a.axes} and "
+            f"{b.name} is a {type(b).__name__} on {b.axes}; "
+            + (
+                "both need the same axes"
+                if a.axes.names != b.axes.names
+                else "they are known at different places: evaluate both on the same discretisation"
+            )
+        )
+    else:
+        main = a
+    places = main.place_dimensions
+    return main, _padded(a, places), _padded(b, places)
+
+
+def _padded(field: Field, places: int) -> Tensor:
+    if isinstance(field, Constant) and field.values.ndim:
+        return field.values.reshape(*field.values.shape, *[1] * places)
+    return field.values
+
+
+def _unit(a: Unit | None, b: Unit | None, symbol: str, name_a: str, name_b: str) -> Unit | None:
+    if a is None or b is None:
+        return None
+    if symbol == "*":
+        return a * b
+    if symbol == "/":
+        return a / b
+    if a != b:
+        raise InputError(
+            f"cannot compute {name_a} {symbol} {name_b}: {name_a} has unit {str(a)!r}, {name_b} has {str(b)!r}; "
+            "check the units of the axes, the unknowns and the parameters"
+        )
+    return a
+
+
+def _bracket(name: str, symbol: str = "*") -> str:
+    """Names of results stay readable and bounded: long formulas are cut."""
+    if len(name) > 60:
+        return f"({name[:50]}...)"
+    return f"({name})" if symbol in "*/" and any(s in name for s in " -") else name

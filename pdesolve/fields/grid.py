@@ -1,0 +1,175 @@
+"""Grid fields: values on a tensor-product grid, differentiated by Fourier, Chebyshev or finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pdesolve.fields.field import Field, Quantity
+from pdesolve.fields.point import derivative_unit
+from pdesolve.fields.stencils import (
+    apply_stencil,
+    chebyshev_matrix,
+    differentiate_bounded,
+    differentiate_periodic,
+    fornberg,
+    stencil,
+)
+from pdesolve.geometry import Axes, Grid, GridAxis
+
+
+@dataclass(frozen=True, eq=False)
+class Edge:
+    """What a field obeys at one side of a grid: alpha f + beta df/dn = value, n the outward normal.
+
+    `value` is a number or a tensor that broadcasts against the field's values with that axis reduced to one entry.
+    """
+
+    alpha: float
+    beta: float
+    value: Tensor | float
+
+
+class GridField(Field):
+    """Values (*sample, *grid.shape). Gradients flow through every operation.
+
+    `edges` maps sides ("x_min") to what the field obeys there, and derivatives then use boundary values that do;
+    without an entry one-sided stencils of the same order use the stored values alone. Results of arithmetic and
+    derivatives obey nothing.
+    """
+
+    def __init__(
+        self, values: Tensor, grid: Grid, quantity: Quantity, edges: Mapping[str, Edge] | None = None
+    ) -> None:
+        super().__init__(values, quantity)
+        self.grid = grid
+        self.edges = edges
+
+    @property
+    def axes(self) -> Axes:
+        return self.grid.axes
+
+    @property
+    def place_dimensions(self) -> int:
+        return len(self.grid.members)
+
+    def like(self, values: Tensor, quantity: Quantity) -> GridField:
+        return GridField(values, self.grid, quantity)
+
+    def same_places(self, other: Field) -> bool:
+        return isinstance(other, GridField) and other.grid == self.grid
+
+    def differentiate(self, axis: str, order: int) -> GridField:
+        key = (axis, order)
+        if key not in self._partials:
+            unit = derivative_unit(self.unit, self.axes, axis, order)
+            name = f"d{order if order > 1 else ''}({self.name[:60]})/d{axis}{order if order > 1 else ''}"
+            self._partials[key] = self.like(self._derivative(axis, order), Quantity(name, unit))
+        partial = self._partials[key]
+        assert isinstance(partial, GridField)
+        return partial
+
+    def _derivative(self, axis: str, order: int) -> Tensor:
+        member, dim = self.grid[axis], self.dimension_of(axis)
+        if self.values.shape[dim] == 1 < member.size:  # constant along this axis: a coordinate, or a profile
+            return torch.zeros_like(self.values)
+        if member.placement == "periodic":
+            return differentiate_periodic(self.values, dim, member, order)
+        sides = self._sides(axis)
+        if not any(sides):
+            return differentiate_bounded(self.values, dim, member, order, self.grid.accuracy)
+        points, values = bounded_values(self.values, dim, member, sides, self.grid.accuracy)
+        if member.placement == "chebyshev":
+            matrix = chebyshev_matrix(member.size, member.axis.length, order).to(values)
+            return torch.tensordot(values, matrix, dims=([dim], [1])).movedim(-1, dim)
+        indices, weights = stencil(points, tuple(member.points.tolist()), order, self.grid.accuracy)
+        return apply_stencil(values, dim, indices, weights)
+
+    def obeying(self) -> GridField:
+        """This field with its values on the boundary replaced by those that obey its edges."""
+        values = self.values
+        for member in self.grid.members:
+            sides = self._sides(member.axis.name)
+            if any(sides):
+                dim = self.dimension_of(member.axis.name)
+                points, extended = bounded_values(values, dim, member, sides, self.grid.accuracy)
+                first = 1 if points[0] < member.points[0] else 0
+                values = extended.narrow(dim, first, member.size)
+        return GridField(values, self.grid, self.quantity, self.edges)
+
+    def dimension_of(self, axis: str) -> int:
+        """The dimension of `values` that runs along the axis."""
+        return self.values.ndim - self.place_dimensions + self.axes.index(axis)
+
+    def _sides(self, axis: str) -> tuple[Edge | None, Edge | None]:
+        edges = self.edges or {}
+        return edges.get(f"{axis}_min"), edges.get(f"{axis}_max")
+
+
+def bounded_values(
+    values: Tensor, dim: int, member: GridAxis, sides: tuple[Edge | None, Edge | None], accuracy: int
+) -> tuple[tuple[float, ...], Tensor]:
+    """Points and values along one axis with boundary values that obey the edges, replaced or (for cells) added.
+
+    The normal derivative at an end is one-sided, sum_j w_j f_j, so that alpha f_b + beta df/dn = value is a linear
+    equation for the boundary value f_b; the two ends are solved together, since a Chebyshev row couples them.
+    """
+    points = member.points.tolist()
+    inner = values
+    ends = (member.axis.lower, member.axis.upper)
+    for side in (0, 1):
+        at_end = abs(points[-side] - ends[side]) <= 1e-12 * member.axis.length
+        if sides[side] is None:
+            continue
+        if at_end:
+            continue
+        filler = torch.zeros_like(values.narrow(dim, 0, 1))
+        if side == 0:
+            points, inner = [ends[0], *points], torch.cat([filler, inner], dim)
+        else:
+            points, inner = [*points, ends[1]], torch.cat([inner, filler], dim)
+    n = len(points)
+    positions = (0, n - 1)
+    active = [side for side in (0, 1) if sides[side] is not None]
+    mask = torch.ones(n, dtype=torch.bool)
+    for side in active:
+        mask[positions[side]] = False
+    shape = [1] * inner.ndim
+    shape[dim] = n
+    known = inner * mask.to(inner).reshape(shape)
+    rows: dict[int, Tensor] = {}
+    right: dict[int, Tensor] = {}
+    for side in active:
+        edge = sides[side]
+        assert edge is not None
+        row = torch.zeros(n, dtype=torch.float64)
+        if edge.beta:
+            if member.placement == "chebyshev":
+                row = chebyshev_matrix(n, member.axis.length, 1)[positions[side]].clone()
+            else:
+                width = min(accuracy + 2, n)  # one more than the accuracy: a second derivative divides by h twice
+                start = 0 if side == 0 else n - width
+                x = torch.tensor(points[start : start + width], dtype=torch.float64).numpy()
+                row[start : start + width] = torch.from_numpy(fornberg(ends[side], x, 1))
+            row = row * edge.beta * (-1.0 if side == 0 else 1.0)
+        row[positions[side]] += edge.alpha
+        rows[side] = row
+        moved = (known * row.to(known).reshape(shape)).sum(dim, keepdim=True) if edge.beta else 0.0
+        right[side] = torch.as_tensor(edge.value, dtype=known.dtype, device=known.device) - moved
+    solved: dict[int, Tensor] = {}
+    if len(active) == 1:
+        (side,) = active
+        solved[side] = right[side] / float(rows[side][positions[side]])
+    else:
+        (a, b), (c, e) = [[float(rows[i][positions[j]]) for j in (0, 1)] for i in (0, 1)]
+        determinant = a * e - b * c
+        solved[0] = (e * right[0] - b * right[1]) / determinant
+        solved[1] = (a * right[1] - c * right[0]) / determinant
+    for side in active:
+        spot = torch.zeros(n, dtype=known.dtype, device=known.device)
+        spot[positions[side]] = 1
+        known = known + solved[side] * spot.reshape(shape)
+    return tuple(points), known

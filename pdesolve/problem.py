@@ -1,0 +1,216 @@
+"""Problems: an equation on a domain with its conditions, its parameter values and the set it is judged on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from pdesolve.condition import BoundaryCondition, Condition, Given, InitialRate, InitialValue, Periodic, evaluate
+from pdesolve.equation import Equation, Evolution, State, Values, assemble
+from pdesolve.errors import InputError, unknown_name
+from pdesolve.fields import Constant, Coordinates, Edge, Field, GridField, Quantity
+from pdesolve.fields.interpolation import interpolate
+from pdesolve.geometry import Axes, Axis, Domain, Grid, GridAxis, Placement, PointCloud, Sampler, sample
+from pdesolve.unit import Unit
+
+# A parameter value as a user gives it; tensors are a number, or one per sample.
+Value = float | Tensor | GridField | Callable[[Values, Coordinates], Any]
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A solution in closed form: formula(p, x) gives the state at any coordinates. `source` says where it is from."""
+
+    formula: Callable[[Values, Coordinates], State]
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The set a solution is judged on: `points` along every space axis (ends included) and the `times`.
+
+    Collocation points are drawn elsewhere, so that no method is judged where it was trained.
+    """
+
+    points: int | Mapping[str, int] = 101
+    times: tuple[float, ...] = ()
+
+    @staticmethod
+    def uniform(points: int | Mapping[str, int], time: Axis, steps: int) -> Evaluation:
+        """Equal time steps from the initial to the final time, both included."""
+        return Evaluation(points, tuple(time.lower + time.length * i / steps for i in range(steps + 1)))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem, with one meaning, that every method, reference solver and data generator shares.
+
+    `domain` is space; `time` is the axis t of an evolution. Axes of the domain that are periodic need no condition.
+    `values` are the parameters (numbers, or functions of (p, x) for fields); others may travel beside the problem into
+    every solver. Problems are immutable: `dataclasses.replace` makes another.
+
+    Raises:
+        InputError: one line for what is missing, contradictory or impossible (see `pdesolve.wellposed`).
+    """
+
+    name: str
+    equation: Equation
+    domain: Domain
+    conditions: Sequence[Condition] = ()
+    time: Axis | None = None
+    values: Mapping[str, Value] = field(default_factory=dict)
+    exact: Exact | None = None
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    description: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        from pdesolve.wellposed import check
+
+        check(self)
+
+    @cached_property
+    def axes(self) -> Axes:
+        """Time, if there is any, then space."""
+        return Axes(((self.time,) if self.time else ()) + self.domain.axes.members)
+
+    @cached_property
+    def all_conditions(self) -> tuple[Condition, ...]:
+        """The conditions, with those that periodic axes imply."""
+        return (*self.conditions, *(Periodic(axis.name) for axis in self.domain.axes if axis.periodic))
+
+    @property
+    def nondimensional(self) -> bool:
+        """Whether any axis has no unit, so that the units of the unknowns do not apply."""
+        return any(axis.unit is None for axis in self.axes)
+
+    def quantity(self, name: str) -> Quantity:
+        """Name and unit of a scalar of the state."""
+        for unknown in self.equation.unknowns:
+            if name in (unknown.name, *unknown.scalars):
+                return Quantity(name, None if self.nondimensional else Unit.parse(unknown.unit))
+        raise unknown_name("unknown", name, self.equation.scalars)
+
+    def bind(self, x: Coordinates, values: Mapping[str, Value] | None = None) -> dict[str, Field]:
+        """Every parameter of the equation as a field at x: what the equation calls p.
+
+        `values` take the place of the problem's own; functions are called with the numbers and with x.
+        """
+        given: dict[str, Any] = {**self.values, **(values or {})}
+        declared = {parameter.name: parameter for parameter in self.equation.parameters}
+        for name in given:
+            if name not in declared:
+                raise unknown_name("parameter", name, declared)
+        p: dict[str, Field] = {}
+        later = []
+        for name, parameter in declared.items():
+            value = given.get(name, parameter.default)
+            unit = None if self.nondimensional else Unit.parse(parameter.unit)
+            if value is None:
+                raise InputError(f"{self.name}: parameter {name!r} of {type(self.equation).__name__} has no value")
+            if isinstance(value, GridField):
+                p[name] = interpolate(value, x)
+            elif callable(value):
+                later.append(name)
+            else:
+                if not isinstance(value, Tensor):
+                    parameter.check(float(value))
+                p[name] = Constant(torch.as_tensor(value, dtype=x.dtype, device=x.device), Quantity(name, unit))
+        for name in later:
+            result = given[name](p, x)
+            p[name] = result if isinstance(result, Field) else x.constant(float(result), name)
+        return p
+
+    def state(self, scalars: Mapping[str, Tensor], x: Coordinates) -> State:
+        """A state from tensors (*sample, *places) of its scalars."""
+        fields = {}
+        for name in self.equation.scalars:
+            quantity = self.quantity(name)
+            fields[name] = x.field(scalars[name], name, quantity.unit)
+        return assemble(self.equation.unknowns, fields)
+
+    def evolution(self) -> Evolution:
+        """The equation as an evolution.
+
+        Raises:
+            InputError: the equation is stationary.
+        """
+        if not isinstance(self.equation, Evolution):
+            raise InputError(f"{self.name} is stationary: {type(self.equation).__name__} is not an evolution in time")
+        return self.equation
+
+    def initial_state(self, x: Coordinates, values: Mapping[str, Value] | None = None) -> dict[str, Field]:
+        """The initial values at coordinates of space; for order 2 also the initial rates, as `velocity_name(u)`."""
+        from pdesolve.equation import velocity_name
+
+        assert self.time is not None
+        x = x.at_instant(self.time.lower)
+        p = self.bind(x, values)
+        state: dict[str, Field] = {}
+        for condition in self.conditions:
+            if isinstance(condition, (InitialValue, InitialRate)):
+                name = condition.unknown if isinstance(condition, InitialValue) else velocity_name(condition.unknown)
+                state[name] = x.expand(evaluate(condition.value, p, x))
+        return state
+
+    def edges(
+        self,
+        unknown: str,
+        grid: Grid,
+        *,
+        values: Mapping[str, Value] | None = None,
+        time: float | Tensor | None = None,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> dict[str, Edge]:
+        """What the unknown obeys at each side of a grid of space (or of space and time), for its grid field."""
+        edges: dict[str, Edge] = {}
+        for condition in self.conditions:
+            if not isinstance(condition, BoundaryCondition) or condition.unknown != unknown:
+                continue
+            for part in condition.parts(self):
+                side = self.domain.boundaries[part]
+                axis, end = part.rsplit("_", 1)
+                coordinate = getattr(side, "coordinate")  # noqa: B009  boxes only: other domains have no grid edges
+                member = GridAxis.at(grid.axes[axis], [coordinate])
+                face = Grid(tuple(member if m.axis.name == axis else m for m in grid.members), grid.accuracy)
+                x = Coordinates(face, dtype=dtype, device=device)
+                if time is not None:
+                    x = x.at_instant(time)
+                value = evaluate(condition.value, self.bind(x, values), x)
+                alpha, beta = condition.coefficients
+                edges[f"{axis}_{end}"] = Edge(alpha, beta, x.expand(value).values)
+        return edges
+
+    def sample(self, n: int, sampler: Sampler, generator: Generator) -> PointCloud:
+        """About n collocation points inside the domain, at all times."""
+        return sample(self.domain, n, generator=generator, sampler=sampler, time=self.time)
+
+    def grid(
+        self,
+        points: int | Mapping[str, int],
+        times: Sequence[float] | None = None,
+        *,
+        bounded: Placement = "nodes",
+        accuracy: int = 4,
+    ) -> Grid:
+        """A grid of space, and of the given times."""
+        if not self.domain.is_box:
+            raise InputError(f"{self.name}: its domain is no box, so that no tensor-product grid fits it")
+        axes = self.axes if times is not None else self.domain.axes
+        return Grid.regular(axes, points, times=times, bounded=bounded, accuracy=accuracy)
+
+    @cached_property
+    def evaluation_grid(self) -> Grid:
+        """The grid that errors are measured on."""
+        return self.grid(self.evaluation.points, self.evaluation.times if self.time else None)
+
+    @property
+    def final_time(self) -> float:
+        return self.time.upper if self.time else math.nan

@@ -1,0 +1,196 @@
+"""Checks of a problem before an hour is spent on it."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pdesolve.condition import BoundaryCondition, Dirichlet, InitialRate, InitialValue, Observed, Periodic, evaluate
+from pdesolve.equation import Evolution, flatten
+from pdesolve.errors import InputError, unknown_name
+from pdesolve.fields import Coordinates, Vector
+from pdesolve.geometry import Face, PointCloud
+
+if TYPE_CHECKING:
+    from pdesolve.problem import Problem
+
+
+def check(problem: Problem) -> None:
+    """Refuse what cannot work: conditions missing, doubled, elsewhere or not finite; warn of corners that disagree.
+
+    Raises:
+        InputError: naming what was expected, what came and what to write.
+    """
+    _check_time(problem)
+    _check_names(problem)
+    _check_counts(problem)
+    _check_finite(problem)
+    _warn_of_corners(problem)
+
+
+def _check_time(problem: Problem) -> None:
+    evolution = isinstance(problem.equation, Evolution)
+    kind = type(problem.equation).__name__
+    if evolution and problem.time is None:
+        raise InputError(f"{problem.name}: {kind} evolves in time: give time=Axis('t', 0, 1)")
+    if not evolution and problem.time is not None:
+        raise InputError(f"{problem.name}: {kind} is stationary: leave time out")
+    if problem.time is None:
+        return
+    times = problem.evaluation.times
+    if not times:
+        raise InputError(f"{problem.name}: the evaluation set has no times: write Evaluation(points, times=(0.5, 1.0))")
+    slack = 1e-9 * problem.time.length
+    if min(times) < problem.time.lower - slack or max(times) > problem.time.upper + slack:
+        raise InputError(
+            f"{problem.name}: evaluation times from {min(times)} to {max(times)} leave the time axis "
+            f"[{problem.time.lower}, {problem.time.upper}]"
+        )
+
+
+def _check_names(problem: Problem) -> None:
+    unknowns = [unknown.name for unknown in problem.equation.unknowns]
+    for condition in problem.conditions:
+        unknown = getattr(condition, "unknown", None)
+        if unknown is not None and unknown not in unknowns:
+            raise unknown_name("unknown", unknown, unknowns)
+        if isinstance(condition, Periodic):
+            raise InputError(
+                f"{problem.name}: write Axis({condition.axis!r}, ..., periodic=True) instead of a Periodic condition; "
+                "the problem then has that condition by itself"
+            )
+        if isinstance(condition, BoundaryCondition):
+            known = problem.domain.boundaries
+            if not known:
+                raise InputError(
+                    f"{problem.name}: {condition.name} cannot hold, the domain has no boundary: every axis is periodic"
+                )
+            for part in condition.parts(problem):
+                if part not in known:
+                    raise unknown_name("boundary", part, known)
+        if isinstance(condition, (InitialValue, InitialRate)) and problem.time is None:
+            raise InputError(f"{problem.name}: {condition.name} needs an evolution in time")
+        if isinstance(condition, Observed) and condition.points.shape[1] != len(problem.axes):
+            raise InputError(
+                f"{condition.name}: points need the {len(problem.axes)} columns {problem.axes}, "
+                f"got {condition.points.shape[1]}"
+            )
+
+
+def _check_counts(problem: Problem) -> None:
+    places = Counter(
+        (condition.unknown, part)
+        for condition in problem.conditions
+        if isinstance(condition, BoundaryCondition)
+        for part in condition.parts(problem)
+    )
+    for (unknown, part), count in places.items():
+        if count > 1:
+            raise InputError(
+                f"{problem.name}: {count} conditions for {unknown} at {part}, expected at most one: "
+                "drop all but one (Robin joins a value and a slope)"
+            )
+    for kind, what in ((InitialValue, "initial value"), (InitialRate, "initial rate")):
+        given = Counter(c.unknown for c in problem.conditions if isinstance(c, kind))
+        for unknown, count in given.items():
+            if count > 1:
+                raise InputError(f"{problem.name}: {count} conditions give the {what} of {unknown}, expected one")
+    equation = problem.equation
+    if not isinstance(equation, Evolution):
+        return
+    values = {c.unknown for c in problem.conditions if isinstance(c, InitialValue)}
+    rates = {c.unknown for c in problem.conditions if isinstance(c, InitialRate)}
+    for unknown in equation.evolving:
+        if unknown.name not in values:
+            raise InputError(
+                f"{problem.name}: {unknown.name} has no initial value: add InitialValue({unknown.name!r}, ...)"
+            )
+        if equation.order == 2 and unknown.name not in rates:
+            raise InputError(
+                f"{problem.name}: {type(equation).__name__} is of second order in time and {unknown.name} has no "
+                f"initial rate: add InitialRate({unknown.name!r}, 0.0)"
+            )
+    if equation.order == 1 and rates:
+        raise InputError(
+            f"{problem.name}: {type(equation).__name__} is of first order in time: its initial value determines it, "
+            f"leave out the initial rate of {', '.join(sorted(rates))}"
+        )
+
+
+def _check_finite(problem: Problem) -> None:
+    x: Coordinates
+    if problem.domain.is_box:
+        x = Coordinates(problem.grid(17 if problem.domain.dimension < 4 else 3))
+    else:
+        generator = torch.Generator().manual_seed(0)
+        inside = problem.sample(256, "sobol", generator)
+        start = 1 if problem.time else 0
+        x = Coordinates(PointCloud(problem.domain.axes, inside.x[:, start:]))
+    if problem.time is not None:
+        state = problem.initial_state(x)
+        for name, field in flatten(state).items():
+            bad = ~torch.isfinite(x.expand(field).values.reshape(-1, *field.values.shape[-len(x.axes) :]))
+            if bad.any():
+                where = bad.any(0).reshape(-1).nonzero()[0]
+                place = ", ".join(f"{a} = {float(v):.4g}" for a, v in zip(x.axes.names, x.columns()[where][0], strict=True))
+                raise InputError(f"{problem.name}: the initial state {name} is not finite at {place}")
+    else:
+        problem.bind(x)
+
+
+def _warn_of_corners(problem: Problem) -> None:
+    """Dirichlet values that disagree with one another, or with the initial value, where their places meet."""
+    if not problem.domain.is_box:
+        return
+    dirichlet = [c for c in problem.conditions if isinstance(c, Dirichlet)]
+    sides = [(c, part) for c in dirichlet for part in c.parts(problem)]
+    for condition, part in sides:
+        for initial in problem.conditions:
+            if isinstance(initial, InitialValue) and initial.unknown == condition.unknown and problem.time:
+                _compare(problem, (condition, part), (initial, None))
+    for first, second in itertools.combinations(sides, 2):
+        if first[0].unknown == second[0].unknown and first[1].rsplit("_", 1)[0] != second[1].rsplit("_", 1)[0]:
+            _compare(problem, first, second)
+
+
+def _compare(problem: Problem, first: tuple[Any, str], second: tuple[Any, str | None]) -> None:
+    fixed: dict[str, float] = {}
+    for _, part in (first, second):
+        if part is None:
+            assert problem.time is not None
+            fixed["t"] = problem.time.lower
+        else:
+            face = problem.domain.boundaries[part]
+            assert isinstance(face, Face)
+            fixed[face.axis] = face.coordinate
+    # along the edge where both hold: its ends and three points between, for each free axis
+    columns = [
+        torch.tensor([fixed[a.name]], dtype=torch.float64)
+        if a.name in fixed
+        else torch.linspace(a.lower, a.upper, 5 if len(problem.axes) < 5 else 2, dtype=torch.float64)
+        for a in problem.axes
+    ]
+    points = torch.cartesian_prod(*columns).reshape(-1, len(problem.axes))
+    x = Coordinates(PointCloud(problem.axes, points))
+    p = problem.bind(x)
+    a, b = evaluate(first[0].value, p, x), evaluate(second[0].value, p, x)
+    pairs = [(a[n], b[n]) for n in a.names] if isinstance(a, Vector) and isinstance(b, Vector) else [(a, b)]
+    for left, right in pairs:
+        if isinstance(left, Vector) or isinstance(right, Vector):
+            continue
+        va, vb = x.expand(left).values, x.expand(right).values
+        gap = (va - vb).abs()
+        if bool((gap > 1e-6 * (1 + va.abs().max())).any()):
+            i = int(gap.reshape(-1, gap.shape[-1]).amax(0).argmax())
+            corner = ", ".join(f"{name} = {v:.4g}" for name, v in zip(x.axes.names, points[i].tolist(), strict=True))
+            second_name = second[0].name if second[1] is None else f"{second[0].unknown} at {second[1]}"
+            warnings.warn(
+                f"{problem.name}: at the corner {corner} the condition {first[0].unknown} at {first[1]} gives "
+                f"{float(va.reshape(-1, va.shape[-1])[0, i]):.4g} and {second_name} gives "
+                f"{float(vb.reshape(-1, vb.shape[-1])[0, i]):.4g}",
+                stacklevel=5,
+            )
