@@ -1,0 +1,96 @@
+"""Methods: the contracts that every solver and its solution keep."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from pdesolve.equation import State, flatten
+from pdesolve.fields import Coordinates
+from pdesolve.geometry import Discretisation, Grid
+from pdesolve.problem import Problem, Value
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from pdesolve.training.run import Run
+
+
+class Solution(ABC):
+    """A solution of a problem that can be evaluated, differentiated, stored and proven.
+
+    `values` are the parameter values it belongs to where they differ from the problem's (learned ones included).
+    `parameters` counts the trainable numbers. `converged` says that the stopping rule was met, not the budget.
+    `notes` holds what the method has to say of it (a scheme, an estimated error); JSON values only.
+    """
+
+    problem: Problem
+    values: dict[str, Value]
+    parameters: int = 0
+    converged: bool = False
+    notes: dict[str, Any]
+    dtype: torch.dtype = torch.float64
+    device: torch.device
+    run: Path | None = None
+
+    def __init__(
+        self, problem: Problem, values: Mapping[str, Value] | None = None, device: torch.device | str = "cpu"
+    ) -> None:
+        self.problem = problem
+        self.values = dict(values or {})
+        self.notes = {}
+        self.device = torch.device(device)
+
+    @abstractmethod
+    def state(self, x: Coordinates) -> State:
+        """The state at any coordinates of the problem. At points it can be differentiated in them."""
+
+    @abstractmethod
+    def write(self, folder: Path) -> None:
+        """Store in `folder` what `Solver.restore` needs, aside and renamed."""
+
+    def coordinates(self, discretisation: Discretisation, *, gradients: bool = False) -> Coordinates:
+        """Coordinates in this solution's dtype and on its device."""
+        return Coordinates(discretisation, dtype=self.dtype, device=self.device, gradients=gradients)
+
+    def on(self, discretisation: Discretisation | None = None) -> dict[str, Tensor]:
+        """The scalars of the state as tensors on a discretisation (the problem's evaluation grid by default)."""
+        x = self.coordinates(discretisation or self.problem.evaluation_grid)
+        with torch.no_grad():
+            return {name: x.expand(field).values for name, field in flatten(self.state(x)).items()}
+
+    def dataset(self, grid: Grid | None = None) -> xr.Dataset:
+        """The solution as a labelled xarray.Dataset (on the problem's evaluation grid by default)."""
+        from pdesolve.labelled import to_dataset
+
+        grid = grid or self.problem.evaluation_grid
+        return to_dataset(self.problem, grid, self.on(grid), notes=self.notes)
+
+
+class Solver(ABC):
+    """A data-free method. Its settings are the fields of the frozen dataclass that implements it."""
+
+    @abstractmethod
+    def solve(
+        self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
+    ) -> Solution:
+        """Solve the problem within `run.budget`, reporting to `run`.
+
+        `values` take the place of the problem's parameter values; those named in `learn` start there and are fitted
+        to the problem's observations.
+
+        Raises:
+            InputError: a problem this method cannot solve, said before any time is spent.
+            Diverged: a value that is not finite; the best state so far is kept.
+        """
+
+    @abstractmethod
+    def restore(
+        self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
+    ) -> Solution:
+        """The solution that `Solution.write` stored in a folder."""

@@ -1,0 +1,1 @@
+"""Training: the one loop, budgets and run folders."""
