@@ -1,0 +1,7 @@
+"""Network parts that two methods or more use."""
+
+from pdesolve.nn.features import FourierFeatures, PeriodicEmbedding, Rescale
+from pdesolve.nn.mlp import Activation, Sine, mlp
+from pdesolve.nn.solution import NetworkSolution
+
+__all__ = ["Activation", "FourierFeatures", "NetworkSolution", "PeriodicEmbedding", "Rescale", "Sine", "mlp"]

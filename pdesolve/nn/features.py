@@ -1,0 +1,64 @@
+"""Input features: rescaled coordinates, periodic embeddings, random Fourier features."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.geometry import Axes
+
+
+class Rescale(nn.Module):
+    """Each coordinate mapped from its bounds to [-1, 1]. (point, axis) -> (point, axis)."""
+
+    def __init__(self, axes: Axes) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.tensor([(a.lower + a.upper) / 2 for a in axes], dtype=torch.float64))
+        self.register_buffer("scale", torch.tensor([2 / a.length for a in axes], dtype=torch.float64))
+
+    centre: Tensor
+    scale: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.centre) * self.scale
+
+
+class PeriodicEmbedding(nn.Module):
+    """Periodic axes, rescaled to [-1, 1], become cos(pi k x), sin(pi k x) for k = 1..harmonics; the others pass.
+
+    Any network on these features is periodic, with all derivatives (Dong and Ni, 2021, arXiv 2007.07442).
+    """
+
+    def __init__(self, axes: Axes, harmonics: int = 1) -> None:
+        super().__init__()
+        self.periodic = [i for i, axis in enumerate(axes) if axis.periodic]
+        self.plain = [i for i, axis in enumerate(axes) if not axis.periodic]
+        self.harmonics = harmonics
+        self.outputs = len(self.plain) + 2 * harmonics * len(self.periodic)
+
+    def forward(self, x: Tensor) -> Tensor:
+        angles = [math.pi * k * x[:, i : i + 1] for i in self.periodic for k in range(1, self.harmonics + 1)]
+        waves = [wave for angle in angles for wave in (torch.cos(angle), torch.sin(angle))]
+        return torch.cat([x[:, self.plain], *waves], 1)
+
+
+class FourierFeatures(nn.Module):
+    """cos(B x), sin(B x) with a fixed random matrix B ~ N(0, scale^2), (point, inputs) -> (point, 2 count).
+
+    Tancik et al., 2020, arXiv 2006.10739. `scale` is the typical angular frequency on inputs in [-1, 1]; 1 to 10.
+    """
+
+    def __init__(self, inputs: int, count: int, scale: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.outputs = 2 * count
+        self.register_buffer(
+            "frequencies", scale * torch.randn(inputs, count, dtype=torch.float64, generator=generator)
+        )
+
+    frequencies: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        angles = x @ self.frequencies
+        return torch.cat([torch.cos(angles), torch.sin(angles)], 1)

@@ -1,0 +1,54 @@
+"""Multilayer perceptrons."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.errors import InputError, unknown_name
+
+Activation = Literal["tanh", "silu", "sine"]
+
+
+class Sine(nn.Module):
+    """sin(frequency x), the activation of sine networks (Sitzmann et al., 2020, arXiv 2006.09661)."""
+
+    def __init__(self, frequency: float = 1.0) -> None:
+        super().__init__()
+        self.frequency = frequency
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sin(self.frequency * x)
+
+
+def mlp(
+    inputs: int, outputs: int, *, width: int, depth: int, activation: Activation = "tanh", generator: torch.Generator
+) -> nn.Sequential:
+    """`depth` hidden layers of `width` units; weights Glorot normal and biases zero, drawn from the generator.
+
+    Sine networks draw uniform weights of bound sqrt(6 / fan_in) instead, which keeps the distribution of the
+    activations through the layers (Sitzmann et al., 2020); the factor 30 of that paper on the first layer is left to
+    input features.
+    """
+    if activation not in get_args(Activation):
+        raise unknown_name("activation", activation, get_args(Activation))
+    if width < 1 or depth < 1:
+        raise InputError(f"a network needs at least one layer of one unit, got depth {depth} and width {width}")
+    sizes = [inputs, *[width] * depth, outputs]
+    layers: list[nn.Module] = []
+    for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        linear = nn.Linear(fan_in, fan_out, dtype=torch.float64)
+        with torch.no_grad():
+            if activation == "sine" and i < depth:
+                bound = math.sqrt(6 / fan_in)
+                linear.weight.uniform_(-bound, bound, generator=generator)
+            else:
+                linear.weight.normal_(0.0, math.sqrt(2 / (fan_in + fan_out)), generator=generator)
+            linear.bias.zero_()
+        layers.append(linear)
+        if i < depth:
+            layers.append({"tanh": nn.Tanh, "silu": nn.SiLU, "sine": Sine}[activation]())
+    return nn.Sequential(*layers)

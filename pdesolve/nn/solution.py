@@ -1,0 +1,72 @@
+"""Solutions that are networks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.equation import State
+from pdesolve.errors import InputError
+from pdesolve.fields import Coordinates
+from pdesolve.method import Solution
+from pdesolve.problem import Problem, Value
+
+WEIGHTS = "last.pt"
+_CHUNK = 65_536  # points at once where no gradient is wanted, so that memory stays bounded
+
+
+class NetworkSolution(Solution):
+    """A module from coordinates (point, axis), time first, to the scalars of the state (point, scalar)."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        module: nn.Module,
+        values: Mapping[str, Value] | None = None,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__(problem, values, device)
+        self.module = module
+        self.dtype = dtype
+        self.parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+    def state(self, x: Coordinates) -> State:
+        columns = x.columns()
+        if torch.is_grad_enabled():
+            output = self.module(columns)
+        else:
+            output = torch.cat([self.module(chunk) for chunk in columns.split(_CHUNK)])
+        scalars = {
+            name: output[:, i].reshape(x.discretisation.shape) for i, name in enumerate(self.problem.equation.scalars)
+        }
+        return self.problem.state(scalars, x)
+
+    def write(self, folder: Path) -> None:
+        content = {f"module.{name}": tensor.detach().cpu() for name, tensor in self.module.state_dict().items()}
+        content |= {f"value.{k}": v.detach().cpu() for k, v in self.values.items() if isinstance(v, Tensor)}
+        aside = folder / f".{WEIGHTS}.{os.getpid()}"
+        torch.save(content, aside)
+        aside.replace(folder / WEIGHTS)
+
+    def read(self, folder: Path) -> None:
+        """Take the weights and learned values that `write` stored.
+
+        Raises:
+            InputError: no such file, or one of another network.
+        """
+        path = folder / WEIGHTS
+        try:
+            content = torch.load(path, weights_only=True, map_location=self.device)
+            self.module.load_state_dict(
+                {k.removeprefix("module."): v for k, v in content.items() if k.startswith("module.")}
+            )
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
+            reason = str(error).splitlines()[0][:120]
+            raise InputError(f"cannot read the network in {path}: {reason}") from error
+        self.values |= {k.removeprefix("value."): v for k, v in content.items() if k.startswith("value.")}

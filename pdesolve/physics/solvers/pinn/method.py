@@ -1,0 +1,159 @@
+"""Settings and procedure of the physics-informed neural network."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pdesolve.condition import Observed, Periodic
+from pdesolve.errors import InputError, unknown_name
+from pdesolve.geometry import Sampler
+from pdesolve.method import Solution, Solver
+from pdesolve.nn import Activation, NetworkSolution
+from pdesolve.physics.solvers.pinn.model import INTERIOR, Residuals, coordinates, learnable, network
+from pdesolve.problem import Problem, Value
+from pdesolve.training.fit import fit, measured_steps
+from pdesolve.training.run import Run
+
+
+@dataclass(frozen=True)
+class Pinn(Solver):
+    """Physics-informed neural network with soft conditions, trained by Adam and then L-BFGS.
+
+    Attributes:
+        width: units in each hidden layer (20 to 128).
+        depth: hidden layers (2 to 8).
+        activation: tanh, silu or sine. Each is smooth, as second derivatives need.
+        harmonics: cosine and sine pairs on each periodic axis.
+        fourier_features: number of random Fourier features of the inputs; 0 for none.
+        fourier_scale: typical angular frequency of those features on axes rescaled to [-1, 1].
+        collocation: collocation points inside the domain.
+        condition_points: points for each condition.
+        sampler: how both are drawn.
+        condition_weight: weight of every condition's mean square against the equation's.
+        learning_rate: of Adam; it falls along a cosine to a hundredth.
+        adam_share: part of the budget that Adam gets before L-BFGS.
+        memory: pairs of vectors that L-BFGS keeps.
+    """
+
+    width: int = 32
+    depth: int = 4
+    activation: Activation = "tanh"
+    harmonics: int = 1
+    fourier_features: int = 0
+    fourier_scale: float = 2.0
+    collocation: int = 2000
+    condition_points: int = 200
+    sampler: Sampler = "sobol"
+    condition_weight: float = 10.0
+    learning_rate: float = 3e-3
+    adam_share: float = 0.15
+    memory: int = 50
+
+    def solve(
+        self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
+    ) -> Solution:
+        self._check(problem, learn)
+        solution = self._solution(problem, values, run.generator, run.device, run.dtype)
+        learned = {}
+        for name in learn:
+            start = solution.values.get(name, problem.values.get(name, _default(problem, name)))
+            solution.values[name] = learned[name] = learnable(problem, name, start, solution)
+        # periodic conditions hold by the embedding
+        conditions = {c.name: c for c in problem.all_conditions if not isinstance(c, Periodic)}
+        objective = Residuals(problem, solution, solution.module, learned, conditions, self.condition_weight)
+
+        batch = {INTERIOR: coordinates(problem.sample(self.collocation, self.sampler, run.generator), solution)}
+        for name, condition in conditions.items():
+            cloud = condition.sample(problem, self.condition_points, self.sampler, run.generator)
+            batch[name] = coordinates(cloud, solution)
+
+        if run.steps is not None:
+            steps = max(1, round(self.adam_share * run.steps))
+        else:
+            share = self.adam_share * run.budget.left
+            steps = run.choose("adam_steps", lambda: measured_steps(objective, batch, seconds=share))
+        outcome = fit(
+            objective,
+            itertools.repeat(batch),
+            torch.optim.Adam(objective.parameters(), lr=self.learning_rate),
+            run=run,
+            stage="adam",
+            solution=solution,
+            steps=steps,
+            rate=lambda progress: 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2,
+        )
+        inner = 50 if run.steps is None else max(1, min(50, run.steps - steps))
+        if outcome.reason == "steps":
+            outcome = fit(
+                objective,
+                itertools.repeat(batch),
+                torch.optim.LBFGS(
+                    objective.parameters(),
+                    max_iter=inner,
+                    history_size=self.memory,
+                    tolerance_grad=1e-12,
+                    tolerance_change=1e-16,
+                    line_search_fn="strong_wolfe",
+                ),
+                run=run,
+                stage="lbfgs",
+                solution=solution,
+                steps=None if run.steps is None else max(0, math.ceil((run.steps - steps) / inner)),
+            )
+        solution.converged = outcome.reason in ("converged", "target")
+        solution.notes["stopped by"] = outcome.reason
+        return solution
+
+    def restore(
+        self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
+    ) -> Solution:
+        solution = self._solution(problem, values, torch.Generator().manual_seed(0), torch.device(device))
+        solution.read(folder)
+        return solution
+
+    def _solution(
+        self, problem: Problem, values: Mapping[str, Value] | None, generator: torch.Generator, device: torch.device,
+        dtype: torch.dtype = torch.float64,
+    ) -> NetworkSolution:  # fmt: skip
+        module = network(
+            problem.axes,
+            len(problem.equation.scalars),
+            width=self.width,
+            depth=self.depth,
+            activation=self.activation,
+            fourier_features=self.fourier_features,
+            fourier_scale=self.fourier_scale,
+            harmonics=self.harmonics,
+            generator=generator,
+        ).to(device=device, dtype=dtype)
+        return NetworkSolution(problem, module, values, dtype=dtype, device=device)
+
+    def _check(self, problem: Problem, learn: Sequence[str]) -> None:
+        if "point" not in problem.equation.kinds:
+            raise InputError(
+                f"pinn needs an equation on point fields, {type(problem.equation).__name__} supports "
+                f"{', '.join(problem.equation.kinds)}"
+            )
+        if not 0 <= self.adam_share <= 1:
+            raise InputError(f"adam_share is a part between 0 and 1, got {self.adam_share}")
+        declared = [parameter.name for parameter in problem.equation.parameters]
+        for name in learn:
+            if name not in declared:
+                raise unknown_name("parameter", name, declared)
+        if learn and not any(isinstance(c, Observed) for c in problem.conditions):
+            raise InputError(
+                f"learning {', '.join(learn)} needs observations: add an Observed condition, or --observe data.csv"
+            )
+
+
+def _default(problem: Problem, name: str) -> float:
+    for parameter in problem.equation.parameters:
+        if parameter.name == name and parameter.default is not None:
+            return parameter.default
+    raise InputError(f"{problem.name}: parameter {name!r} has no value to start from")

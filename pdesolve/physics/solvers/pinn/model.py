@@ -1,0 +1,99 @@
+"""The network and the objective of a physics-informed neural network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.condition import Condition
+from pdesolve.equation import flatten
+from pdesolve.fields import Coordinates, Field, Vector
+from pdesolve.geometry import Axes, PointCloud
+from pdesolve.method import Solution
+from pdesolve.nn import Activation, FourierFeatures, PeriodicEmbedding, Rescale, mlp
+from pdesolve.problem import Problem, Value
+
+Batch = Mapping[str, Coordinates]
+INTERIOR = "equation"
+
+
+def network(
+    axes: Axes,
+    outputs: int,
+    *,
+    width: int,
+    depth: int,
+    activation: Activation,
+    fourier_features: int,
+    fourier_scale: float,
+    harmonics: int,
+    generator: torch.Generator,
+) -> nn.Sequential:
+    """Rescaled coordinates, periodic embedding, Fourier features where asked for, then the perceptron."""
+    layers: list[nn.Module] = [Rescale(axes)]
+    inputs = len(axes)
+    if any(axis.periodic for axis in axes):
+        embedding = PeriodicEmbedding(axes, harmonics)
+        layers.append(embedding)
+        inputs = embedding.outputs
+    if fourier_features:
+        features = FourierFeatures(inputs, fourier_features, fourier_scale, generator)
+        layers.append(features)
+        inputs = features.outputs
+    layers += mlp(inputs, outputs, width=width, depth=depth, activation=activation, generator=generator)
+    return nn.Sequential(*layers)
+
+
+class Residuals(nn.Module):
+    """The loss terms: mean square residual of the equation, and of each condition times its weight.
+
+    Learnable parameter values are parameters of this module and so travel with the network's.
+    """
+
+    def __init__(
+        self, problem: Problem, solution: Solution, module: nn.Module, learned: Mapping[str, nn.Parameter],
+        conditions: Mapping[str, Condition], condition_weight: float,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.problem, self.solution = problem, solution
+        self.module = module
+        self.learned = nn.ParameterDict(learned)
+        self.conditions = conditions
+        self.condition_weight = condition_weight
+        self._bound: dict[int, Mapping[str, Field]] = {}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        x = batch[INTERIOR]
+        residual = self.problem.equation.residual(self.solution.state(x), self._bind(x), x)
+        terms = {INTERIOR: _mean_square(residual)}
+        for name, condition in self.conditions.items():
+            y = batch[name]
+            left_over = condition.residual(self.problem, self.solution.state, y, self._bind(y))
+            terms[name] = self.condition_weight * _mean_square({name: left_over})
+        return terms
+
+    def _bind(self, x: Coordinates) -> Mapping[str, Field]:
+        """The parameters at x; computed once for each set of points unless some of them are being learned."""
+        if self.learned:
+            return self.problem.bind(x, self.solution.values)
+        if id(x) not in self._bound:
+            self._bound = {key: value for key, value in self._bound.items() if len(self._bound) < 64}
+            self._bound[id(x)] = self.problem.bind(x, self.solution.values)
+        return self._bound[id(x)]
+
+
+def _mean_square(rows: Mapping[str, Field | Vector]) -> Tensor:
+    return torch.stack([field.values.square().mean() for field in flatten(rows).values()]).sum()
+
+
+def coordinates(cloud: PointCloud, solution: Solution) -> Coordinates:
+    """Collocation points in the solution's dtype and on its device."""
+    return solution.coordinates(cloud, gradients=True)
+
+
+def learnable(problem: Problem, name: str, start: Value, solution: Solution) -> nn.Parameter:
+    """A parameter value that starts at a number and is trained."""
+    number = float(start)  # type: ignore[arg-type]
+    return nn.Parameter(torch.tensor(number, dtype=solution.dtype, device=solution.device))
