@@ -181,7 +181,7 @@ def _align(a: Field, b: Field, symbol: str) -> tuple[Field, Tensor, Tensor]:
     """The field that gives the places, and the two tensors, sample axes first and broadcastable."""
     if isinstance(a, Constant) or isinstance(b, Constant):
         main = b if isinstance(a, Constant) else a
-    elif a.axes.names != b.axes.names or type(a) is not type(b) or not a.same_places(b):
+    elif a.axes.names != b.axes.names or not a.same_places(b):
         raise InputError(
             f"cannot compute {a.name} {symbol} {b.name}: {a.name} is a {type(a).__name__} on {a.axes} and "
             f"{b.name} is a {type(b).__name__} on {b.axes}; "
