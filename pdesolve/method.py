@@ -18,6 +18,7 @@ from pdesolve.problem import Problem, Value
 if TYPE_CHECKING:
     import xarray as xr
 
+    from pdesolve.proof import Proof
     from pdesolve.training.run import Run
 
 
@@ -37,6 +38,7 @@ class Solution(ABC):
     dtype: torch.dtype = torch.float64
     device: torch.device
     run: Path | None = None
+    proof: Proof | None = None
 
     def __init__(
         self, problem: Problem, values: Mapping[str, Value] | None = None, device: torch.device | str = "cpu"
@@ -88,6 +90,10 @@ class Solver(ABC):
             InputError: a problem this method cannot solve, said before any time is spent.
             Diverged: a value that is not finite; the best state so far is kept.
         """
+
+    def operation_size(self, problem: Problem) -> int:
+        """How many values a typical tensor operation works on: it decides the number of CPU threads."""
+        return 0
 
     @abstractmethod
     def restore(

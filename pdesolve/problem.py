@@ -53,7 +53,8 @@ class Problem:
 
     `domain` is space; `time` is the axis t of an evolution. Axes of the domain that are periodic need no condition.
     `values` are the parameters (numbers, or functions of (p, x) for fields); others may travel beside the problem into
-    every solver. Problems are immutable: `dataclasses.replace` makes another.
+    every solver. `conserved` names the equation's conserved quantities that the conditions on a bounded domain keep
+    (on a periodic one all are kept). `settings` are the keyword arguments of the catalogue's function that made it. Problems are immutable: `dataclasses.replace` makes another.
 
     Raises:
         InputError: one line for what is missing, contradictory or impossible (see `pdesolve.wellposed`).
@@ -67,8 +68,10 @@ class Problem:
     values: Mapping[str, Value] = field(default_factory=dict)
     exact: Exact | None = None
     evaluation: Evaluation = field(default_factory=Evaluation)
+    conserved: tuple[str, ...] = ()
     description: str = ""
     source: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         from pdesolve.wellposed import check

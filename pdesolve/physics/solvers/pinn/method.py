@@ -110,6 +110,9 @@ class Pinn(Solver):
         solution.notes["stopped by"] = outcome.reason
         return solution
 
+    def operation_size(self, problem: Problem) -> int:
+        return self.collocation * self.width
+
     def restore(
         self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
     ) -> Solution:

@@ -1,0 +1,85 @@
+"""The bridge to xarray: solutions as labelled data sets, stored as netCDF-4."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from pdesolve.errors import InputError
+from pdesolve.geometry import Grid
+from pdesolve.problem import Problem
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FORMAT = 1
+
+
+def to_dataset(
+    problem: Problem, grid: Grid, scalars: Mapping[str, Tensor], *, notes: Mapping[str, Any] | None = None
+) -> xr.Dataset:
+    """Scalars (*sample, *grid.shape) as an xarray.Dataset with named dimensions, coordinates and units."""
+    import xarray as xr
+
+    variables: dict[str, Any] = {}
+    long_names = {s: u.long_name or u.name for u in problem.equation.unknowns for s in u.scalars}
+    for name, tensor in scalars.items():
+        sample = ("sample",) * (tensor.ndim - len(grid.shape))
+        attributes = {"units": str(problem.quantity(name).unit or "1"), "long_name": long_names.get(name, name)}
+        variables[name] = ((*sample, *grid.axes.names), tensor.detach().cpu().numpy(), attributes)
+    coordinates = {}
+    for member in grid.members:
+        attributes = {"units": member.axis.unit or "1", "bounds_lower": member.axis.lower}
+        attributes |= {"bounds_upper": member.axis.upper, "periodic": int(member.axis.periodic)}
+        coordinates[member.axis.name] = ((member.axis.name,), np.asarray(member.points), attributes)
+    numbers = {k: float(v) for k, v in problem.values.items() if isinstance(v, (int, float))}
+    attributes = {
+        "title": f"{problem.name}: {problem.description}".rstrip(": "),
+        "problem": problem.name,
+        "equation": type(problem.equation).__name__,
+        "parameters": json.dumps(numbers),
+        "notes": json.dumps(dict(notes or {})),
+        "source": problem.source,
+        "pdesolve_format": FORMAT,
+        "Conventions": "CF-1.11",
+    }
+    return xr.Dataset(variables, coordinates, attributes)
+
+
+def write_dataset(dataset: xr.Dataset, path: Path) -> None:
+    """Write netCDF-4 aside and rename it.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        dataset.to_netcdf(aside, engine="h5netcdf")
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error}; give another folder with --out") from error
+
+
+def read_dataset(path: Path) -> xr.Dataset:
+    """Read a netCDF-4 file into memory.
+
+    Raises:
+        InputError: no such file, or not one that can be read.
+    """
+    import xarray as xr
+
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            return dataset.load()
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise InputError(f"cannot read {path} as netCDF-4: {reason}") from error

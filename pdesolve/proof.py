@@ -1,0 +1,209 @@
+"""The proof of a solution: error against the reference, residual, violations, conservation, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pdesolve.equation import Conserving, Evolution, flatten, velocity_name
+from pdesolve.errors import InputError, unknown_name
+from pdesolve.fields import d
+from pdesolve.geometry import PointCloud
+from pdesolve.method import Solution
+from pdesolve.metrics import max_error, relative_l2, root_mean_square
+from pdesolve.problem import Problem
+
+_POINTS = 2048  # held-out points for residual and violations
+_SEED = 20_231_117  # of those points: no solver trains on them
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a run reached and what it cost. `json()` is what `--json` prints, `table()` what people read.
+
+    errors: for each unknown `relative_l2` over the whole evaluation set, `max` over it, and `final`, the relative L2
+    error at the last time. residual: root mean square over held-out points. violations: root mean square of what each
+    condition leaves over. conserved: largest departure of each integral from its first value, relative to the integral
+    of its density's absolute value. reference: what the errors are against; None where there is no reference.
+    """
+
+    run: str | None
+    problem: str
+    method: str
+    settings: Mapping[str, Any]
+    parameters: int
+    errors: Mapping[str, Mapping[str, float | None]]
+    learned: Mapping[str, Mapping[str, float | None]]
+    residual: float | None
+    violations: Mapping[str, float]
+    conserved: Mapping[str, float]
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    device: str
+    dtype: str
+    seed: int
+    converged: bool
+    status: str = "finished"
+    reference: Mapping[str, Any] | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def json(self) -> dict[str, Any]:
+        """A JSON object; figures that are not finite are null."""
+        from pdesolve.training.run import finite
+
+        return finite(asdict(self))
+
+    def table(self) -> str:
+        """The proof as a table of text."""
+        rows: list[tuple[str, str]] = []
+        for name, error in self.errors.items():
+            parts = [f"{_figure(error['relative_l2'])} relative L2", f"{_figure(error['max'])} max"]
+            if error.get("final") is not None:
+                parts.append(f"{_figure(error['final'])} final")
+            rows.append((f"error of {name}", ", ".join(parts)))
+        if self.reference:
+            text = str(self.reference.get("scheme", "reference"))
+            estimate = self.reference.get("estimated_error")
+            rows.append(("against", text + (f", itself within {_figure(estimate)}" if estimate is not None else "")))
+        for name, learned in self.learned.items():
+            rows.append((f"learned {name}", f"{learned['value']:.6g}"))
+        rows.append(("residual", f"{_figure(self.residual)} root mean square"))
+        rows += [(name, f"violated by {_figure(value)}") for name, value in self.violations.items()]
+        rows += [(f"{name} conserved", f"to {_figure(value)}") for name, value in self.conserved.items()]
+        rows.append(("cost", f"{self.cpu_seconds:.1f} CPU s, {self.seconds:.1f} s, {self.peak_bytes / 2**20:.0f} MiB"))
+        size = f"{self.parameters} parameters, " if self.parameters else ""
+        rows.append(("with", f"{size}{self.dtype} on {self.device}, seed {self.seed}"))
+        stopped = self.notes.get("stopped by")
+        rows.append(("ended", self.status + (f", stopped by {stopped}" if stopped else "")))
+        width = max(len(name) for name, _ in rows)
+        head = f"{self.problem} by {self.method}"
+        return "\n".join([head, "-" * len(head), *(f"{name:<{width}}  {text}" for name, text in rows)])
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2e}"
+
+
+def errors(problem: Problem, found: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+    """The errors of each scalar on the evaluation grid; `final` is None for stationary problems."""
+    result: dict[str, dict[str, Any]] = {}
+    for name, truth in reference.items():
+        u, truth = found[name].double().cpu(), truth.double().cpu()
+        last = len(problem.evaluation_grid.shape)
+        final = relative_l2(u.select(-last, -1), truth.select(-last, -1)) if problem.time else None
+        result[name] = {"relative_l2": relative_l2(u, truth), "max": max_error(u, truth), "final": final}
+    return result
+
+
+def residual(solution: Solution) -> float:
+    """The root mean square of the equation's residual at held-out points inside the domain, over all rows."""
+    problem = solution.problem
+    cloud = problem.sample(_POINTS, "sobol", torch.Generator().manual_seed(_SEED))
+    squares = []
+    for x in _chunks(solution, cloud):
+        rows = problem.equation.residual(solution.state(x), problem.bind(x, solution.values), x)
+        squares.append(torch.stack([row.values.detach().square().sum(-1) for row in flatten(rows).values()]))
+    return float((torch.stack(squares).sum(0).mean() / len(cloud.x)).sqrt())
+
+
+def violations(solution: Solution) -> dict[str, float]:
+    """The root mean square of what each condition leaves over, at held-out points."""
+    problem = solution.problem
+    result = {}
+    for condition in problem.all_conditions:
+        cloud = condition.sample(problem, _POINTS // 4, "sobol", torch.Generator().manual_seed(_SEED))
+        x = solution.coordinates(cloud, gradients=True)
+        left_over = condition.residual(problem, solution.state, x, problem.bind(x, solution.values))
+        parts = [field.values.detach() for field in flatten({"row": left_over}).values()]
+        result[condition.name] = root_mean_square(torch.stack(torch.broadcast_tensors(*parts)))
+    return result
+
+
+def conserved(solution: Solution) -> dict[str, float]:
+    """The drift of each conserved quantity over the evaluation times.
+
+    All that the equation conserves, where every axis of space is periodic; elsewhere what `Problem.conserved` names.
+    """
+    problem = solution.problem
+    equation = problem.equation
+    if not isinstance(equation, Conserving) or not problem.domain.is_box:
+        return {}
+    closed = all(axis.periodic for axis in problem.domain.axes)
+    if not closed and not problem.conserved:
+        return {}
+    grid = problem.evaluation_grid
+    columns = solution.coordinates(grid).columns()
+    weights = solution.coordinates(grid).field(torch.ones(()), "one").values
+    for i, member in enumerate(grid.members[1:], 1):
+        shape = [-1 if i == j else 1 for j in range(len(grid.members))]
+        weights = weights * torch.as_tensor(member.weights, dtype=columns.dtype).to(columns.device).reshape(shape)
+    densities: dict[str, list[Tensor]] = {}
+    for x in _chunks(solution, PointCloud(problem.axes, columns)):
+        state = solution.state(x)
+        if isinstance(equation, Evolution) and equation.order == 2:
+            state = {**state, **{velocity_name(n): d(f, "t") for n, f in state.items()}}
+        for name, density in equation.conserved(state, problem.bind(x, solution.values), x).items():
+            densities.setdefault(name, []).append(x.expand(density).values.detach())
+    result = {}
+    for name, parts in densities.items():
+        if not closed and name not in problem.conserved:
+            continue
+        density = torch.cat(parts, -1)
+        density = density.reshape(*density.shape[:-1], *grid.shape) * weights
+        space = tuple(range(-len(grid.shape) + 1, 0))
+        totals, sizes = density.sum(space), density.abs().sum(space)
+        result[name] = float((totals - totals[..., :1]).abs().max() / sizes.max().clamp_min(1e-300))
+    return result
+
+
+def _chunks(solution: Solution, cloud: PointCloud, size: int = 4096) -> Any:
+    for x in cloud.x.split(size):
+        yield solution.coordinates(PointCloud(cloud.axes, x), gradients=True)
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A bound that a proof must keep: `rel_l2`, `max`, `final`, `residual` or `violation` at most a figure."""
+
+    name: str
+    bound: float
+
+    @staticmethod
+    def parse(text: str) -> Requirement:
+        """Read "rel_l2=1e-3".
+
+        Raises:
+            InputError: another form, an unknown figure or a bound that is no positive number.
+        """
+        name, _, bound = text.partition("=")
+        known = ("rel_l2", "max", "final", "residual", "violation")
+        if name not in known:
+            raise unknown_name("requirement", name, known)
+        try:
+            value = float(bound)
+        except ValueError:
+            value = -1.0
+        if not value > 0:
+            raise InputError(f"a requirement reads rel_l2=1e-3, a name and a positive number, got {text!r}")
+        return Requirement(name, value)
+
+    def missed(self, proof: Proof) -> str | None:
+        """One line that says by how much it was missed, None where it was kept. An unknown figure is missed."""
+        if self.name in ("rel_l2", "max", "final"):
+            key = {"rel_l2": "relative_l2"}.get(self.name, self.name)
+            figures = [error.get(key) for error in proof.errors.values()]
+        elif self.name == "residual":
+            figures = [proof.residual]
+        else:
+            figures = list(proof.violations.values())
+        if not figures or any(figure is None for figure in figures):
+            return f"required {self.name} <= {self.bound:.3g}, but there is no such figure: no reference is known"
+        worst = max(figure for figure in figures if figure is not None)
+        # not (<=), so that NaN is a miss
+        return None if worst <= self.bound else f"required {self.name} <= {self.bound:.3g}, reached {worst:.3g}"
+
