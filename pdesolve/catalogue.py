@@ -1,0 +1,197 @@
+"""The catalogue: which problems, methods and equations there are.
+
+It reads folders and docstrings and imports nothing but what is chosen: adding a problem, a method or an equation is
+adding its file. Other distributions join by the entry points `pdesolve.problems` (a function that returns a Problem)
+and `pdesolve.methods` (a Solver class).
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pdesolve.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from pdesolve.equation import Equation
+    from pdesolve.method import Solver
+    from pdesolve.problem import Problem
+
+Kind = Literal["problem", "method", "equation"]
+
+_PACKAGE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name of the catalogue. `target` is where it lives: "module:object" (or a module that holds just one)."""
+
+    name: str
+    kind: Kind
+    summary: str
+    target: str
+
+    def json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def entries(kind: Kind | None = None) -> tuple[Entry, ...]:
+    """The catalogue, or its part of one kind, in the order of names."""
+    found = {"problem": _problems, "method": _methods, "equation": _equations}
+    kinds = found if kind is None else [kind]
+    return tuple(entry for k in kinds for entry in sorted(found[k](), key=lambda e: e.name.lower()))
+
+
+def find(name: str) -> Entry:
+    """The entry of a name.
+
+    Raises:
+        InputError: an unknown name, with the nearest known one.
+    """
+    for entry in entries():
+        if entry.name == name:
+            return entry
+    raise unknown_name("problem, method or equation", name, (entry.name for entry in entries()))
+
+
+def find_problem(name: str) -> Callable[..., Problem]:
+    """The function that makes the problem `name`; its keyword arguments are the problem's settings."""
+    function = _load(_named("problem", name), "problem")
+    if not callable(function):
+        raise InputError(f"problem {name!r} needs a function that returns a Problem, got {function!r}")
+    return function
+
+
+def find_method(name: str) -> type[Solver]:
+    """The class of the method `name`; its dataclass fields are the method's settings."""
+    from pdesolve.method import Solver
+
+    return _one_class(_named("method", name), Solver)
+
+
+def find_equation(name: str) -> type[Equation]:
+    """The class of the equation `name`."""
+    from pdesolve.equation import Equation
+
+    return _one_class(_named("equation", name), Equation)
+
+
+def documentation(entry: Entry) -> str:
+    """The docstring of the entry's module, of a method's folder (its card), without importing it."""
+    module, _, name = entry.target.partition(":")
+    if entry.kind == "method" and not name:
+        module = module.removesuffix(".method")
+    path = _source(module)
+    return "" if path is None else _docstring(path)
+
+
+def _problems() -> Iterator[Entry]:
+    for name, path in _modules("physics", "problems"):
+        yield Entry(name, "problem", _summary(path), f"pdesolve.physics.problems.{name}:problem")
+    yield from _others("problem")
+
+
+def _methods() -> Iterator[Entry]:
+    for parts in (("physics", "solvers"), ("operators",)):
+        for name, path in _modules(*parts, folders=True):
+            yield Entry(name, "method", _summary(path), ".".join(("pdesolve", *parts, name, "method")))
+    yield from _others("method")
+
+
+def _equations() -> Iterator[Entry]:
+    for name, path in _modules("physics", "equations"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                summary = _first_sentence(ast.get_docstring(node) or "")
+                yield Entry(node.name, "equation", summary, f"pdesolve.physics.equations.{name}:{node.name}")
+
+
+def _modules(*parts: str, folders: bool = False) -> Iterator[tuple[str, Path]]:
+    """The modules (or the packages with a `method` module) of a folder of this package: name and file."""
+    folder = _PACKAGE.joinpath(*parts)
+    for module in pkgutil.iter_modules([str(folder)]):
+        if module.name.startswith("_"):
+            continue
+        if module.ispkg and folders and (folder / module.name / "method.py").exists():
+            yield module.name, folder / module.name / "__init__.py"
+        elif not module.ispkg and not folders:
+            yield module.name, folder / f"{module.name}.py"
+
+
+def _others(kind: Kind) -> Iterator[Entry]:
+    for point in entry_points(group=f"pdesolve.{kind}s"):
+        path = _source(_module(point))
+        yield Entry(point.name, kind, "" if path is None else _summary(path), point.value.replace(" ", ""))
+
+
+def _module(point: EntryPoint) -> str:
+    return point.value.partition(":")[0].strip()
+
+
+def _named(kind: Kind, name: str) -> Entry:
+    known = entries(kind)
+    for entry in known:
+        if entry.name == name:
+            return entry
+    raise unknown_name(kind, name, (entry.name for entry in known))
+
+
+def _load(entry: Entry, default: str) -> Any:
+    module, _, name = entry.target.partition(":")
+    value: Any = import_module(module)
+    for part in (name or default).split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _one_class(entry: Entry, base: type) -> Any:
+    """The class that an entry names, or the one subclass of `base` that its module defines."""
+    module, _, name = entry.target.partition(":")
+    if name:
+        found = [_load(entry, name)]
+    else:
+        members = vars(import_module(module)).values()
+        found = [m for m in members if inspect.isclass(m) and issubclass(m, base) and m.__module__ == module]
+    if len(found) != 1 or not (inspect.isclass(found[0]) and issubclass(found[0], base)):
+        raise InputError(
+            f"{entry.kind} {entry.name!r}: expected one subclass of {base.__name__} in {entry.target}, found {len(found)}"
+        )
+    return found[0]
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module, found without importing it or its parents."""
+    path: Any = None
+    spec = None
+    parts = module.split(".")
+    for i in range(len(parts)):
+        name = ".".join(parts[: i + 1])
+        finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
+        spec = next((s for find_spec in finders if find_spec and (s := find_spec(name, path))), None)
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+    return Path(spec.origin) if spec and spec.has_location and spec.origin else None
+
+
+@cache
+def _docstring(path: Path) -> str:
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
+def _summary(path: Path) -> str:
+    return _first_sentence(_docstring(path))
+
+
+def _first_sentence(text: str) -> str:
+    """The first paragraph's first line, which the house style keeps to one sentence."""
+    return text.strip().partition("\n")[0].rstrip(",.:")
