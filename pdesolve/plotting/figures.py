@@ -1,0 +1,185 @@
+"""Still figures of labelled data sets and run histories."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pdesolve.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+_INSTANTS = 4  # profiles or snapshots in one figure
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure without pyplot, so that no window, backend or global state is touched."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", dpi=130)
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a picture aside and rename it."""
+    aside = path.with_name(f".{os.getpid()}.{path.name}")
+    figure.savefig(aside, format=path.suffix.removeprefix(".") or "png")
+    aside.replace(path)
+    return path
+
+
+def solution_figure(dataset: xr.Dataset, reference: xr.Dataset | None = None) -> Figure:
+    """The first sample of each unknown: over one axis of space as a map over (x, t) with profiles at a few times, over
+    two as maps (at the last time), with the reference and the error beside where a reference is given."""
+    names = [str(name) for name in dataset.data_vars]
+    space = _space(dataset)
+    columns = 2 if reference is None else 3
+    figure = new_figure(4.2 * columns, 3.2 * len(names))
+    axes = np.atleast_2d(np.asarray(figure.subplots(len(names), columns, squeeze=False)))
+    for row, name in zip(axes, names, strict=True):
+        field = _first_sample(dataset[name])
+        truth = None if reference is None else _first_sample(reference[name])
+        if len(space) == 1 and "t" in field.dims:
+            _map(figure, row[0], field.transpose(space[0], "t"), name)
+            _profiles(row[1], field, truth, space[0])
+            if truth is not None:
+                _map(figure, row[2], (field - truth).transpose(space[0], "t"), f"error of {name}", diverging=True)
+        elif len(space) == 1:
+            _profiles(row[0], field, truth, space[0])
+            row[1].axis("off")
+        else:
+            _plane(figure, row, field, truth, name, space)
+    figure.suptitle(str(dataset.attrs.get("title", "")).split(":")[0])
+    return figure
+
+
+def _plane(
+    figure: Figure, row: Sequence[Any], field: xr.DataArray, truth: xr.DataArray | None, name: str, space: list[str]
+) -> None:
+    last = ""
+    if "t" in field.dims:
+        last = f" at t = {float(field['t'][-1]):.3g}"
+    flat = _slice(field, space)
+    _map(figure, row[0], flat, name + last)
+    if truth is not None:
+        _map(figure, row[1], _slice(truth, space), f"reference{last}")
+        _map(figure, row[2], flat - _slice(truth, space), f"error of {name}{last}", diverging=True)
+    else:
+        first = field.isel(t=0) if "t" in field.dims else field
+        middle = _slice(first, space)
+        row[1].plot(middle[space[0]], middle.isel({space[1]: middle.sizes[space[1]] // 2}))
+        row[1].set(xlabel=space[0], title=f"{name} along the middle" + (" at the start" if last else ""))
+
+
+def _slice(field: xr.DataArray, space: list[str]) -> xr.DataArray:
+    """The plane of the first two space axes, at the last time and the middle of the others."""
+    field = field.isel(t=-1) if "t" in field.dims else field
+    return field.isel({axis: field.sizes[axis] // 2 for axis in space[2:]}).transpose(space[1], space[0])
+
+
+def _map(figure: Figure, axis: Any, field: xr.DataArray, title: str, *, diverging: bool = False) -> None:
+    vertical, horizontal = (str(dim) for dim in field.dims)
+    values = field.values
+    limit = float(np.nanmax(np.abs(values))) or 1.0
+    limits = {"vmin": -limit, "vmax": limit} if diverging else {}
+    image = axis.pcolormesh(
+        field[horizontal].values,
+        field[vertical].values,
+        values,
+        cmap="RdBu_r" if diverging else "viridis",
+        shading="nearest",
+        rasterized=True,
+        **limits,
+    )
+    figure.colorbar(image, ax=axis)
+    axis.set(xlabel=horizontal, ylabel=vertical, title=title)
+
+
+def _profiles(axis: Any, field: xr.DataArray, truth: xr.DataArray | None, space: str) -> None:
+    import matplotlib
+
+    if "t" not in field.dims:
+        axis.plot(field[space], field, label="solution")
+        if truth is not None:
+            axis.plot(truth[space], truth, "k--", linewidth=1, label="reference")
+    else:
+        chosen = np.unique(np.linspace(0, field.sizes["t"] - 1, _INSTANTS).round().astype(int))
+        colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(chosen)))
+        for colour, i in zip(colours, chosen, strict=True):
+            axis.plot(field[space], field.isel(t=i), color=colour, label=f"t = {float(field['t'][i]):.3g}")
+            if truth is not None:
+                label = "reference" if i == chosen[-1] else None
+                axis.plot(truth[space], truth.isel(t=i), "k--", linewidth=0.8, label=label)
+    axis.set(xlabel=space, ylabel=str(field.name))
+    axis.legend(fontsize=7)
+
+
+def history_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Work and precision: the worst relative L2 error (the loss where there is no reference) over CPU seconds."""
+    figure = new_figure(5.5, 4.0)
+    axis = figure.subplots()
+    label = "loss"
+    for method, history in histories.items():
+        errors = [[v for k, v in row.items() if k.startswith("relative_l2") and v is not None] for row in history]
+        if any(errors):
+            label = "relative L2 error"
+            points = [(row["cpu_seconds"], max(e)) for row, e in zip(history, errors, strict=True) if e and max(e) > 0]
+        else:
+            points = [(row["cpu_seconds"], row["loss"]) for row in history if row.get("loss")]
+        if points:
+            axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=method)
+    axis.set(xlabel="CPU seconds", ylabel=label, yscale="log")
+    axis.grid(alpha=0.3, which="both")
+    if axis.lines:
+        axis.legend()
+    return figure
+
+
+def comparison_figure(
+    histories: Mapping[str, Sequence[Mapping[str, Any]]], datasets: Mapping[str, xr.Dataset]
+) -> Figure:
+    """One problem by several methods: error over cost on the left, the solutions at the last time on the right."""
+    figure = new_figure(10.5, 4.0)
+    left, right = figure.subplots(1, 2)
+    for method, history in histories.items():
+        rows = [
+            (row["cpu_seconds"], max(e))
+            for row in history
+            if (e := [v for k, v in row.items() if k.startswith("relative_l2") and v is not None])
+        ]
+        rows = [row for row in rows if row[1] > 0]
+        if rows:
+            left.plot(*zip(*rows, strict=True), marker="o", markersize=3, label=method)
+    left.set(xlabel="CPU seconds", ylabel="relative L2 error", yscale="log", title="work and precision")
+    left.grid(alpha=0.3, which="both")
+    if left.lines:
+        left.legend()
+    else:
+        left.text(0.5, 0.5, "no error to show", ha="center", transform=left.transAxes)
+    for method, dataset in datasets.items():
+        name = str(next(iter(dataset.data_vars)))
+        field = _first_sample(dataset[name])
+        field = field.isel(t=-1) if "t" in field.dims else field
+        space = _space(dataset)
+        field = field.isel({axis: field.sizes[axis] // 2 for axis in space[1:]})
+        style = {"color": "k", "linestyle": "--", "linewidth": 1.0} if method.startswith("reference") else {}
+        right.plot(field[space[0]], field, label=method, **style)
+        right.set(xlabel=space[0], ylabel=name, title="at the last time" if "t" in dataset.dims else "solution")
+    right.legend()
+    return figure
+
+
+def _space(dataset: xr.Dataset) -> list[str]:
+    space = [str(dim) for dim in dataset.dims if dim not in ("t", "sample")]
+    if not space or not dataset.data_vars:
+        raise InputError(f"nothing to draw: expected variables over axes of space, got dimensions {list(dataset.dims)}")
+    return space
+
+
+def _first_sample(field: xr.DataArray) -> xr.DataArray:
+    return field.isel(sample=0) if "sample" in field.dims else field

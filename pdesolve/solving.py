@@ -1,0 +1,344 @@
+"""Solve a problem, prove the solution, keep the run: what the command and notebooks call."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pdesolve import catalogue, proof
+from pdesolve.errors import Diverged, InputError
+from pdesolve.labelled import write_dataset
+from pdesolve.method import Solution, Solver
+from pdesolve.observations import read_observations
+from pdesolve.problem import Problem, Value
+from pdesolve.training.budget import Budget, parse_duration
+from pdesolve.training.devices import find_device, find_dtype, peak_bytes, threads, threads_for
+from pdesolve.training.progress import Progress
+from pdesolve.training.run import FORMAT, Run, write_aside, write_json
+
+RUN, CONFIG, SOLUTION = "run.json", "config.yaml", "solution.nc"
+
+
+def solve(
+    problem: Problem | str,
+    method: Solver | str = "pinn",
+    *,
+    values: Mapping[str, Value] | None = None,
+    learn: Sequence[str] = (),
+    observe: str | Path | None = None,
+    budget: str | float = "2min",
+    target: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    dtype: str = "float64",
+    threads_count: int | None = None,
+    out: str | Path | None = None,
+    whole_process: bool = False,
+) -> Solution:
+    """Solve a problem by a method and prove the solution.
+
+    problem, method: objects, or names of the catalogue with their default settings.
+    values: parameter values that take the place of the problem's. learn: parameters to fit to observations, "viscosity"
+    or "viscosity=0.05" to start there. observe: a CSV file of observations (columns: the axes and the unknown).
+    budget: CPU time such as "90s" or "2min", of this call (of the whole process where `whole_process`); the reference
+    solution is not counted. target: the relative L2 error at which to stop. steps: stop after so many steps.
+    out: the run folder; a new one under `runs/` by default.
+
+    The solution comes back with `.proof` (errors, residual, violations, conserved quantities, cost) and `.run`, the
+    folder. An interrupt (Ctrl-C) or a divergence ends the run with the solution so far; the proof's status says which.
+
+    Raises:
+        InputError: one line for what cannot work, before any time is spent and with nothing written.
+    """
+    problem = catalogue.make_problem(problem) if isinstance(problem, str) else problem
+    method = catalogue.make_method(method) if isinstance(method, str) else method
+    cpu_seconds = parse_duration(budget)
+    if steps is not None and steps < 1:
+        raise InputError(f"at least one step is needed, got {steps}: leave out --steps to use the budget")
+    if target is not None and not target > 0:
+        raise InputError(f"a target is a positive relative L2 error such as 1e-4, got {target}")
+    values, names = _starts(values, learn)
+    if observe is not None:
+        observed = read_observations(Path(observe), problem)
+        problem = dataclasses.replace(problem, conditions=(*problem.conditions, *observed))
+    where, precision = find_device(device), find_dtype(dtype)
+    clock = Budget(cpu_seconds) if whole_process else Budget.from_now(cpu_seconds)
+    folder, fresh = _folder(out, problem, method)
+
+    with ExitStack() as stack:
+        count = threads_count or threads_for(method.operation_size(problem))
+        stack.enter_context(threads(count))
+        with clock.exclude():
+            truth, about = _reference(problem)
+        if target is not None and truth is None:
+            raise InputError(f"a target needs a reference, {problem.name} has none: {about['none']}")
+        measure = None if truth is None else (lambda s: proof.errors(s.problem, s.on(), truth))
+        name = catalogue.method_name(method)
+        progress = stack.enter_context(Progress(f"{problem.name} by {name}", cpu_seconds))
+        run = Run(
+            seed=seed, device=where, dtype=precision, budget=clock, steps=steps, target=target, folder=folder,
+            choices={"threads": count}, measure=measure, report=progress,
+        )  # fmt: skip
+        options = {
+            "budget": f"{cpu_seconds:g}s", "target": target, "steps": steps, "seed": seed, "device": device,
+            "dtype": dtype, "threads": threads_count, "learn": list(learn),
+            "observe": None if observe is None else str(observe),
+        }  # fmt: skip
+        config = {
+            "problem": {"name": problem.name, **problem.settings},
+            "method": {"name": name, **dataclasses.asdict(method)},  # type: ignore[call-overload]
+            **{key: value for key, value in options.items() if value not in (None, [])},
+        }
+        _write_start(folder, config, run)
+        status, solution = _attempt(method, problem, run, values, names, fresh)
+    solution.run = folder
+    solution.proof = _prove(solution, run, name, dataclasses.asdict(method), truth, about, names, status)  # type: ignore[call-overload]
+    _write_end(folder, solution, run, config)
+    return solution
+
+
+def load(run: str | Path, *, problem: Problem | None = None, device: str = "auto") -> Solution:
+    """The solution of a run folder. A problem that is in no catalogue must be given again.
+
+    Raises:
+        InputError: no run folder, one of another format, or a problem that cannot be found.
+    """
+    folder = Path(run)
+    content = read_run(folder)
+    config = content["config"]
+    settings = {k: v for k, v in config["problem"].items() if k != "name"}
+    if problem is None:
+        problem = catalogue.make_problem(config["problem"]["name"], settings)
+    method = catalogue.make_method(
+        config["method"]["name"], {k: v for k, v in config["method"].items() if k != "name"}
+    )
+    learned = {k: v["value"] for k, v in (content.get("proof") or {}).get("learned", {}).items()}
+    solution = method.restore(problem, folder, values=learned, device=str(find_device(device)))
+    solution.run = folder
+    solution.proof = proof.Proof(**content["proof"]) if content.get("proof") else None
+    return solution
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The content of a folder's run.json.
+
+    Raises:
+        InputError: there is none, or it is of another format.
+    """
+    try:
+        content = json.loads((folder / RUN).read_text())
+    except OSError:
+        raise InputError(f"{folder} is no run folder: it holds no {RUN}; runs are written by pdesolve solve") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{folder / RUN} is damaged: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise InputError(f"{folder / RUN} has format {found}, this version reads {FORMAT}: solve again to make one")
+    return content
+
+
+def _starts(
+    values: Mapping[str, Value] | None, learn: Sequence[str]
+) -> tuple[dict[str, Value], tuple[str, ...]]:
+    """Values and names of what is learned, from "viscosity" or "viscosity=0.05"."""
+    merged, names = dict(values or {}), []
+    for text in learn:
+        name, equals, start = text.partition("=")
+        if equals:
+            try:
+                merged[name] = float(start)
+            except ValueError:
+                raise InputError(f"learning starts at a number, as in viscosity=0.05, got {text!r}") from None
+        names.append(name)
+    return merged, tuple(names)
+
+
+def _folder(out: str | Path | None, problem: Problem, method: Solver) -> tuple[Path, bool]:
+    """The run folder, not yet made, and whether it is a new one.
+
+    Raises:
+        InputError: it holds a finished run, or things that are no run.
+    """
+    if out is None:
+        stem = f"{problem.name}-{catalogue.method_name(method)}"
+        numbers = (Path("runs") / f"{stem}-{i}" for i in range(1, 1_000_000))
+        return next(path for path in numbers if not path.exists()), True
+    folder = Path(out)
+    if not folder.exists():
+        return folder, True
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file, a run needs a folder: give another --out")
+    if (folder / RUN).exists():
+        status = read_run(folder).get("status")
+        if status != "running":
+            raise InputError(f"{folder} holds a run that has {status}: give another --out, or remove it first")
+    elif any(folder.iterdir()):
+        raise InputError(f"{folder} holds files that are no run: give a new folder as --out")
+    return folder, not any(folder.iterdir())
+
+
+def _reference(problem: Problem) -> tuple[dict[str, Tensor] | None, dict[str, Any]]:
+    """The reference on the evaluation grid and what it is; None and the reason where there is none."""
+    try:
+        run = Run(budget=Budget.from_now(float("inf")), every=float("inf"))
+        solution = catalogue.make_method("reference").solve(problem, run)
+        return solution.on(), dict(solution.notes)
+    except InputError as error:
+        return None, {"none": str(error)}
+
+
+def _attempt(
+    method: Solver, problem: Problem, run: Run, values: Mapping[str, Value], learn: Sequence[str], fresh: bool
+) -> tuple[str, Solution]:
+    """Solve; an interrupt or a divergence leaves the solution so far. Bad input leaves nothing behind."""
+    try:
+        return "finished", method.solve(problem, run, values=values, learn=learn)
+    except InputError:
+        if fresh and run.folder is not None:
+            shutil.rmtree(run.folder, ignore_errors=True)
+        raise
+    except KeyboardInterrupt:
+        if run.solution is None:
+            _close(run, "interrupted", "interrupted before there was a solution")
+            raise
+        return "interrupted", run.solution
+    except Diverged as error:
+        if run.solution is None:
+            _close(run, "diverged", str(error))
+            raise
+        run.solution.notes["diverged"] = str(error)
+        return "diverged", run.solution
+
+
+def _prove(
+    solution: Solution, run: Run, method: str, settings: Mapping[str, Any], truth: Mapping[str, Tensor] | None,
+    about: Mapping[str, Any], learn: Sequence[str], status: str,
+) -> proof.Proof:  # fmt: skip
+    problem = solution.problem
+    found = {} if truth is None else proof.errors(problem, solution.on(), truth)
+    learned = {
+        name: {"value": float(torch.as_tensor(solution.values[name]).detach()), "standard_deviation": None}
+        for name in learn
+    }
+    last = {"stage": "end", "step": None, "seconds": run.seconds, "cpu_seconds": run.budget.spent}
+    run.history.append(last | {f"relative_l2 {name}": e["relative_l2"] for name, e in found.items()})
+    return proof.Proof(
+        run=None if run.folder is None else str(run.folder),
+        problem=problem.name,
+        method=method,
+        settings=settings,
+        parameters=solution.parameters,
+        errors=found or {name: {"relative_l2": None, "max": None, "final": None} for name in problem.equation.scalars},
+        learned=learned,
+        residual=proof.residual(solution),
+        violations=proof.violations(solution),
+        conserved=proof.conserved(solution),
+        seconds=run.seconds,
+        cpu_seconds=run.budget.spent,
+        peak_bytes=peak_bytes(run.device),
+        device=str(run.device),
+        dtype=str(run.dtype).removeprefix("torch."),
+        seed=run.seed,
+        converged=solution.converged and status == "finished",
+        status=status,
+        reference=about,
+        notes=solution.notes,
+    )
+
+
+def _write_start(folder: Path, config: Mapping[str, Any], run: Run) -> None:
+    import yaml
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the run folder {folder}: {error.strerror}; give another --out") from error
+    write_aside(folder / CONFIG, yaml.safe_dump(_plain(config), sort_keys=False))
+    write_json(folder / RUN, _record(config, run, "running"))
+
+
+def _write_end(folder: Path, solution: Solution, run: Run, config: Mapping[str, Any]) -> None:
+    assert solution.proof is not None
+    from pdesolve.plotting import history_figure, save_figure, solution_figure
+
+    solution.write(folder)
+    run.write_history()
+    dataset = solution.dataset()
+    write_dataset(dataset, folder / SOLUTION)
+    reference = None
+    if solution.proof.errors and next(iter(solution.proof.errors.values()))["relative_l2"] is not None:
+        truth, _ = _reference(solution.problem)  # cached
+        if truth is not None:
+            from pdesolve.labelled import to_dataset
+
+            reference = to_dataset(solution.problem, solution.problem.evaluation_grid, truth)
+    (folder / "figures").mkdir(exist_ok=True)
+    save_figure(solution_figure(dataset, reference), folder / "figures" / "solution.png")
+    if len(run.history) > 2:
+        save_figure(history_figure({solution.proof.method: run.history}), folder / "figures" / "history.png")
+    record = _record(config, run, solution.proof.status) | {"proof": solution.proof.json()}
+    write_json(folder / RUN, record)
+
+
+def _close(run: Run, status: str, why: str) -> None:
+    """Mark a run that ended without a solution."""
+    if run.folder is not None:
+        content = read_run(run.folder)
+        write_json(run.folder / RUN, {**content, "status": status, "why": why})
+
+
+def _record(config: Mapping[str, Any], run: Run, status: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "status": status,
+        "config": _plain(config),
+        "choices": run.choices,
+        "versions": {name: _version(name) for name in ("pdesolve-suite", "torch", "numpy", "scipy", "torchdiffeq")},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "seed": run.seed,
+        "dtype": str(run.dtype).removeprefix("torch."),
+        "device": str(run.device),
+        "git": _git_revision(),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """The revision of the working directory, where it is a git checkout."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
+
+
+def _plain(value: Any) -> Any:
+    """The same nested value of YAML types only."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
