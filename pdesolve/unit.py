@@ -44,7 +44,7 @@ class Unit:
         if text is None:
             return None
         total = dict.fromkeys(_BASE, Fraction(0))
-        for word in text.replace("*", " ").replace(".", " ").split():
+        for word in text.replace("**", "^").replace("*", " ").replace(".", " ").split():
             if word == "1":
                 continue
             match = _FACTOR.fullmatch(word)

@@ -35,6 +35,7 @@ class Field(ABC):
 
     values: Tensor
     quantity: Quantity
+    __array_ufunc__ = None  # numpy's numbers leave products with fields to the fields
 
     def __init__(self, values: Tensor, quantity: Quantity) -> None:
         self.values = values

@@ -16,6 +16,8 @@ class Vector:
     (sample, time, component, *space) at the edges only.
     """
 
+    __array_ufunc__ = None  # numpy's numbers leave products with vectors to the vectors
+
     def __init__(self, components: Mapping[str, Field]) -> None:
         self.components = dict(components)
 
@@ -52,11 +54,15 @@ class Vector:
         return self._zip(other, lambda a, b: a - b)
 
     def __mul__(self, factor: Any) -> Vector:
+        if isinstance(factor, Vector):
+            raise InputError("the product of two vectors is no vector: write dot(a, b) for the scalar product")
         return self.map(lambda field: field * factor)
 
     __rmul__ = __mul__
 
     def __truediv__(self, factor: Any) -> Vector:
+        if isinstance(factor, Vector):
+            raise InputError("a vector cannot be divided by a vector: divide its components")
         return self.map(lambda field: field / factor)
 
     def __neg__(self) -> Vector:

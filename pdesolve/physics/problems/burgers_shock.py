@@ -34,6 +34,7 @@ def problem(*, viscosity: float = 0.01 / math.pi) -> Problem:
         ),
         values={"viscosity": viscosity},
         evaluation=Evaluation.uniform(256, time, 100),
+        conserved=("momentum",),  # u is odd in x: what flows out on one side flows in on the other
         description=__doc__ or "",
         source="Raissi, Perdikaris, Karniadakis, J. Comput. Phys. 378 (2019) 686",
     )

@@ -42,6 +42,7 @@ def problem(*, speed: float = 2.0) -> Problem:
             source="separation of variables",
         ),
         evaluation=Evaluation.uniform(101, time, 100),
+        conserved=("energy",),
         description=__doc__ or "",
         source="Hao et al., 2023, arXiv 2306.08827",
     )
