@@ -107,6 +107,18 @@ class Run:
         write_aside(self.folder / "history.csv", text.getvalue())
 
 
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a folder's history.csv, figures as numbers, empty cells left out."""
+    path = folder / "history.csv"
+    if not path.exists():
+        return []
+    rows = []
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            rows.append({k: v if k == "stage" else float(v) for k, v in row.items() if v})
+    return rows
+
+
 def write_aside(path: Path, text: str) -> None:
     """Write a text file aside and rename it, so that nobody ever reads half of it."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,0 +1,142 @@
+"""The same problem by several methods: one table, one figure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pdesolve import catalogue
+from pdesolve.errors import InputError
+from pdesolve.method import Solution, Solver
+from pdesolve.problem import Problem
+from pdesolve.solving import solve
+from pdesolve.training.run import read_history, write_aside, write_json
+
+COMPARISON = "comparison.json"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Solutions of one problem (or of a sweep over its settings) by several methods and seeds, each with its proof."""
+
+    labels: tuple[str, ...]
+    solutions: tuple[Solution, ...]
+    folder: Path
+
+    def json(self) -> list[dict[str, Any]]:
+        """One object per run, as `solve --json` prints it."""
+        return [s.proof.json() for s in self.solutions if s.proof is not None]
+
+    def table(self) -> str:
+        """One row per run: errors, residual, worst violation and cost."""
+        head = ("run", "relative L2", "max", "final", "residual", "violation", "CPU s", "parameters")
+        rows = [head]
+        for label, solution in zip(self.labels, self.solutions, strict=True):
+            proof = solution.proof
+            assert proof is not None
+            worst = [
+                _figure(max((e[key] for e in proof.errors.values() if e.get(key) is not None), default=None))
+                for key in ("relative_l2", "max", "final")
+            ]
+            violation = max(proof.violations.values(), default=None)
+            cost = (f"{proof.cpu_seconds:.1f}", str(proof.parameters or "-"))
+            rows.append((label, *worst, _figure(proof.residual), _figure(violation), *cost))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def compare(
+    problem: Problem | str,
+    methods: Sequence[Solver | str],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    sweep: Mapping[str, Sequence[Any]] | None = None,
+    seeds: Sequence[int] = (0,),
+    budget: str | float = "2min",
+    target: float | None = None,
+    steps: int | None = None,
+    device: str = "auto",
+    dtype: str = "float64",
+    threads_count: int | None = None,
+    out: str | Path | None = None,
+) -> Comparison:
+    """Solve a problem by each method with each seed, one run after the other, each with a budget of its own.
+
+    settings: of a problem named by the catalogue. sweep: values for some of them, {"viscosity": (0.1, 0.01)}; every
+    combination is solved. A method without randomness (`reference`) runs once whatever the seeds.
+    out: the folder of the comparison, with a run folder for each run, `comparison.png`, `comparison.txt` and
+    `comparison.json`; a new one under `runs/` by default.
+
+    Raises:
+        InputError: what `solve` refuses, and a sweep over a problem that is no name of the catalogue.
+    """
+    if not methods:
+        raise InputError("compare needs at least one method: write --methods pinn,reference")
+    if isinstance(problem, Problem) and (sweep or settings):
+        raise InputError("a sweep changes settings of a problem of the catalogue: give its name")
+    made = [catalogue.make_method(m) if isinstance(m, str) else m for m in methods]
+    names = list(sweep or {})
+    points = [dict(zip(names, values, strict=True)) for values in itertools.product(*(sweep or {}).values())]
+    problems = [
+        problem if isinstance(problem, Problem) else catalogue.make_problem(problem, {**(settings or {}), **point})
+        for point in points
+    ]
+    folder = _folder(out, problems[0].name)
+    labels: list[str] = []
+    solutions: list[Solution] = []
+    for posed, point in zip(problems, points, strict=True):
+        for method in made:
+            name = catalogue.method_name(method)
+            for seed in seeds if name != "reference" else seeds[:1]:
+                parts = [name, *(f"{k}={v}" for k, v in point.items())]
+                if len(seeds) > 1 and name != "reference":
+                    parts.append(f"seed {seed}")
+                label = unique(" ".join(parts), labels)
+                solution = solve(
+                    posed, method, budget=budget, target=target, steps=steps, seed=seed, device=device, dtype=dtype,
+                    threads_count=threads_count, out=folder / label.replace(" ", "-"),
+                )  # fmt: skip
+                labels.append(label)
+                solutions.append(solution)
+    comparison = Comparison(tuple(labels), tuple(solutions), folder)
+    _write(comparison)
+    return comparison
+
+
+def unique(label: str, taken: Sequence[str]) -> str:
+    """The label, numbered where it is taken (two methods of one name with other settings)."""
+    if label not in taken:
+        return label
+    return next(f"{label} {i}" for i in itertools.count(2) if f"{label} {i}" not in taken)
+
+
+def _folder(out: str | Path | None, name: str) -> Path:
+    if out is None:
+        numbers = (Path("runs") / f"{name}-compare-{i}" for i in itertools.count(1))
+        return next(path for path in numbers if not path.exists())
+    folder = Path(out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there already and not empty: give a new folder as --out")
+    return folder
+
+
+def _write(comparison: Comparison) -> None:
+    from pdesolve.plotting import comparison_figure, save_figure
+
+    histories = {
+        label: read_history(solution.run)
+        for label, solution in zip(comparison.labels, comparison.solutions, strict=True)
+        if solution.run is not None
+    }
+    datasets = {label: s.dataset() for label, s in zip(comparison.labels, comparison.solutions, strict=True)}
+    save_figure(comparison_figure(histories, datasets), comparison.folder / "comparison.png")
+    write_aside(comparison.folder / "comparison.txt", comparison.table() + "\n")
+    write_json(comparison.folder / COMPARISON, {"runs": comparison.json()})
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2e}"

@@ -1,0 +1,92 @@
+"""A stored solution at other places and times."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pdesolve.errors import InputError
+from pdesolve.geometry import Axes, PointCloud
+from pdesolve.method import Solution
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def predict_on_grid(
+    solution: Solution, sizes: Sequence[int] | None = None, times: Sequence[float] | None = None
+) -> xr.Dataset:
+    """The solution on a grid of `sizes` points along the axes of space, at the given times.
+
+    Without sizes or times those of the problem's evaluation set are used.
+
+    Raises:
+        InputError: another number of sizes than axes of space, times outside the time axis.
+    """
+    problem = solution.problem
+    space = problem.domain.axes
+    if sizes is not None and len(sizes) != len(space):
+        raise InputError(f"{problem.name} has the axes of space {space}, got {len(sizes)} sizes: one for each axis")
+    if times is not None and problem.time is None:
+        raise InputError(f"{problem.name} is stationary: leave out the times")
+    if times is not None:
+        _inside(Axes((problem.axes["t"],)), np.asarray(times, dtype=float)[:, None], problem.name)
+    points = problem.evaluation.points if sizes is None else dict(zip(space.names, sizes, strict=True))
+    instants = sorted(times) if times is not None else problem.evaluation.times
+    return solution.dataset(problem.grid(points, instants if problem.time else None))
+
+
+def predict_at_points(solution: Solution, points: np.ndarray) -> xr.Dataset:
+    """The solution at scattered points (point, axis), columns in axis order: variables over one dimension `point`.
+
+    Raises:
+        InputError: another number of columns, points outside the bounding box.
+    """
+    import xarray as xr
+
+    problem = solution.problem
+    if points.ndim != 2 or points.shape[1] != len(problem.axes):
+        raise InputError(f"points need the {len(problem.axes)} columns {problem.axes}, got the shape {points.shape}")
+    _inside(problem.axes, points, problem.name)
+    found = solution.on(PointCloud(problem.axes, torch.as_tensor(points, dtype=torch.float64)))
+    variables = {
+        name: ("point", tensor.cpu().numpy(), {"units": str(problem.quantity(name).unit or "1")})
+        for name, tensor in found.items()
+    }
+    coordinates = {name: ("point", points[:, i]) for i, name in enumerate(problem.axes.names)}
+    return xr.Dataset(variables, coordinates, {"problem": problem.name, "Conventions": "CF-1.11"})
+
+
+def read_points(path: Path, axes: Axes) -> np.ndarray:
+    """Points of a CSV file whose header names the axes, columns put into axis order.
+
+    Raises:
+        InputError: a missing file, other columns, cells that are no numbers.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no file of points {path}")
+    with path.open(newline="") as file:
+        rows = [row for row in csv.reader(file) if row]
+    header = [name.strip() for name in rows[0]] if rows else []
+    if sorted(header) != sorted(axes.names) or len(rows) < 2:
+        raise InputError(f"{path} needs the header {','.join(axes.names)} and a row for each point, got {header}")
+    try:
+        table = np.array([[float(cell) for cell in row] for row in rows[1:]])
+    except ValueError as error:
+        raise InputError(f"{path} holds a cell that is no number: {error}") from error
+    return table[:, [header.index(name) for name in axes.names]]
+
+
+def _inside(axes: Axes, points: np.ndarray, name: str) -> None:
+    for column, axis in zip(points.T, axes, strict=True):
+        slack = 1e-9 * axis.length
+        if not np.isfinite(column).all() or column.min() < axis.lower - slack or column.max() > axis.upper + slack:
+            raise InputError(
+                f"{name} is solved for {axis.name} in [{axis.lower:.6g}, {axis.upper:.6g}], asked for "
+                f"{column.min():.6g} to {column.max():.6g}"
+            )
