@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pdesolve.errors import InputError, unknown_name
+from pdesolve.settings import build
 
 if TYPE_CHECKING:
     from pdesolve.equation import Equation
@@ -65,8 +66,8 @@ def find(name: str) -> Entry:
 
 def find_problem(name: str) -> Callable[..., Problem]:
     """The function that makes the problem `name`; its keyword arguments are the problem's settings."""
-    function = _load(_named("problem", name), "problem")
-    if not callable(function):
+    function: Any = _load(_named("problem", name), "problem")
+    if not inspect.isfunction(function):
         raise InputError(f"problem {name!r} needs a function that returns a Problem, got {function!r}")
     return function
 
@@ -76,6 +77,24 @@ def find_method(name: str) -> type[Solver]:
     from pdesolve.method import Solver
 
     return _one_class(_named("method", name), Solver)
+
+
+def make_problem(name: str, settings: Mapping[str, Any] | None = None) -> Problem:
+    """The problem `name` with the given settings; it remembers all of them, so that a run can be repeated."""
+    problem, values = build("problem", find_problem(name), settings or {})
+    return replace(problem, settings=values)
+
+
+def make_method(name: str, settings: Mapping[str, Any] | None = None) -> Solver:
+    """The method `name` with the given settings."""
+    return build("method", find_method(name), settings or {})[0]
+
+
+def method_name(method: Solver) -> str:
+    """The name of a method in the catalogue; for a class that is in none, the class's own."""
+    kind = type(method)
+    targets = (kind.__module__, f"{kind.__module__}:{kind.__qualname__}")
+    return next((entry.name for entry in entries("method") if entry.target in targets), kind.__name__)
 
 
 def find_equation(name: str) -> type[Equation]:
@@ -199,7 +218,7 @@ def _one_class(entry: Entry, base: type) -> Any:
         found = [m for m in members if inspect.isclass(m) and issubclass(m, base) and m.__module__ == module]
     if len(found) != 1 or not (inspect.isclass(found[0]) and issubclass(found[0], base)):
         raise InputError(
-            f"{entry.kind} {entry.name!r}: expected one subclass of {base.__name__} in {entry.target}, found {len(found)}"
+            f"{entry.kind} {entry.name!r}: {entry.target} needs one subclass of {base.__name__}, it has {len(found)}"
         )
     return found[0]
 

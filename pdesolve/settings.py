@@ -1,0 +1,233 @@
+"""Settings: values that users write, read into the typed arguments of methods and problems.
+
+The settings of a method are the fields of its dataclass, those of a problem the keyword arguments of its function.
+jsonargparse checks values against their types. The types are numbers, words, lists and dataclasses of them, never
+classes or callables: no text, in a file or on the command line, can name something to be imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pdesolve.errors import InputError, unknown_name
+
+_SCALARS = (bool, int, float, str, types.NoneType)
+_CLASS_KEYS = ("class_path", "init_args")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name, its type as people write it, its default and what it means."""
+
+    name: str
+    type: str
+    default: Any
+    doc: str = ""
+
+    def json(self) -> dict[str, Any]:
+        return {"name": self.name, "type": self.type, "default": plain(self.default), "doc": self.doc}
+
+
+def settings_of(target: Callable[..., Any]) -> dict[str, Setting]:
+    """The settings of a method's class or a problem's function, in the order they are declared."""
+    hints, docs = _hints(target), _documented(inspect.getdoc(target) or "")
+    defaults = _defaults(target)
+    return {name: Setting(name, type_text(hint), defaults[name], docs.get(name, "")) for name, hint in hints.items()}
+
+
+def build(kind: str, target: Callable[..., Any], given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """What `target` makes of the given settings, and all its settings as plain values that YAML can hold.
+
+    Text is read by the type of its setting. `kind` ("method", "problem") is how errors call it.
+
+    Raises:
+        InputError: an unknown setting, with the nearest known one; a value that does not fit; a class's name.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    hints = _hints(target)
+    for name, hint in hints.items():
+        if not _settable(hint):
+            raise InputError(
+                f"{kind}.{name} has the type {type_text(hint)}, which no text may give: settings are numbers, words, "
+                "lists and dataclasses of them"
+            )
+    check_names(given, hints, kind)
+    parser = ArgumentParser(exit_on_error=False, add_help=False, default_env=False)
+    if inspect.isclass(target):
+        parser.add_class_arguments(target, kind)
+    else:
+        parser.add_function_arguments(target, kind)
+    try:
+        namespace = parser.parse_object({kind: dict(given)})
+    except ArgumentError as error:
+        raise _misfit(kind, hints, given, str(error)) from None
+    values = namespace[kind].as_dict()
+    for name, value in values.items():
+        _check(value, hints[name], f"{kind}.{name}")
+    made = parser.instantiate(namespace)[kind]
+    return (made if inspect.isclass(target) else target(**made.as_dict())), plain(values)
+
+
+def check_names(given: Mapping[str, Any], hints: Mapping[str, Any], path: str) -> None:
+    """Refuse names that are not among `hints`, at every depth, and mappings that name a class."""
+    for name, value in given.items():
+        where = f"{path}.{name}" if path else str(name)
+        if name in _CLASS_KEYS:
+            raise InputError(
+                f"{where} names a class: settings hold values only and import nothing; "
+                "write the name of a method or a problem and its settings"
+            )
+        if name not in hints:
+            raise unknown_name(f"{path} setting".strip(), str(name), hints)
+        if isinstance(value, Mapping):
+            hint = hints[name]
+            inner = _hints(hint) if dataclasses.is_dataclass(hint) else dict.fromkeys(value)
+            if any(key in _CLASS_KEYS for key in value):
+                inner = {}
+            check_names(value, inner, where)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds. It is read as plain values; tags and aliases are refused.
+
+    Raises:
+        InputError: a file that is missing, is no YAML or holds no mapping.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                # a few aliases of aliases are billions of values
+                raise yaml.constructor.ConstructorError(None, None, "it holds an alias", self.peek_event().start_mark)
+            return super().compose_node(parent, index)
+
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the configuration {path}: {getattr(error, 'strerror', error)}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or "it is no YAML"
+        raise InputError(f"cannot read the configuration {path}: {place}{problem}; write plain YAML values") from None
+    if not isinstance(content, dict):
+        raise InputError(f"the configuration {path} must hold names and values such as 'seed: 0'")
+    if not all(isinstance(key, str) for key in content):
+        raise InputError(f"the configuration {path} must have words for names")
+    return content
+
+
+def plain(value: Any) -> Any:
+    """The same value of dicts, lists, numbers and words, as YAML and JSON write it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return value
+
+
+def type_text(hint: Any) -> str:
+    """A type as people write values of it: `int`, `tanh | silu`, `[int, ...]`."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return " | ".join(str(word) for word in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(type_text(argument) for argument in arguments)
+    if origin in (tuple, list):
+        return f"[{', '.join('...' if a is Ellipsis else type_text(a) for a in arguments)}]"
+    if origin is dict:
+        return "{name: " + type_text(arguments[1]) + "}"
+    if hint is types.NoneType:
+        return "null"
+    return getattr(hint, "__name__", str(hint))
+
+
+def _settable(hint: Any) -> bool:
+    """Whether text may give values of this type: nothing that jsonargparse would import anything for."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in _SCALARS or origin is Literal:
+        return True
+    if origin in (typing.Union, types.UnionType, tuple, list):
+        return all(a is Ellipsis or _settable(a) for a in arguments)
+    if origin is dict:
+        return arguments[0] is str and _settable(arguments[1])
+    if inspect.isclass(hint) and dataclasses.is_dataclass(hint):
+        return all(_settable(inner) for inner in _hints(hint).values())
+    return False
+
+
+def _hints(target: Any) -> dict[str, Any]:
+    """The resolved types of a dataclass's fields or of a function's arguments."""
+    known = typing.get_type_hints(target)
+    if dataclasses.is_dataclass(target):
+        return {field.name: known[field.name] for field in dataclasses.fields(target) if field.init}
+    return {name: known.get(name, Any) for name in inspect.signature(target).parameters}
+
+
+def _defaults(target: Any) -> dict[str, Any]:
+    if not dataclasses.is_dataclass(target):
+        return {name: p.default for name, p in inspect.signature(target).parameters.items()}
+    return {
+        f.name: f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+        for f in dataclasses.fields(target)
+    }
+
+
+def _documented(text: str) -> dict[str, str]:
+    """The entries of the sections `Attributes:` and `Args:` of a docstring."""
+    docs: dict[str, str] = {}
+    name, inside = "", False
+    for line in text.splitlines():
+        if re.fullmatch(r"\w[\w ]*:", line):
+            inside = line in ("Attributes:", "Args:")
+        elif inside and (match := re.fullmatch(r" {4}(\w+): (.*)", line)):
+            name = match[1]
+            docs[name] = match[2].strip()
+        elif inside and name and line.startswith(" " * 8):
+            docs[name] += " " + line.strip()
+        elif line and not line.startswith(" "):
+            inside = False
+    return docs
+
+
+def _misfit(kind: str, hints: Mapping[str, Any], given: Mapping[str, Any], message: str) -> InputError:
+    """One line for a value that does not fit its type."""
+    match = re.search(r'key "([\w.]+)"', message)
+    path = match[1] if match else kind
+    hint: Any = None
+    value: Any = given
+    names = path.split(".")[1:]
+    for name in names:
+        hint = (hints if hint is None else _hints(hint)).get(name)
+        value = value.get(name) if isinstance(value, Mapping) else value
+    if not names or hint is None:
+        return InputError(f"{path} does not fit: {' '.join(message.split())}")
+    return InputError(f"{path} must be {type_text(hint)}, got {value!r}")
+
+
+def _check(value: Any, hint: Any, path: str) -> None:
+    """Refuse what jsonargparse lets through: null for any type, numbers that are not finite."""
+    if value is None and hint is not Any and types.NoneType not in (hint, *get_args(hint)):
+        raise InputError(f"{path} must be {type_text(hint)}, got null")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{path} must be a finite number, got {value}")
+    if isinstance(value, Mapping):
+        inner = _hints(hint) if dataclasses.is_dataclass(hint) else {}
+        for name, entry in value.items():
+            _check(entry, inner.get(name, Any), f"{path}.{name}")
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            _check(entry, Any, path)
