@@ -12,7 +12,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -80,13 +80,21 @@ def find_method(name: str) -> type[Solver]:
 
 
 def make_problem(name: str, settings: Mapping[str, Any] | None = None) -> Problem:
-    """The problem `name` with the given settings; it remembers all of them, so that a run can be repeated."""
+    """The problem `name` with some of its settings changed; it remembers all of them, so that a run can be repeated.
+
+    Raises:
+        InputError: an unknown problem or setting, with the nearest known one; a value that does not fit.
+    """
     problem, values = build("problem", find_problem(name), settings or {})
     return replace(problem, settings=values)
 
 
 def make_method(name: str, settings: Mapping[str, Any] | None = None) -> Solver:
-    """The method `name` with the given settings."""
+    """The method `name` with some of its settings changed.
+
+    Raises:
+        InputError: an unknown method or setting, with the nearest known one; a value that does not fit.
+    """
     return build("method", find_method(name), settings or {})[0]
 
 
@@ -102,42 +110,6 @@ def find_equation(name: str) -> type[Equation]:
     from pdesolve.equation import Equation
 
     return _one_class(_named("equation", name), Equation)
-
-
-def make_problem(name: str, settings: Mapping[str, Any] | None = None) -> Problem:
-    """The problem `name` with some of its settings changed.
-
-    Raises:
-        InputError: an unknown problem or setting, with the nearest known one.
-    """
-    function = find_problem(name)
-    known = inspect.signature(function).parameters
-    for setting in settings or {}:
-        if setting not in known:
-            raise unknown_name(f"setting of problem {name}", setting, known)
-    return replace(function(**(settings or {})), settings=dict(settings or {}))
-
-
-def make_method(name: str, settings: Mapping[str, Any] | None = None) -> Solver:
-    """The method `name` with some of its settings changed.
-
-    Raises:
-        InputError: an unknown method or setting, with the nearest known one.
-    """
-    solver = find_method(name)
-    known = [field.name for field in fields(solver)]  # pyright: ignore[reportArgumentType]
-    for setting in settings or {}:
-        if setting not in known:
-            raise unknown_name(f"setting of method {name}", setting, known)
-    return solver(**(settings or {}))
-
-
-def method_name(solver: Solver) -> str:
-    """The catalogue's name of a method: its folder; the class's name for one from elsewhere."""
-    for entry in entries("method"):
-        if entry.target.partition(":")[0] == type(solver).__module__:
-            return entry.name
-    return type(solver).__name__
 
 
 def documentation(entry: Entry) -> str:
