@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Number
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -36,6 +36,8 @@ class Field(ABC):
     values: Tensor
     quantity: Quantity
     __array_ufunc__ = None  # numpy's numbers leave products with fields to the fields
+    # kinds of field that keep more than values (a spectrum) do the arithmetic with kinds of lower precedence themselves
+    precedence: ClassVar[int] = 0
 
     def __init__(self, values: Tensor, quantity: Quantity) -> None:
         self.values = values
@@ -83,26 +85,29 @@ class Field(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name} on {self.axes}, shape {tuple(self.values.shape)})"
 
+    def _yields_to(self, other: Any) -> bool:
+        return isinstance(other, Field) and other.precedence > self.precedence
+
     def __add__(self, other: Any) -> Field:
-        return combine(self, other, torch.add, "+")
+        return NotImplemented if self._yields_to(other) else combine(self, other, torch.add, "+")
 
     def __radd__(self, other: Any) -> Field:
         return combine(other, self, torch.add, "+")
 
     def __sub__(self, other: Any) -> Field:
-        return combine(self, other, torch.sub, "-")
+        return NotImplemented if self._yields_to(other) else combine(self, other, torch.sub, "-")
 
     def __rsub__(self, other: Any) -> Field:
         return combine(other, self, torch.sub, "-")
 
     def __mul__(self, other: Any) -> Field:
-        return combine(self, other, torch.mul, "*")
+        return NotImplemented if self._yields_to(other) else combine(self, other, torch.mul, "*")
 
     def __rmul__(self, other: Any) -> Field:
         return combine(other, self, torch.mul, "*")
 
     def __truediv__(self, other: Any) -> Field:
-        return combine(self, other, torch.div, "/")
+        return NotImplemented if self._yields_to(other) else combine(self, other, torch.div, "/")
 
     def __rtruediv__(self, other: Any) -> Field:
         return combine(other, self, torch.div, "/")
