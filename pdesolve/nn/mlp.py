@@ -27,9 +27,10 @@ class Sine(nn.Module):
 def mlp(
     inputs: int, outputs: int, *, width: int, depth: int, activation: Activation = "tanh", generator: torch.Generator
 ) -> nn.Sequential:
-    """`depth` hidden layers of `width` units; weights Glorot normal and biases zero, drawn from the generator.
+    """`depth` hidden layers of `width` units; biases zero, weights drawn from the generator: Glorot normal for tanh.
 
-    Sine networks draw uniform weights of bound sqrt(6 / fan_in) instead, which keeps the distribution of the
+    SiLU halves small signals, so that its hidden weights get the variance 2.8 / fan_in (1 / E[silu(z)^2] of a standard
+    normal z). Sine networks draw uniform weights of bound sqrt(6 / fan_in) instead, which keeps the distribution of the
     activations through the layers (Sitzmann et al., 2020); the factor 30 of that paper on the first layer is left to
     input features.
     """
@@ -45,6 +46,8 @@ def mlp(
             if activation == "sine" and i < depth:
                 bound = math.sqrt(6 / fan_in)
                 linear.weight.uniform_(-bound, bound, generator=generator)
+            elif activation == "silu" and i < depth:
+                linear.weight.normal_(0.0, math.sqrt(2.8 / fan_in), generator=generator)
             else:
                 linear.weight.normal_(0.0, math.sqrt(2 / (fan_in + fan_out)), generator=generator)
             linear.bias.zero_()

@@ -41,18 +41,18 @@ class Pinn(Solver):
         memory: pairs of vectors that L-BFGS keeps.
     """
 
-    width: int = 32
+    width: int = 24
     depth: int = 4
     activation: Activation = "tanh"
     harmonics: int = 1
     fourier_features: int = 0
     fourier_scale: float = 2.0
-    collocation: int = 2000
+    collocation: int = 4000
     condition_points: int = 200
     sampler: Sampler = "sobol"
     condition_weight: float = 10.0
     learning_rate: float = 3e-3
-    adam_share: float = 0.15
+    adam_share: float = 0.1
     memory: int = 50
 
     def solve(
