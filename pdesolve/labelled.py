@@ -81,5 +81,5 @@ def read_dataset(path: Path) -> xr.Dataset:
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
             return dataset.load()
     except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0][:120]
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise InputError(f"cannot read {path} as netCDF-4: {reason}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError  # what weights_only raises; nothing here is unpickled
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class NetworkSolution(Solution):
             self.module.load_state_dict(
                 {k.removeprefix("module."): v for k, v in content.items() if k.startswith("module.")}
             )
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
-            reason = str(error).splitlines()[0][:120]
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0][:120]
             raise InputError(f"cannot read the network in {path}: {reason}") from error
         self.values |= {k.removeprefix("value."): v for k, v in content.items() if k.startswith("value.")}
