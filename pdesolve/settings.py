@@ -62,6 +62,8 @@ def build(kind: str, target: Callable[..., Any], given: Mapping[str, Any]) -> tu
                 "lists and dataclasses of them"
             )
     check_names(given, hints, kind)
+    if not hints:
+        return target(), {}
     parser = ArgumentParser(exit_on_error=False, add_help=False, default_env=False)
     if inspect.isclass(target):
         parser.add_class_arguments(target, kind)
