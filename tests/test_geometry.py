@@ -107,9 +107,7 @@ def test_domains_that_do_not_fill_their_box_keep_the_points_inside(sampler):
     assert Disk().inside(points.x[:, 1:]).all()
     if sampler in RANDOM:
         assert len(points.x) == 400
-    assert float(points.weights.sum()) == pytest.approx(
-        math.pi * TIME.length, rel=1e-12 if sampler in RANDOM else 0.1
-    )
+    assert float(points.weights.sum()) == pytest.approx(math.pi * TIME.length, rel=1e-12 if sampler in RANDOM else 0.1)
 
 
 def test_sampling_refuses_unknown_samplers_and_no_points():
@@ -245,7 +243,7 @@ def test_grids_are_tensor_products_with_time_first():
         (lambda: Axes((Axis("x", 0, 1), Axis("t", 0, 1))), "time comes first among the axes, got the order x, t"),
         (lambda: SQUARE.axes["z"], "unknown axis 'z'.*known: x, y"),
         (lambda: GridAxis(Axis("x", 0, 1), "periodic", 8), r"'x' is not periodic: write Axis\('x', ..., periodic=True"),
-        (lambda: GridAxis(Axis("x", 0, 1, periodic=True), "nodes", 8), "'x' is periodic: place its points 'periodic'"),
+        (lambda: GridAxis(Axis("x", 0, 1, periodic=True), "nodes", 8), "'x' is periodic: place points 'periodic'"),
         (lambda: GridAxis(Axis("x", 0, 1), "node", 8), "unknown placement 'node': did you mean 'nodes'"),
         (lambda: GridAxis(Axis("x", 0, 1), "nodes", 1), "axis 'x' needs at least 2 points, got 1"),
         (lambda: GridAxis.at(Axis("t", 0, 1), (0.0, 0.5, 0.5)), "listed coordinates of axis 't' must ascend"),

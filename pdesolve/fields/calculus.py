@@ -118,7 +118,7 @@ def integrate(field: Field, *axes: str) -> Field:
         return GridField(values, field.grid.without(*names), quantity)
     if isinstance(field, PointField):
         if axes and set(axes) != set(field.axes.names):
-            raise InputError(f"a field at scattered points is integrated over all its axes {field.axes}, not over {axes}")
+            raise InputError(f"a field at points is integrated over all its axes {field.axes}, not over {axes}")
         if field.places.weights is None:
             raise InputError(f"{field.name} is known at points without quadrature weights: sample them from a domain")
         return Constant((field.values * field.places.weights).sum(-1), Quantity(f"integral({field.name[:60]})"))

@@ -76,7 +76,8 @@ def _choose(a: Any, b: Any, operation: Callable[[Tensor, Tensor], Tensor], name:
         return float(operation(torch.as_tensor(a), torch.as_tensor(b)))
     field = a if isinstance(a, Field) else b
     a, b = (
-        v if isinstance(v, Field) else Constant(field.values.new_tensor(v), Quantity(str(v), field.unit)) for v in (a, b)
+        v if isinstance(v, Field) else Constant(torch.as_tensor(v).to(field.values), Quantity(str(v), field.unit))
+        for v in (a, b)
     )
     result = combine(a, b, operation, "-")  # the units of a difference: both the same
     return result.like(result.values, Quantity(f"{name}({a.name[:40]}, {b.name[:40]})", result.unit))

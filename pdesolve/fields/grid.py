@@ -41,9 +41,7 @@ class GridField(Field):
     derivatives obey nothing.
     """
 
-    def __init__(
-        self, values: Tensor, grid: Grid, quantity: Quantity, edges: Mapping[str, Edge] | None = None
-    ) -> None:
+    def __init__(self, values: Tensor, grid: Grid, quantity: Quantity, edges: Mapping[str, Edge] | None = None) -> None:
         super().__init__(values, quantity)
         self.grid = grid
         self.edges = edges

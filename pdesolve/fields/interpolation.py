@@ -1,7 +1,11 @@
-"""Values of a grid field elsewhere: local Lagrange interpolation, differentiable in the values and in the coordinates."""
+"""Values of a grid field elsewhere: local Lagrange interpolation, differentiable in the values and the coordinates."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,21 +13,24 @@ from pdesolve.errors import InputError
 from pdesolve.fields.coordinates import Coordinates
 from pdesolve.fields.field import Field
 from pdesolve.fields.grid import GridField
-from pdesolve.geometry import Grid, GridAxis
+from pdesolve.geometry import TIME, Grid, GridAxis
 
 _WIDTH = 8  # points an axis: degree 7, so that second derivatives of the interpolant are of order 6
-_REFINED = 2**22  # spectral refinement of periodic axes stops at this many values
+_REFINED = 2**22  # spectral refinement stops at this many values
 
 
 def interpolate(field: GridField, x: Coordinates) -> Field:
     """The field at coordinates of its axes (and maybe more), by products of degree-7 Lagrange polynomials.
 
-    Periodic axes are first refined by zero padding of the spectrum, where memory allows. At points, derivatives of
-    the result are those of the interpolant (autograd through the coordinates). On a node the value is the node's.
+    Periodic and Chebyshev axes are first refined spectrally, where memory allows. At points, derivatives of the result
+    are those of the interpolant (autograd through the coordinates). On a node the value is the node's. A field that
+    depends on time is taken at the instant of coordinates that have one.
 
     Raises:
         InputError: other axes, or coordinates outside the grid.
     """
+    if TIME in field.axes and TIME in x and TIME not in x.axes:
+        field = _at_instant(field, x[TIME].values)
     if not set(field.axes.names) <= set(x.axes.names):
         raise InputError(f"{field.name} is known on {field.axes}, not on {x.axes}")
     if isinstance(x.discretisation, Grid):
@@ -35,7 +42,7 @@ def interpolate(field: GridField, x: Coordinates) -> Field:
             dim = values.ndim - len(field.grid.members) + i
             targets = torch.as_tensor(member.points, dtype=values.dtype, device=values.device)
             values, refined = _refine(values, dim, source)
-            indices, weights = _lagrange(source, refined, targets, values)
+            indices, weights = _lagrange(refined, targets, values)
             gathered = values.index_select(dim, indices.reshape(-1)).unflatten(dim, tuple(indices.shape))
             values = (gathered * weights.reshape(*weights.shape, *[1] * (values.ndim - dim - 1))).sum(dim + 1)
         # axes that the field does not depend on stay thin
@@ -44,14 +51,28 @@ def interpolate(field: GridField, x: Coordinates) -> Field:
     return x.field(_at_points(field, x), field.name, field.unit)
 
 
+def _at_instant(field: GridField, times: Tensor) -> GridField:
+    """The field of space at one time, or at one per sample."""
+    first = field.values.ndim - len(field.grid.members)
+    values = field.values.expand(*field.sample_shape, *field.grid.shape)
+    indices, weights = _lagrange(field.grid.members[0], times.reshape(-1), values)
+    gathered = values.index_select(first, indices.reshape(-1)).unflatten(first, tuple(indices.shape))
+    values = (gathered * weights.reshape(*weights.shape, *[1] * (values.ndim - first - 1))).sum(first + 1)
+    if not times.ndim:
+        values = values.squeeze(first)
+    elif first:
+        values = values.diagonal(dim1=0, dim2=1).movedim(-1, 0)  # each sample at its own time
+    return GridField(values, field.grid.without(TIME), field.quantity)
+
+
 def _at_points(field: GridField, x: Coordinates) -> Tensor:
     members = field.grid.members
-    values = field.values
+    values = field.values.expand(*field.sample_shape, *field.grid.shape)
     first = values.ndim - len(members)
     stencils = []
     for i, member in enumerate(members):
         values, refined = _refine(values, first + i, member)
-        stencils.append(_lagrange(member, refined, x[member.axis.name].values, values))
+        stencils.append(_lagrange(refined, x[member.axis.name].values, values))
     # gather the block of neighbours of each point, then contract one axis after the other
     flat = values.reshape(*values.shape[:first], -1)
     strides = [int(s) for s in torch.tensor([1, *values.shape[first + 1 :][::-1]]).cumprod(0).flip(0)]
@@ -66,27 +87,48 @@ def _at_points(field: GridField, x: Coordinates) -> Tensor:
     return block
 
 
-def _refine(values: Tensor, dim: int, member: GridAxis) -> tuple[Tensor, int]:
-    """Values refined along a periodic axis by zero padding, and the refined size."""
-    if member.placement != "periodic":
-        return values, member.size
+def _refine(values: Tensor, dim: int, member: GridAxis) -> tuple[Tensor, GridAxis]:
+    """Values on a finer axis, old nodes among the new: by zero padding of the spectrum, or the Chebyshev polynomial."""
+    if member.placement not in ("periodic", "chebyshev"):
+        return values, member
     factor = 1
     while factor < 16 and member.size * factor < 2048 and values.numel() * 2 * factor <= _REFINED:
         factor *= 2
     if factor == 1:
-        return values, member.size
+        return values, member
     n = member.size
+    if member.placement == "chebyshev":
+        matrix = _chebyshev_refinement(n, factor).to(values)
+        return torch.tensordot(values, matrix, dims=([dim], [1])).movedim(-1, dim), replace(member, size=len(matrix))
     spectrum = torch.fft.rfft(values, dim=dim)
     if n % 2 == 0:  # the Nyquist mode is shared by both signs
         half = torch.ones(n // 2 + 1, dtype=values.dtype, device=values.device)
         half[-1] = 0.5
         spectrum = spectrum * half.reshape([-1 if i == dim else 1 for i in range(values.ndim)])
-    return torch.fft.irfft(spectrum, n=n * factor, dim=dim) * factor, n * factor
+    return torch.fft.irfft(spectrum, n=n * factor, dim=dim) * factor, replace(member, size=n * factor)
 
 
-def _lagrange(member: GridAxis, size: int, targets: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+@lru_cache(maxsize=64)
+def _chebyshev_refinement(n: int, factor: int) -> Tensor:
+    """The matrix (m, n) from n Gauss-Lobatto points to m = factor (n - 1) + 1, by the barycentric formula.
+
+    J.-P. Berrut, L. N. Trefethen, SIAM Review 46 (2004) 501.
+    """
+    coarse = np.cos(np.pi * np.arange(n) / (n - 1))
+    fine = np.cos(np.pi * np.arange(factor * (n - 1) + 1) / (factor * (n - 1)))
+    weights = (-1.0) ** np.arange(n)
+    weights[[0, -1]] *= 0.5
+    gaps = fine[:, None] - coarse
+    gaps[::factor][np.eye(n, dtype=bool)] = 1.0
+    matrix = weights / gaps
+    matrix /= matrix.sum(1, keepdims=True)
+    matrix[::factor] = np.eye(n)
+    return torch.from_numpy(matrix)
+
+
+def _lagrange(member: GridAxis, targets: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
     """Indices and weights (target, width) of the nearest points of one axis; weights are differentiable in targets."""
-    axis = member.axis
+    axis, size = member.axis, member.size
     tolerance = 1e-9 * axis.length
     ends = (axis.lower, axis.upper) if member.placement != "listed" else (member.points[0], member.points[-1])
     where = targets.detach()
@@ -96,7 +138,17 @@ def _lagrange(member: GridAxis, size: int, targets: Tensor, like: Tensor) -> tup
             f"the field is known from {ends[0]:.6g} to {ends[1]:.6g}"
         )
     width = min(_WIDTH, size)
-    if member.placement == "periodic":
+    if axis.periodic and member.placement == "listed":
+        # a file's coordinate: continued by a period on either side, less an end that repeats the start
+        points = torch.as_tensor(member.points, dtype=like.dtype, device=like.device)
+        points = points[: size - 1] if float(points[-1] - points[0]) > axis.length - tolerance else points
+        targets = points[0] + torch.remainder(targets - points[0], axis.length)
+        size, width = len(points), min(_WIDTH, len(points))
+        points = torch.cat([points - axis.length, points, points + axis.length])
+        start = torch.searchsorted(points, targets.detach()) - width // 2
+        indices = start[:, None] + torch.arange(width, device=like.device)
+        nodes, indices = points[indices], indices % size
+    elif member.placement == "periodic":
         spacing = axis.length / size
         start = torch.floor((where - axis.lower) / spacing).long() - (width // 2 - 1)
         raw = start[:, None] + torch.arange(width, device=like.device)

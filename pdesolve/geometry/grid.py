@@ -38,7 +38,7 @@ class GridAxis:
         if self.placement not in get_args(Placement):
             raise unknown_name("placement", self.placement, get_args(Placement))
         if self.axis.periodic and self.placement not in ("periodic", "listed"):
-            raise InputError(f"axis {self.axis.name!r} is periodic: place its points 'periodic', not {self.placement!r}")
+            raise InputError(f"axis {self.axis.name!r} is periodic: place points 'periodic', not {self.placement!r}")
         if not self.axis.periodic and self.placement == "periodic":
             raise InputError(
                 f"axis {self.axis.name!r} is not periodic: write Axis({self.axis.name!r}, ..., periodic=True), "
