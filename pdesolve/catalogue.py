@@ -10,12 +10,12 @@ from __future__ import annotations
 import ast
 import inspect
 import pkgutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -196,18 +196,19 @@ def _one_class(entry: Entry, base: type) -> Any:
 
 
 def _source(module: str) -> Path | None:
-    """The file of a module, found without importing it or its parents."""
-    path: Any = None
-    spec = None
-    parts = module.split(".")
-    for i in range(len(parts)):
-        name = ".".join(parts[: i + 1])
-        finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
-        spec = next((s for find_spec in finders if find_spec and (s := find_spec(name, path))), None)
-        if spec is None:
-            return None
-        path = spec.submodule_search_locations
-    return Path(spec.origin) if spec and spec.has_location and spec.origin else None
+    """The file of a module. Only its top-level package is asked of the import system, and nothing is imported."""
+    top, *rest = module.split(".")
+    spec = find_spec(top)
+    if spec is None:
+        return None
+    if not rest:
+        return Path(spec.origin) if spec.has_location and spec.origin else None
+    for place in spec.submodule_search_locations or ():
+        folder = Path(place, *rest)
+        for path in (folder.with_suffix(".py"), folder / "__init__.py"):
+            if path.is_file():
+                return path
+    return None
 
 
 @cache

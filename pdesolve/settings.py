@@ -22,6 +22,7 @@ from pdesolve.errors import InputError, unknown_name
 
 _SCALARS = (bool, int, float, str, types.NoneType)
 _CLASS_KEYS = ("class_path", "init_args")
+_KEY = "given"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def settings_of(target: Callable[..., Any]) -> dict[str, Setting]:
 def build(kind: str, target: Callable[..., Any], given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """What `target` makes of the given settings, and all its settings as plain values that YAML can hold.
 
-    Text is read by the type of its setting. `kind` ("method", "problem") is how errors call it.
+    Text is read by the type of its setting. `kind` ("method", "problem" or nothing) goes before the names in errors.
 
     Raises:
         InputError: an unknown setting, with the nearest known one; a value that does not fit; a class's name.
@@ -58,32 +59,36 @@ def build(kind: str, target: Callable[..., Any], given: Mapping[str, Any]) -> tu
     for name, hint in hints.items():
         if not _settable(hint):
             raise InputError(
-                f"{kind}.{name} has the type {type_text(hint)}, which no text may give: settings are numbers, words, "
-                "lists and dataclasses of them"
+                f"{_path(kind, name)} has the type {type_text(hint)}, which no text may give: settings are numbers, "
+                "words, lists and dataclasses of them"
             )
     check_names(given, hints, kind)
     if not hints:
         return target(), {}
     parser = ArgumentParser(exit_on_error=False, add_help=False, default_env=False)
     if inspect.isclass(target):
-        parser.add_class_arguments(target, kind)
+        parser.add_class_arguments(target, _KEY)
     else:
-        parser.add_function_arguments(target, kind)
+        parser.add_function_arguments(target, _KEY)
     try:
-        namespace = parser.parse_object({kind: dict(given)})
+        namespace = parser.parse_object({_KEY: dict(given)})
     except ArgumentError as error:
         raise _misfit(kind, hints, given, str(error)) from None
-    values = namespace[kind].as_dict()
+    values = namespace[_KEY].as_dict()
     for name, value in values.items():
-        _check(value, hints[name], f"{kind}.{name}")
-    made = parser.instantiate(namespace)[kind]
+        _check(value, hints[name], _path(kind, name))
+    made = parser.instantiate(namespace)[_KEY]
     return (made if inspect.isclass(target) else target(**made.as_dict())), plain(values)
+
+
+def _path(*names: str) -> str:
+    return ".".join(name for name in names if name)
 
 
 def check_names(given: Mapping[str, Any], hints: Mapping[str, Any], path: str) -> None:
     """Refuse names that are not among `hints`, at every depth, and mappings that name a class."""
     for name, value in given.items():
-        where = f"{path}.{name}" if path else str(name)
+        where = _path(path, str(name))
         if name in _CLASS_KEYS:
             raise InputError(
                 f"{where} names a class: settings hold values only and import nothing; "
@@ -208,14 +213,14 @@ def _documented(text: str) -> dict[str, str]:
 def _misfit(kind: str, hints: Mapping[str, Any], given: Mapping[str, Any], message: str) -> InputError:
     """One line for a value that does not fit its type."""
     match = re.search(r'key "([\w.]+)"', message)
-    path = match[1] if match else kind
+    names = match[1].split(".")[1:] if match else []
+    path = _path(kind, *names)
     hint: Any = None
     value: Any = given
-    names = path.split(".")[1:]
     for name in names:
         hint = (hints if hint is None else _hints(hint)).get(name)
         value = value.get(name) if isinstance(value, Mapping) else value
-    if not names or hint is None:
+    if hint is None:
         return InputError(f"{path} does not fit: {' '.join(message.split())}")
     return InputError(f"{path} must be {type_text(hint)}, got {value!r}")
 

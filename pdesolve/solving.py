@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from pdesolve import catalogue, proof
 from pdesolve.errors import Diverged, InputError
-from pdesolve.labelled import write_dataset
+from pdesolve.labelled import to_dataset, write_dataset
 from pdesolve.method import Solution, Solver
 from pdesolve.observations import read_observations
 from pdesolve.problem import Problem, Value
@@ -27,6 +27,9 @@ from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.devices import find_device, find_dtype, peak_bytes, threads, threads_for
 from pdesolve.training.progress import Progress
 from pdesolve.training.run import FORMAT, Run, write_aside, write_json
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 RUN, CONFIG, SOLUTION = "run.json", "config.yaml", "solution.nc"
 
@@ -200,6 +203,12 @@ def _reference(problem: Problem) -> tuple[dict[str, Tensor] | None, dict[str, An
         return None, {"none": str(error)}
 
 
+def reference_dataset(problem: Problem) -> xr.Dataset | None:
+    """The reference on the problem's evaluation grid as a labelled data set; None where there is none."""
+    truth, _ = _reference(problem)
+    return None if truth is None else to_dataset(problem, problem.evaluation_grid, truth)
+
+
 def _attempt(
     method: Solver, problem: Problem, run: Run, values: Mapping[str, Value], learn: Sequence[str], fresh: bool
 ) -> tuple[str, Solution]:
@@ -280,11 +289,7 @@ def _write_end(folder: Path, solution: Solution, run: Run, config: Mapping[str, 
     write_dataset(dataset, folder / SOLUTION)
     reference = None
     if solution.proof.errors and next(iter(solution.proof.errors.values()))["relative_l2"] is not None:
-        truth, _ = _reference(solution.problem)  # cached
-        if truth is not None:
-            from pdesolve.labelled import to_dataset
-
-            reference = to_dataset(solution.problem, solution.problem.evaluation_grid, truth)
+        reference = reference_dataset(solution.problem)  # cached
     (folder / "figures").mkdir(exist_ok=True)
     save_figure(solution_figure(dataset, reference), folder / "figures" / "solution.png")
     if len(run.history) > 2:

@@ -1,0 +1,84 @@
+"""The command `pdesolve`: finds the verb, runs it, turns errors into one line and an exit code.
+
+Exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 interrupted. Nothing heavy is imported
+before a verb needs it, so that `pdesolve --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+from pdesolve import __version__
+from pdesolve.errors import Diverged, InputError, unknown_name
+
+BAD_INPUT, DIVERGED, MISSED, INTERRUPTED = 2, 3, 4, 130
+
+VERBS = {
+    "list": "what problems, methods and equations there are",
+    "show": "what one of them is: settings, paper, what it needs",
+    "solve": "solve a problem by a method and prove the solution",
+    "compare": "the same problem by several methods: one table, one figure",
+    "predict": "a stored solution at other points and times",
+    "plot": "a picture or an animation of a stored solution",
+    "doctor": "what this installation has and what it lacks",
+}
+
+_HELP = f"""usage: pdesolve VERB ... [--json] [--help]
+
+One PDE definition, every method.
+
+verbs:
+{chr(10).join(f"  {verb:<9} {text}" for verb, text in VERBS.items())}
+
+first steps:
+  pdesolve list
+  pdesolve solve burgers_shock --method pinn --budget 40s
+
+`pdesolve VERB --help` says more, `pdesolve --version` prints {__version__}."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn  # where a warning was raised helps developers, not users
+            code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except InputError as error:
+        return _fail(error, BAD_INPUT)
+    except Diverged as error:
+        return _fail(error, DIVERGED)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # whoever read our output (head, less) has gone; Python would complain once more when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_HELP)
+        return 0
+    if arguments[0] == "--version":
+        print(f"pdesolve {__version__}")
+        return 0
+    verb, *rest = arguments
+    if verb not in VERBS:
+        raise unknown_name("verb", verb, VERBS)
+    return import_module(f"pdesolve.command.{verb}").run(rest)
+
+
+def _fail(error: Exception | str, code: int) -> int:
+    print(f"pdesolve: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def _warn(message: Warning | str, *where: object) -> None:
+    print(f"pdesolve: warning: {' '.join(str(message).split())}", file=sys.stderr)

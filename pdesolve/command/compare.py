@@ -1,0 +1,92 @@
+"""`pdesolve compare`: the same problem by several methods, one table and one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pdesolve.cli import DIVERGED, INTERRUPTED
+from pdesolve.command.arguments import Parser, add_settings, numbers, only_json, print_json, split_settings
+from pdesolve.command.options import Options, make_options
+from pdesolve.errors import InputError, unknown_name
+from pdesolve.settings import check_names
+
+_OPTIONS = ("budget", "target", "steps", "device", "dtype", "threads")
+
+_EPILOG = """settings:
+  --METHOD.NAME VALUE   a setting of one of the methods   --problem.NAME VALUE   a setting of the problem
+
+examples:
+  pdesolve compare burgers_shock --methods pinn,reference
+  pdesolve compare burgers_shock --methods pinn,reference --pinn.width 64 --seeds 0,1,2
+  pdesolve compare burgers_shock --methods pinn --sweep problem.viscosity=0.1,0.01"""
+
+
+def parser() -> Parser:
+    made = Parser("compare", "Solve the same problem by several methods, each within a budget of its own.", _EPILOG)
+    made.add_argument("problem", nargs="?", metavar="PROBLEM", help="a name; pdesolve list problems names them")
+    made.add_argument("--methods", metavar="A,B,C", help="names with commas between; `reference` is one")
+    made.add_argument("--seeds", metavar="0,1,2", help="run each method once with each of these seeds")
+    made.add_argument("--seed", metavar="VALUE", help="one seed for all (default: 0)")
+    made.add_argument(
+        "--sweep", metavar="problem.NAME=A,B", action="append", default=[],
+        help="solve for each of these values of a setting of the problem; may be repeated",
+    )  # fmt: skip
+    made.add_argument("--out", metavar="FOLDER", help="a new folder for all runs (default: a new one under runs/)")
+    made.add_argument("--json", action="store_true", help="print a JSON list with the proof of each run")
+    add_settings(made, Options, "how to solve", without=("seed", "learn", "observe"))
+    return made
+
+
+def run(arguments: Sequence[str]) -> int:
+    rest, settings = split_settings(arguments)
+    given = parser().read(rest)
+    if given.help:
+        parser().print_help()
+        return 0
+    if given.problem is None or given.methods is None:
+        raise InputError("compare needs a problem and methods: pdesolve compare burgers_shock --methods pinn,reference")
+    if given.seed is not None and given.seeds is not None:
+        raise InputError("--seed and --seeds say the same: give one of the two")
+    methods = [name.strip() for name in given.methods.split(",") if name.strip()]
+    check_names(settings, dict.fromkeys(("problem", *methods)), "")
+    seeds = numbers(given.seeds or given.seed or "0", int, "--seeds")
+    sweep = dict(_sweep(text) for text in given.sweep)
+    told = make_options({name: getattr(given, name) for name in _OPTIONS})
+
+    from pdesolve.catalogue import make_method
+    from pdesolve.comparing import compare
+
+    with only_json(given.json):
+        comparison = compare(
+            given.problem,
+            [make_method(name, settings.get(name)) for name in methods],
+            settings=settings.get("problem"),
+            sweep=sweep,
+            seeds=seeds,
+            budget=told.budget,
+            target=told.target,
+            steps=told.steps,
+            device=told.device,
+            dtype=told.dtype,
+            threads_count=told.threads,
+            out=given.out,
+        )
+    if given.json:
+        print_json(comparison.json())
+    else:
+        print(comparison.table())
+        print(f"picture: {comparison.folder / 'comparison.png'}")
+        print(f"next: pdesolve plot {comparison.solutions[0].run} --animate")
+    ended = {solution.proof.status for solution in comparison.solutions if solution.proof is not None}
+    return INTERRUPTED if "interrupted" in ended else DIVERGED if "diverged" in ended else 0
+
+
+def _sweep(text: str) -> tuple[str, list[str]]:
+    """The setting and the values of "problem.viscosity=0.1,0.01"; the problem reads the values by their type."""
+    name, equals, values = text.partition("=")
+    group, _, setting = name.partition(".")
+    if not equals or not setting or not values:
+        raise InputError(f"a sweep reads problem.viscosity=0.1,0.01, got {text!r}")
+    if group != "problem":
+        raise unknown_name("sweep", name, (f"problem.{setting}",))
+    return setting, [value.strip() for value in values.split(",")]

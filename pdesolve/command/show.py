@@ -1,0 +1,145 @@
+"""`pdesolve show`: what a problem, a method or an equation is, with its settings and what it needs."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pdesolve.catalogue import (
+    Entry,
+    documentation,
+    entries,
+    find,
+    find_equation,
+    find_method,
+    find_problem,
+    make_problem,
+)
+from pdesolve.command.arguments import Parser, print_json, settings_text
+from pdesolve.errors import InputError
+from pdesolve.settings import settings_of
+
+if TYPE_CHECKING:
+    from pdesolve.equation import Equation
+    from pdesolve.problem import Problem
+
+
+def parser() -> Parser:
+    made = Parser("show", "What a problem, a method or an equation is: settings, paper, parameters, conditions.")
+    made.add_argument("name", nargs="?", metavar="NAME", help="a name of `pdesolve list`")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    return made
+
+
+def run(arguments: Sequence[str]) -> int:
+    given = parser().read(arguments)
+    if given.help:
+        parser().print_help()
+        return 0
+    if given.name is None:
+        raise InputError(f"show needs a name, one of {', '.join(entry.name for entry in entries())}")
+    content = describe(find(given.name))
+    if given.json:
+        print_json(content)
+    else:
+        _print(content)
+    return 0
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """All there is to say of an entry, as JSON."""
+    content: dict[str, Any] = {**entry.json(), "description": documentation(entry)}
+    if entry.kind == "problem":
+        problem = make_problem(entry.name)
+        settings = settings_of(find_problem(entry.name))
+        return {**content, "settings": [s.json() for s in settings.values()], **_problem(problem)}
+    if entry.kind == "method":
+        settings = settings_of(find_method(entry.name))
+        card = {title.lower(): paragraph(content["description"], title) for title in ("Paper", "Needs")}
+        return {**content, "settings": [s.json() for s in settings.values()], **card}
+    equation = find_equation(entry.name)
+    return {**content, "description": inspect.getdoc(equation) or "", **_equation(equation)}
+
+
+def paragraph(text: str, title: str) -> str:
+    """The paragraph of a docstring that begins with "title:", in one line."""
+    match = re.search(rf"^{title}: (.+?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    return " ".join(match[1].split()) if match else ""
+
+
+def _equation(equation: type[Equation] | Equation) -> dict[str, Any]:
+    return {
+        "unknowns": [{"name": u.name, "unit": u.unit, "components": list(u.components)} for u in equation.unknowns],
+        "parameters": [
+            {"name": p.name, "unit": p.unit, "default": p.default, "bounds": [_finite(b) for b in p.bounds]}
+            for p in equation.parameters
+        ],
+        "fields": list(equation.kinds),
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    known = _equation(problem.equation)
+    for parameter in known["parameters"]:
+        value = problem.values.get(parameter["name"], parameter.pop("default"))
+        parameter["value"] = float(value) if isinstance(value, (int, float)) else "a field"
+    points = problem.evaluation.points
+    return {
+        "equation": type(problem.equation).__name__,
+        **known,
+        "axes": [
+            {"name": a.name, "lower": a.lower, "upper": a.upper, "unit": a.unit, "periodic": a.periodic}
+            for a in problem.axes
+        ],
+        "conditions": [condition.name for condition in problem.all_conditions],
+        "evaluation": {
+            "points": points if isinstance(points, int) else dict(points),
+            "times": len(problem.evaluation.times),
+        },
+        "exact": problem.exact.source or "in closed form" if problem.exact else None,
+        "paper": problem.source,
+    }
+
+
+def _finite(bound: float) -> float | None:
+    return bound if math.isfinite(bound) else None
+
+
+def _print(content: dict[str, Any]) -> None:
+    print(f"{content['name']}, {'an' if content['kind'] == 'equation' else 'a'} {content['kind']}\n")
+    print(content["description"].strip())
+    kind = content["kind"]
+    if kind in ("problem", "method"):
+        entry = find(content["name"])
+        target = find_problem(entry.name) if kind == "problem" else find_method(entry.name)
+        print(f"\nsettings\n{settings_text(settings_of(target), kind)}")
+    print()
+    for parameter in content.get("parameters", ()):
+        print(_parameter(parameter))
+    if kind == "problem":
+        axes = ", ".join(
+            f"{a['name']} in [{a['lower']:g}, {a['upper']:g}]{' periodic' if a['periodic'] else ''}"
+            for a in content["axes"]
+        )
+        unknowns = ", ".join(unknown["name"] for unknown in content["unknowns"])
+        times = content["evaluation"]["times"]
+        print(f"equation: {content['equation']}, unknown {unknowns}\naxes: {axes}")
+        print(f"conditions: {'; '.join(content['conditions'])}")
+        print(f"judged on: {content['evaluation']['points']} points" + (f" at {times} times" if times else ""))
+        print(f"exact solution: {content['exact'] or 'none, judged against the method reference'}")
+        print(f"next: pdesolve solve {content['name']} --method pinn")
+    elif kind == "equation":
+        unknowns = ", ".join(f"{u['name']} [{u['unit'] or '1'}]" for u in content["unknowns"])
+        print(f"unknown {unknowns}; on {' and '.join(content['fields'])} fields")
+
+
+def _parameter(parameter: dict[str, Any]) -> str:
+    value = parameter.get("value", parameter.get("default"))
+    number = f"{value:.6g}" if isinstance(value, float) else value
+    low, high = parameter["bounds"]
+    bounds = [f"at least {low:g}"] if low is not None else []
+    bounds += [f"at most {high:g}"] if high is not None else []
+    return f"parameter {parameter['name']} = {number} [{parameter['unit'] or '1'}]" + "".join(f", {b}" for b in bounds)

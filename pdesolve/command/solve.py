@@ -1,0 +1,119 @@
+"""`pdesolve solve`: a problem by a method, proven."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pdesolve.cli import DIVERGED, INTERRUPTED, MISSED
+from pdesolve.command.arguments import (
+    Parser,
+    add_settings,
+    only_json,
+    print_json,
+    settings_text,
+    split_settings,
+)
+from pdesolve.command.options import Options, read_request
+
+if TYPE_CHECKING:
+    from pdesolve.method import Solution
+
+_OPTIONS = ("budget", "target", "steps", "seed", "device", "dtype", "threads", "learn", "observe")
+
+_EPILOG = """settings:
+  --method.NAME VALUE   a setting of the method   --problem.NAME VALUE   a setting of the problem
+  pdesolve solve PROBLEM --method METHOD --help   names them, with types, defaults and meaning
+
+examples:
+  pdesolve solve burgers_shock --method pinn --budget 40s
+  pdesolve solve burgers_shock --method pinn --method.width 64 --problem.viscosity 0.01 --require rel_l2=1e-2
+  pdesolve solve --config runs/burgers_shock-pinn-1/config.yaml --seed 1
+
+exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 interrupted"""
+
+
+def parser() -> Parser:
+    made = Parser("solve", "Solve a problem by a method, prove the solution and keep it in a run folder.", _EPILOG)
+    made.add_argument("problem", nargs="?", metavar="PROBLEM", help="a name; pdesolve list problems names them")
+    made.add_argument("--method", metavar="METHOD", help="a name; pdesolve list methods names them")
+    made.add_argument("--config", metavar="FILE", help="YAML file of the same names; the command line wins")
+    made.add_argument("--out", metavar="FOLDER", help="the run folder (default: a new one under runs/)")
+    made.add_argument(
+        "--require", metavar="NAME=BOUND", action="append", default=[],
+        help="exit with 4 unless rel_l2, max, final, residual or violation is at most BOUND; may be repeated",
+    )  # fmt: skip
+    made.add_argument("--json", action="store_true", help="print the proof as one JSON object and nothing else")
+    add_settings(made, Options, "how to solve")
+    return made
+
+
+def run(arguments: Sequence[str]) -> int:
+    rest, settings = split_settings(arguments)
+    given = parser().read(rest)
+    if given.help:
+        _help(given)
+        return 0
+    options = {name: getattr(given, name) for name in _OPTIONS}
+    request = read_request(given.config, given.problem, given.method, options, settings)
+
+    from pdesolve.catalogue import make_method, make_problem
+    from pdesolve.proof import Requirement
+    from pdesolve.solving import solve
+
+    with only_json(given.json):
+        requirements = [Requirement.parse(text) for text in given.require]
+        problem = make_problem(request.problem, request.problem_settings)
+        method = make_method(request.method, request.method_settings)
+        told = request.options
+        solution = solve(
+            problem,
+            method,
+            learn=told.learn,
+            observe=told.observe,
+            budget=told.budget,
+            target=told.target,
+            steps=told.steps,
+            seed=told.seed,
+            device=told.device,
+            dtype=told.dtype,
+            threads_count=told.threads,
+            out=given.out,
+            whole_process=True,
+        )
+    proof = solution.proof
+    assert proof is not None
+    missed = [line for requirement in requirements if (line := requirement.missed(proof))]
+    if given.json:
+        print_json(proof.json())
+    else:
+        _print(solution, missed)
+    ended = {"interrupted": INTERRUPTED, "diverged": DIVERGED}.get(proof.status, 0)
+    return ended or (MISSED if missed else 0)
+
+
+def _print(solution: Solution, missed: Sequence[str]) -> None:
+    assert solution.proof is not None
+    print(solution.proof.table())
+    for line in missed:
+        print(line)
+    picture = solution.run / "figures" / "solution.png" if solution.run else None
+    if picture is not None and picture.exists():
+        print(f"picture: {picture}")
+    print(f"next: pdesolve predict {solution.run} --out solution.nc")
+
+
+def _help(given: argparse.Namespace) -> None:
+    """The options, and the settings of the problem and the method where they are named."""
+    parser().print_help()
+    if given.problem or given.method:
+        from pdesolve.catalogue import find_method, find_problem
+        from pdesolve.settings import settings_of
+
+        if given.problem:
+            print(f"\nsettings of the problem {given.problem}:")
+            print(settings_text(settings_of(find_problem(given.problem)), "problem"))
+        if given.method:
+            print(f"\nsettings of the method {given.method}:")
+            print(settings_text(settings_of(find_method(given.method)), "method"))
