@@ -98,6 +98,9 @@ class Coordinates(Mapping[str, Field]):
             raise unknown_name("axis", name, self.fields)
         return self.fields[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.fields
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.fields)
 

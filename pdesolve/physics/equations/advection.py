@@ -20,6 +20,7 @@ class Advection(FluxForm, Conserving):
     `speed` c: one number for all space; 0.1 to 7 on the unit interval are the values of PDEBench (Takamoto et al.,
     2022, arXiv 2210.07182), 30 and more on [0, 2 pi] is where plain networks fail (Krishnapriyan et al., 2021,
     arXiv 2109.01050).
+    Source: R. J. LeVeque, Finite Volume Methods for Hyperbolic Problems (2002), chapter 2.
     """
 
     unknowns = (Unknown("u", unit="1", long_name="concentration"),)

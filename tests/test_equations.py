@@ -1,0 +1,359 @@
+"""Conformance of every equation in the folder: what it says of itself holds, on every kind of field it supports.
+
+The table is the folder: a new equation is tested by existing. (Only a known solution must be given for it, in
+test_known_solutions.py or as the exact solution of a problem.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+import pkgutil
+
+import pytest
+import torch
+
+import pdesolve.physics.equations
+from pdesolve.equation import (
+    Conserving,
+    Energetic,
+    Equation,
+    Evolution,
+    FluxForm,
+    Parameter,
+    Unknown,
+    assemble,
+    flatten,
+    velocity_name,
+)
+from pdesolve.errors import InputError
+from pdesolve.fields import Constant, Coordinates, Quantity, cos, d, div, integrate, sin
+from pdesolve.geometry import Axes, Axis, Grid, GridAxis, PointCloud
+from pdesolve.unit import Unit
+
+PERIOD = 2 * math.pi
+TIME = Axis("t", 0.0, 1.0, unit="s")
+INSTANT = 0.4
+
+
+def found() -> dict[str, type[Equation]]:
+    """Every equation in the folder by the name of its module."""
+    package = pdesolve.physics.equations
+    table = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        content = vars(importlib.import_module(f"{package.__name__}.{module.name}"))
+        own = [c for c in content.values() if isinstance(c, type) and c.__module__.endswith(f".{module.name}")]
+        assert len(own) == 1 and issubclass(own[0], Equation), f"{module.name} holds exactly one equation"
+        table[module.name] = own[0]
+    return table
+
+
+EQUATIONS = found()
+every = pytest.mark.parametrize("name", EQUATIONS)
+dimensions = pytest.mark.parametrize("dimension", [1, 2])
+
+
+def those(contract: type):
+    return pytest.mark.parametrize("name", [n for n, c in EQUATIONS.items() if issubclass(c, contract)])
+
+
+def space(dimension: int) -> Axes:
+    return Axes(tuple(Axis(n, 0.0, PERIOD, unit="m", periodic=True) for n in "xy"[:dimension]))
+
+
+def grid_of_space(dimension: int) -> Grid:
+    return Grid.regular(space(dimension), 32 if dimension == 1 else 16)
+
+
+def grid_of_all(equation: Equation, dimension: int) -> Grid:
+    """Spectral along every axis: Fourier in space, Chebyshev in time."""
+    members = grid_of_space(dimension).members
+    return Grid((GridAxis(TIME, "chebyshev", 12), *members) if isinstance(equation, Evolution) else members)
+
+
+def scalars(equation: Equation, x: Coordinates, *, rate: bool = False) -> dict:
+    """A smooth periodic state with few waves (so that products are resolved), or its time derivative."""
+    units = {scalar: unknown.unit for unknown in equation.unknowns for scalar in unknown.scalars}
+    fields = {}
+    for i, name in enumerate(equation.scalars):
+        amplitude = 0.2 * cos(1.3 * x["t"] + i) * 1.3 if rate else 1.0 + 0.2 * sin(1.3 * x["t"] + i)
+        profile = 0.5 * sin(x["x"] + 0.3 + i) + 0.3 * cos(2 * x["x"]) + 0.2
+        if "y" in x.axes:
+            profile = profile + 0.4 * cos(x["x"] - x["y"] + i)
+        unit = Unit.parse(units[name])
+        if rate:
+            unit = unit / Unit.parse("s") if unit else None
+        fields[name] = x.field(x.expand(amplitude * profile).values, name, unit)
+    return fields
+
+
+def smooth(equation: Equation, x: Coordinates) -> dict:
+    """The state on space and time; at an instant with the velocities of an evolution of second order."""
+    if "t" not in x:
+        x = x.at_instant(INSTANT)
+    state = dict(assemble(equation.unknowns, scalars(equation, x)))
+    if isinstance(equation, Evolution) and equation.order == 2 and "t" not in x.axes:
+        rates = assemble(equation.unknowns, scalars(equation, x, rate=True))
+        state |= {velocity_name(name): field for name, field in rates.items()}
+    return state
+
+
+def number(parameter: Parameter, *, default: bool = False) -> float:
+    """The default, or a number that is not zero and not one, so that no term hides."""
+    if default and parameter.default is not None:
+        return parameter.default
+    value = 0.7 + 0.1 * (len(parameter.name) % 5)
+    assert parameter.bounds[0] <= value <= parameter.bounds[1], f"choose a value for {parameter.name} here"
+    return value
+
+
+def constants(equation: Equation, *, default: bool = False, **given) -> dict:
+    """Every parameter with its unit, `given` values in the place of numbers."""
+    return {
+        q.name: Constant(
+            torch.as_tensor(given.get(q.name, number(q, default=default)), dtype=torch.float64),
+            Quantity(q.name, Unit.parse(q.unit)),
+        )
+        for q in equation.parameters
+    }
+
+
+def gap(a, b) -> float:
+    """The largest difference of two states, relative to the largest value."""
+    a, b = flatten(a), flatten(b)
+    assert a.keys() == b.keys()
+    size = max(float(f.values.detach().abs().max()) for f in b.values())
+    return max(float((a[n].values - b[n].values).detach().abs().max()) for n in b) / max(size, 1e-12)
+
+
+@every
+def test_an_equation_is_one_frozen_dataclass_with_its_formula(name):
+    kind = EQUATIONS[name]
+    assert dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert kind() == kind() and hash(kind()) == hash(kind())
+    assert " = " in (kind.__doc__ or "") and "Source:" in (kind.__doc__ or "")
+    assert kind.__name__.lower() == name.replace("_", "")
+    for parameter in kind.parameters:
+        assert f"`{parameter.name}`" in (kind.__doc__ or ""), f"{parameter.name} is not explained"
+
+
+def test_the_folder_holds_what_it_should():
+    expected = {"advection", "heat", "burgers", "allen_cahn", "korteweg_de_vries", "kuramoto_sivashinsky", "wave"}
+    assert expected | {"klein_gordon", "poisson", "helmholtz"} <= set(EQUATIONS)
+
+
+@every
+@dimensions
+def test_points_and_grids_agree_on_a_smooth_state(name, dimension):
+    equation = EQUATIONS[name]()
+    assert {"point", "grid"} <= set(equation.kinds)
+    p = constants(equation)
+    grid = Coordinates(grid_of_all(equation, dimension))
+    points = Coordinates(PointCloud(grid.axes, grid.columns()))
+    on_grid, at_points = (equation.residual(smooth(equation, x), p, x) for x in (grid, points))
+    assert set(on_grid) == {unknown.name for unknown in equation.unknowns}
+    flat = {n: x.expand(f).values.reshape(-1) for x in (grid,) for n, f in flatten(on_grid).items()}
+    difference = {n: points.field(v, n) for n, v in flat.items()}
+    assert gap(difference, at_points) < 1e-8
+
+
+@those(Evolution)
+@dimensions
+def test_the_residual_is_the_time_derivative_less_the_rate(name, dimension):
+    """And the rate needs nothing but space: it is taken on a grid of space at one instant."""
+    equation = EQUATIONS[name]()
+    assert isinstance(equation, Evolution)
+    p = constants(equation)
+    x = Coordinates(grid_of_space(dimension)).at_instant(INSTANT)
+    rate = flatten(equation.rate(smooth(equation, x), p, x))
+    columns = torch.cat([torch.full((len(x.columns()), 1), INSTANT, dtype=torch.float64), x.columns()], 1)
+    points = Coordinates(PointCloud(Axes((TIME, *x.axes.members)), columns))
+    state = smooth(equation, points)
+    residual = flatten(equation.residual(state, p, points))
+    evolving = {s for unknown in equation.evolving for s in unknown.scalars}
+    assert set(rate) == evolving
+    for scalar in evolving:
+        expected = (d(flatten(state)[scalar], "t", equation.order) - residual[scalar]).values.detach()
+        found_rate = x.expand(rate[scalar]).values.detach().reshape(-1)
+        assert float((found_rate - expected).abs().max()) < 1e-9 * (1 + float(expected.abs().max()))
+
+
+@every
+@dimensions
+def test_units_are_consistent(name, dimension):
+    equation = EQUATIONS[name]()
+    x = Coordinates(grid_of_all(equation, dimension))
+    rows = flatten(equation.residual(smooth(equation, x), constants(equation), x))
+    for unknown in equation.unknowns:
+        for scalar in unknown.scalars:
+            assert rows[scalar].unit is not None, "an unknown or a parameter states no unit"
+            if isinstance(equation, Evolution) and not unknown.algebraic:
+                assert rows[scalar].unit * Unit.parse("s").power(equation.order) == Unit.parse(unknown.unit)
+    if isinstance(equation, Energetic):
+        assert equation.energy(smooth(equation, x), constants(equation), x).unit is not None
+
+
+@every
+def test_a_wrong_unit_is_refused_and_both_are_named(name):
+    equation = EQUATIONS[name]()
+    x = Coordinates(grid_of_all(equation, 1))
+    for parameter in equation.parameters:
+        p = constants(equation)
+        p[parameter.name] = p[parameter.name].named(parameter.name, Unit.parse("kg A"))
+        with pytest.raises(InputError, match=r"has unit '.*', .* has '.*'") as error:
+            equation.residual(smooth(equation, x), p, x)
+        assert "kg" in str(error.value) and "\n" not in str(error.value)
+
+
+@every
+def test_parameters_are_one_number_for_each_sample(name):
+    equation = EQUATIONS[name]()
+    x = Coordinates(grid_of_all(equation, 1))
+    state = smooth(equation, x)
+    for parameter in equation.parameters:
+        values = torch.tensor([0.5, 0.9, 1.7], dtype=torch.float64)
+        together = flatten(equation.residual(state, constants(equation, **{parameter.name: values}), x))
+        for i, value in enumerate(values):
+            alone = flatten(equation.residual(state, constants(equation, **{parameter.name: value}), x))
+            for scalar, field in alone.items():
+                assert torch.equal(x.expand(together[scalar]).values[i], x.expand(field).values)
+
+
+@every
+@pytest.mark.parametrize("kind", ["point", "grid"])
+def test_gradients_flow_into_parameters(name, kind):
+    equation = EQUATIONS[name]()
+    grid = Coordinates(grid_of_all(equation, 1))
+    x = grid if kind == "grid" else Coordinates(PointCloud(grid.axes, grid.columns()[::5]))
+    state = smooth(equation, x)
+
+    def loss(parameter: Parameter, value) -> torch.Tensor:
+        rows = equation.residual(state, constants(equation, **{parameter.name: value}), x)
+        return torch.stack([f.values.square().mean() for f in flatten(rows).values()]).sum()
+
+    for parameter in equation.parameters:
+        value = torch.tensor(number(parameter), dtype=torch.float64, requires_grad=True)
+        (gradient,) = torch.autograd.grad(loss(parameter, value), value)
+        h = 1e-5
+        central = float((loss(parameter, value.detach() + h) - loss(parameter, value.detach() - h)).detach()) / (2 * h)
+        assert float(gradient) == pytest.approx(central, rel=1e-6, abs=1e-9)
+
+
+def leaves(equation: Equation, x: Coordinates) -> tuple[dict[str, torch.Tensor], dict]:
+    """The smooth state at an instant with its values as leaves, scalars and velocities alike."""
+    tensors, fields = {}, {}
+    for name, field in flatten(smooth(equation, x)).items():
+        tensors[name] = x.expand(field).values.detach().clone().requires_grad_()
+        fields[name] = x.field(tensors[name], name, field.unit)
+    unknowns = list(equation.unknowns)
+    if isinstance(equation, Evolution) and equation.order == 2:
+        unknowns += [Unknown(velocity_name(u.name), components=u.components) for u in equation.unknowns]
+    return tensors, dict(assemble(unknowns, fields))
+
+
+@those(Energetic)
+@dimensions
+def test_the_energy_gives_the_equation(name, dimension):
+    """rate = -dE/du for a gradient flow, residual = dE/du for a minimiser, by autograd on a periodic grid."""
+    equation = EQUATIONS[name]()
+    assert isinstance(equation, Energetic)
+    x = Coordinates(grid_of_space(dimension)).at_instant(INSTANT)
+    p = constants(equation)
+    tensors, state = leaves(equation, x)
+    own = [tensors[scalar] for scalar in equation.scalars]
+    gradients = torch.autograd.grad(integrate(equation.energy(state, p, x)).values, own)
+    cell = math.prod(axis.length / 16 if dimension == 2 else axis.length / 32 for axis in space(dimension))
+    if isinstance(equation, Evolution):
+        expected = {n: -f for n, f in flatten(equation.rate(state, p, x)).items()}
+    else:
+        expected = flatten(equation.residual(state, p, x))
+    slope = {n: x.field(g / cell, n) for n, g in zip(equation.scalars, gradients, strict=True)}
+    assert gap(slope, {n: x.field(f.values, n) for n, f in expected.items()}) < 1e-10
+
+
+@those(Conserving)
+@dimensions
+def test_conserved_quantities_do_not_change_on_a_periodic_domain(name, dimension):
+    """d/dt of each integral, by the chain rule through the rate, against the size of its terms."""
+    equation = EQUATIONS[name]()
+    assert isinstance(equation, Conserving)
+    x = Coordinates(grid_of_space(dimension)).at_instant(INSTANT)
+    p = constants(equation, default=True)  # sources are zero by default
+    tensors, state = leaves(equation, x)
+    rate = {n: x.expand(f).values for n, f in flatten(equation.rate(state, p, x)).items()}
+    if equation.order == 1:
+        change = rate
+    else:
+        change = {velocity_name(n): r for n, r in rate.items()} | {n: tensors[velocity_name(n)] for n in rate}
+    densities = equation.conserved(state, p, x)
+    assert densities
+    for quantity, density in densities.items():
+        total = integrate(density).values
+        slopes = torch.autograd.grad(total, list(tensors.values()), retain_graph=True, materialize_grads=True)
+        terms = torch.stack([g * change[n] for n, g in zip(tensors, slopes, strict=True) if n in change])
+        assert float(terms.abs().sum()) > 1e-3, f"{quantity} is trivial"
+        assert abs(float(terms.sum())) < 1e-11 * float(terms.abs().sum()), quantity
+
+
+@those(FluxForm)
+@dimensions
+def test_the_flux_gives_the_rate(name, dimension):
+    equation = EQUATIONS[name]()
+    assert isinstance(equation, FluxForm)
+    x = Coordinates(grid_of_space(dimension)).at_instant(INSTANT)
+    p = constants(equation)
+    state = smooth(equation, x)
+    source = flatten(equation.source(state, p, x))
+    rate = flatten(equation.rate(state, p, x))
+    for scalar, flux in equation.flux(state, p, x).items():
+        balance = -div(flux) + source[scalar] if scalar in source else -div(flux)
+        assert gap({scalar: balance}, {scalar: rate[scalar]}) < 1e-10
+
+
+@those(FluxForm)
+@dimensions
+def test_the_wave_speed_bounds_the_characteristics(name, dimension):
+    """Of the flux Jacobian at uniform states: its eigenvalues are the characteristic speeds."""
+    equation = EQUATIONS[name]()
+    assert isinstance(equation, FluxForm)
+    x = Coordinates(grid_of_space(dimension)).at_instant(INSTANT)
+    p = constants(equation)
+    ones = torch.ones(x.discretisation.shape, dtype=torch.float64)
+
+    def uniform(c):
+        return assemble(equation.unknowns, {n: x.field(c[i] * ones, n) for i, n in enumerate(equation.scalars)})
+
+    speeds = equation.wave_speed(smooth(equation, x), p, x)
+    assert all(float(field.values.min()) >= 0 for field in speeds.values())
+    for c in ([0.8], [-1.7], [0.1]):
+        c = torch.tensor(c * len(equation.scalars), dtype=torch.float64)
+        for axis, bound in equation.wave_speed(uniform(c), p, x).items():
+
+            def along(c, axis=axis):
+                fluxes = equation.flux(uniform(c), p, x)
+                return torch.stack([x.expand(fluxes[n][axis]).values.reshape(-1)[0] for n in equation.scalars])
+
+            jacobian = torch.autograd.functional.jacobian(along, c)
+            fastest = float(torch.linalg.eigvals(jacobian).abs().max())
+            assert fastest <= float(bound.values.max()) * (1 + 1e-12)
+            assert fastest > 0
+
+
+def test_burgers_in_metres_and_seconds():
+    equation = EQUATIONS["burgers"]()
+    assert isinstance(equation, Evolution)
+    x = Coordinates(grid_of_space(1)).at_instant(0.0)
+    u = smooth(equation, x)
+    p = constants(equation)
+    rate = equation.rate(u, p, x)["u"]
+    assert str(rate.unit) == "m s-2"
+    a = x["x"].values
+    v = u["u"].values
+    scale = float(1.0 + 0.2 * math.sin(0.0))
+    v_x = scale * (0.5 * torch.cos(a + 0.3) - 0.6 * torch.sin(2 * a))
+    v_xx = scale * (-0.5 * torch.sin(a + 0.3) - 1.2 * torch.cos(2 * a))
+    assert float((rate.values - (-v * v_x + float(p["viscosity"].values) * v_xx)).abs().max()) < 1e-12
+    p["viscosity"] = p["viscosity"].named("viscosity", Unit.parse("m s-1"))
+    with pytest.raises(InputError, match=r"has unit 'm s-2', .* has 's-2'"):
+        equation.rate(u, p, x)
