@@ -107,9 +107,10 @@ def solve(
         }
         _write_start(folder, config, run)
         status, solution = _attempt(method, problem, run, values, names, fresh)
-    solution.run = folder
-    solution.proof = _prove(solution, run, name, dataclasses.asdict(method), truth, about, names, status)  # type: ignore[call-overload]
-    _write_end(folder, solution, run, config)
+        settings = dataclasses.asdict(method)  # type: ignore[call-overload]
+        solution.run = folder
+        solution.proof = _prove(solution, run, name, settings, truth, about, names, status)
+        _write_end(folder, solution, run, config, truth)
     return solution
 
 
@@ -279,9 +280,12 @@ def _write_start(folder: Path, config: Mapping[str, Any], run: Run) -> None:
     write_json(folder / RUN, _record(config, run, "running"))
 
 
-def _write_end(folder: Path, solution: Solution, run: Run, config: Mapping[str, Any]) -> None:
-    assert solution.proof is not None
+def _write_end(
+    folder: Path, solution: Solution, run: Run, config: Mapping[str, Any], truth: Mapping[str, Tensor] | None
+) -> None:
     from pdesolve.plotting import history_figure, save_figure, solution_figure
+
+    assert solution.proof is not None
 
     solution.write(folder)
     run.write_history()

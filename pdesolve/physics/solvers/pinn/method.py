@@ -88,7 +88,11 @@ class Pinn(Solver):
             steps=steps,
             rate=lambda progress: 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2,
         )
-        inner = 50 if run.steps is None else max(1, min(50, run.steps - steps))
+        # L-BFGS looks at the clock between calls only, so that one call takes about a second
+        if run.steps is None:
+            inner = run.choose("lbfgs_inner", lambda: min(50, measured_steps(objective, batch, seconds=1.0)))
+        else:
+            inner = max(1, min(25, run.steps - steps))
         if outcome.reason == "steps":
             outcome = fit(
                 objective,

@@ -1,0 +1,137 @@
+"""The physics-informed neural network."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pdesolve import make_method, make_problem
+from pdesolve.condition import Observed
+from pdesolve.errors import InputError
+from pdesolve.metrics import relative_l2
+from pdesolve.physics.solvers.pinn.method import Pinn
+from pdesolve.physics.solvers.pinn.model import INTERIOR, Residuals
+from pdesolve.problem import Problem
+from pdesolve.proof import conserved, residual, violations
+from pdesolve.training.budget import Budget
+from pdesolve.training.run import Run
+
+SMALL = Pinn(width=12, depth=2, collocation=256, condition_points=64)
+
+
+def exact(problem: Problem, solution) -> torch.Tensor:
+    x = solution.coordinates(problem.evaluation_grid)
+    assert problem.exact is not None
+    return x.expand(problem.exact.formula(problem.bind(x), x)["u"]).values
+
+
+def test_it_solves_the_heat_equation() -> None:
+    problem = make_problem("heat_1d")
+    run = Run(budget=Budget.from_now(60), steps=250)
+    solution = SMALL.solve(problem, run)
+    assert relative_l2(solution.on()["u"], exact(problem, solution)) < 1e-2
+    assert {row["stage"] for row in run.history} == {"adam", "lbfgs"}
+    assert residual(solution) < 0.05
+    assert all(value < 0.02 for value in violations(solution).values())
+    assert solution.parameters == sum(p.numel() for p in solution.module.parameters())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["poisson_2d", "burgers_shock", "wave_1d", "kdv", "klein_gordon_2d", "allen_cahn"])
+def test_a_few_steps_lower_the_loss_of_every_kind_of_problem(name: str) -> None:
+    run = Run(budget=Budget.from_now(60), steps=20, every=0.0)
+    solution = dataclasses.replace(SMALL, collocation=64, condition_points=16).solve(make_problem(name), run)
+    losses = [row["loss"] for row in run.history]
+    assert losses[-1] < 0.9 * losses[0]
+    assert all(math.isfinite(v) for v in (residual(solution), *violations(solution).values()))
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
+    problem = make_problem("heat_1d")
+    first, again, other = (
+        SMALL.solve(problem, Run(seed=seed, budget=Budget.from_now(60), steps=30)).on()["u"] for seed in (3, 3, 4)
+    )
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
+
+
+def test_the_gradient_of_the_objective_agrees_with_central_differences() -> None:
+    problem = make_problem("burgers_shock")
+    solution = SMALL._solution(problem, None, torch.Generator().manual_seed(0), torch.device("cpu"))
+    conditions = {c.name: c for c in problem.conditions}
+    objective = Residuals(problem, solution, solution.module, {}, conditions, 10.0)
+    generator = torch.Generator().manual_seed(1)
+    batch = {INTERIOR: solution.coordinates(problem.sample(50, "sobol", generator), gradients=True)}
+    for name, condition in conditions.items():
+        batch[name] = solution.coordinates(condition.sample(problem, 10, "sobol", generator), gradients=True)
+
+    def loss() -> torch.Tensor:
+        return torch.stack(list(objective(batch).values())).sum()
+
+    weight = solution.module[1].weight  # type: ignore[index]
+    (gradient,) = torch.autograd.grad(loss(), weight)  # type: ignore[arg-type]
+    h = 1e-6
+    for i, j in ((0, 0), (5, 1), (11, 0)):
+        values = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                weight[i, j] += sign * h  # type: ignore[index]
+            values.append(float(loss().detach()))
+            with torch.no_grad():
+                weight[i, j] -= sign * h  # type: ignore[index]
+        assert float(gradient[i, j]) == pytest.approx((values[0] - values[1]) / (2 * h), rel=1e-5, abs=1e-8)
+
+
+def test_it_learns_a_parameter_from_observations() -> None:
+    problem = make_problem("heat_1d")
+    truth = float(problem.bind(SMALL._solution(
+        problem, None, torch.Generator().manual_seed(0), torch.device("cpu")
+    ).coordinates(problem.evaluation_grid))["diffusivity"].values)  # fmt: skip
+    points = np.random.default_rng(0).random((60, 2))
+    cloud_values = np.exp(-(math.pi**2) * truth * points[:, 0]) * np.sin(math.pi * points[:, 1])
+    observed = dataclasses.replace(problem, conditions=(*problem.conditions, Observed("u", points, cloud_values)))
+    run = Run(budget=Budget.from_now(60), steps=300)
+    solution = SMALL.solve(observed, run, values={"diffusivity": 0.6 * truth}, learn=("diffusivity",))
+    found = solution.values["diffusivity"]
+    assert isinstance(found, torch.nn.Parameter)
+    assert float(found.detach()) == pytest.approx(truth, rel=0.05)
+
+
+def test_periodic_conditions_hold_exactly_by_the_embedding() -> None:
+    solution = SMALL.solve(make_problem("allen_cahn"), Run(budget=Budget.from_now(60), steps=5))
+    assert violations(solution)["periodic in x"] < 1e-12
+
+
+def test_conserved_quantities_are_measured_on_periodic_domains_only() -> None:
+    periodic = SMALL.solve(make_problem("kdv"), Run(budget=Budget.from_now(60), steps=5))
+    drifts = conserved(periodic)
+    assert drifts and all(0 < value < math.inf for value in drifts.values())
+    shock = make_problem("burgers_shock")  # its walls let nothing be said of momentum unless the problem says so
+    bounded = SMALL.solve(dataclasses.replace(shock, conserved=()), Run(budget=Budget.from_now(60), steps=3))
+    assert conserved(bounded) == {}
+    bounded.problem = dataclasses.replace(shock, conserved=("momentum",))
+    assert list(conserved(bounded)) == ["momentum"]
+
+
+def test_float32_is_a_setting() -> None:
+    run = Run(budget=Budget.from_now(60), steps=4, dtype=torch.float32)
+    solution = SMALL.solve(make_problem("heat_1d"), run)
+    assert solution.on()["u"].dtype == torch.float32
+
+
+def test_bad_settings_are_refused_before_any_time_is_spent() -> None:
+    problem, run = make_problem("heat_1d"), Run(budget=Budget.from_now(60))
+    for method, learn, words in (
+        (Pinn(adam_share=1.5), (), "adam_share"),
+        (Pinn(width=0), (), "width 0"),
+        (SMALL, ("viscosity",), "diffusivity"),
+        (SMALL, ("diffusivity",), "observations"),
+        (dataclasses.replace(SMALL, sampler="soboll"), (), "sobol"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InputError, match=words):
+            method.solve(problem, run, learn=learn)
+    with pytest.raises(InputError, match="width"):
+        make_method("pinn", {"widht": 3})
