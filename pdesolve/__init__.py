@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from pdesolve.fields import tanh as tanh
     from pdesolve.geometry import Axis as Axis
     from pdesolve.geometry import Box as Box
+    from pdesolve.geometry import Domain as Domain
     from pdesolve.geometry import Grid as Grid
     from pdesolve.geometry import Interval as Interval
     from pdesolve.geometry import PointCloud as PointCloud
@@ -95,7 +96,7 @@ _HOMES = {
         "Coordinates Field GridField Vector absolute arctan cos cosh curl d div dot dt dtt dx dxx dxxx dxxxx dy dyy dz "
         "dzz erf exp grad integrate laplacian log maximum mean minimum sech sin sinh sqrt step tan tanh"
     ),
-    "pdesolve.geometry": "Axis Box Grid Interval PointCloud",
+    "pdesolve.geometry": "Axis Box Domain Grid Interval PointCloud",
     "pdesolve.method": "Solution Solver",
     "pdesolve.problem": "Evaluation Exact Problem",
     "pdesolve.solving": "load solve",

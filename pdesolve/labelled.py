@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from pdesolve.errors import InputError
-from pdesolve.geometry import Grid
+from pdesolve.geometry import Grid, PointCloud
 from pdesolve.problem import Problem
 
 if TYPE_CHECKING:
@@ -22,22 +22,33 @@ FORMAT = 1
 
 
 def to_dataset(
-    problem: Problem, grid: Grid, scalars: Mapping[str, Tensor], *, notes: Mapping[str, Any] | None = None
+    problem: Problem,
+    places: Grid | PointCloud,
+    scalars: Mapping[str, Tensor],
+    *,
+    notes: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Scalars (*sample, *grid.shape) as an xarray.Dataset with named dimensions, coordinates and units."""
+    """Scalars (*sample, *places) as an xarray.Dataset with named dimensions, coordinates and units.
+
+    On a grid the dimensions are its axes; on points there is the one dimension `point`, with a coordinate per axis.
+    """
     import xarray as xr
 
     variables: dict[str, Any] = {}
+    dimensions = places.axes.names if isinstance(places, Grid) else ("point",)
     long_names = {s: u.long_name or u.name for u in problem.equation.unknowns for s in u.scalars}
     for name, tensor in scalars.items():
-        sample = ("sample",) * (tensor.ndim - len(grid.shape))
+        sample = ("sample",) * (tensor.ndim - len(places.shape))
         attributes = {"units": str(problem.quantity(name).unit or "1"), "long_name": long_names.get(name, name)}
-        variables[name] = ((*sample, *grid.axes.names), tensor.detach().cpu().numpy(), attributes)
+        variables[name] = ((*sample, *dimensions), tensor.detach().cpu().numpy(), attributes)
     coordinates = {}
-    for member in grid.members:
-        attributes = {"units": member.axis.unit or "1", "bounds_lower": member.axis.lower}
-        attributes |= {"bounds_upper": member.axis.upper, "periodic": int(member.axis.periodic)}
-        coordinates[member.axis.name] = ((member.axis.name,), np.asarray(member.points), attributes)
+    for i, axis in enumerate(places.axes):
+        attributes = {"units": axis.unit or "1", "bounds_lower": axis.lower}
+        attributes |= {"bounds_upper": axis.upper, "periodic": int(axis.periodic)}
+        if isinstance(places, Grid):
+            coordinates[axis.name] = ((axis.name,), np.asarray(places.members[i].points), attributes)
+        else:
+            coordinates[axis.name] = (("point",), places.x[:, i].cpu().numpy(), attributes)
     numbers = {k: float(v) for k, v in problem.values.items() if isinstance(v, (int, float))}
     attributes = {
         "title": f"{problem.name}: {problem.description}".rstrip(": "),

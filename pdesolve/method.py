@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pdesolve.equation import State, flatten
 from pdesolve.fields import Coordinates
-from pdesolve.geometry import Discretisation, Grid
+from pdesolve.geometry import Discretisation, Grid, PointCloud
 from pdesolve.problem import Problem, Value
 
 if TYPE_CHECKING:
@@ -61,17 +61,17 @@ class Solution(ABC):
         return Coordinates(discretisation, dtype=self.dtype, device=self.device, gradients=gradients)
 
     def on(self, discretisation: Discretisation | None = None) -> dict[str, Tensor]:
-        """The scalars of the state as tensors on a discretisation (the problem's evaluation grid by default)."""
-        x = self.coordinates(discretisation or self.problem.evaluation_grid)
+        """The scalars of the state as tensors on a discretisation (the problem's evaluation set by default)."""
+        x = self.coordinates(discretisation or self.problem.evaluation_set)
         with torch.no_grad():
             return {name: x.expand(field).values for name, field in flatten(self.state(x)).items()}
 
-    def dataset(self, grid: Grid | None = None) -> xr.Dataset:
+    def dataset(self, discretisation: Grid | PointCloud | None = None) -> xr.Dataset:
         """The solution as a labelled xarray.Dataset (on the problem's evaluation grid by default)."""
         from pdesolve.labelled import to_dataset
 
-        grid = grid or self.problem.evaluation_grid
-        return to_dataset(self.problem, grid, self.on(grid), notes=self.notes)
+        places = discretisation or self.problem.evaluation_set
+        return to_dataset(self.problem, places, self.on(places), notes=self.notes)
 
 
 class Solver(ABC):

@@ -47,19 +47,11 @@ def predict_at_points(solution: Solution, points: np.ndarray) -> xr.Dataset:
     Raises:
         InputError: another number of columns, points outside the bounding box.
     """
-    import xarray as xr
-
     problem = solution.problem
     if points.ndim != 2 or points.shape[1] != len(problem.axes):
         raise InputError(f"points need the {len(problem.axes)} columns {problem.axes}, got the shape {points.shape}")
     _inside(problem.axes, points, problem.name)
-    found = solution.on(PointCloud(problem.axes, torch.as_tensor(points, dtype=torch.float64)))
-    variables = {
-        name: ("point", tensor.cpu().numpy(), {"units": str(problem.quantity(name).unit or "1")})
-        for name, tensor in found.items()
-    }
-    coordinates = {name: ("point", points[:, i]) for i, name in enumerate(problem.axes.names)}
-    return xr.Dataset(variables, coordinates, {"problem": problem.name, "Conventions": "CF-1.11"})
+    return solution.dataset(PointCloud(problem.axes, torch.as_tensor(points, dtype=torch.float64)))
 
 
 def read_points(path: Path, axes: Axes) -> np.ndarray:

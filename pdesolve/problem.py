@@ -19,6 +19,8 @@ from pdesolve.fields.interpolation import interpolate
 from pdesolve.geometry import Axes, Axis, Domain, Grid, GridAxis, Placement, PointCloud, Sampler, sample
 from pdesolve.unit import Unit
 
+_EVALUATION_POINTS = 10_000  # of a domain that no grid fits, at each time
+
 # A parameter value as a user gives it; tensors are a number, or one per sample.
 Value = float | Tensor | GridField | Callable[[Values, Coordinates], Any]
 
@@ -210,9 +212,27 @@ class Problem:
         return Grid.regular(axes, points, times=times, bounded=bounded, accuracy=accuracy)
 
     @cached_property
-    def evaluation_grid(self) -> Grid:
-        """The grid that errors are measured on."""
-        return self.grid(self.evaluation.points, self.evaluation.times if self.time else None)
+    def evaluation_set(self) -> Grid | PointCloud:
+        """Where errors are measured: a grid on boxes; elsewhere fixed points of the domain, at each of the times."""
+        times = self.evaluation.times if self.time else None
+        if self.domain.is_box:
+            return self.grid(self.evaluation.points, times)
+        sizes = self.evaluation.points
+        count = sizes**self.domain.dimension if isinstance(sizes, int) else math.prod(sizes.values())
+        generator = torch.Generator().manual_seed(0)
+        cloud = sample(self.domain, min(count, _EVALUATION_POINTS), sampler="sobol", generator=generator)
+        if times is None:
+            return cloud
+        columns = [torch.cat([torch.full_like(cloud.x[:, :1], t), cloud.x], 1) for t in times]
+        return PointCloud(self.axes, torch.cat(columns))
+
+    def at_last_time(self, values: Tensor) -> Tensor:
+        """Of values (*sample, *places) on the evaluation set those at the last time; all of a stationary problem."""
+        if self.time is None:
+            return values
+        if isinstance(self.evaluation_set, Grid):
+            return values.select(-len(self.axes), -1)
+        return values[..., values.shape[-1] - values.shape[-1] // len(self.evaluation.times) :]
 
     @property
     def final_time(self) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 from pdesolve.equation import Conserving, Evolution, flatten, velocity_name
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields import d
-from pdesolve.geometry import PointCloud
+from pdesolve.geometry import Grid, PointCloud
 from pdesolve.method import Solution
 from pdesolve.metrics import max_error, relative_l2, root_mean_square
 from pdesolve.problem import Problem
@@ -90,12 +90,11 @@ def _figure(value: float | None) -> str:
 
 
 def errors(problem: Problem, found: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
-    """The errors of each scalar on the evaluation grid; `final` is None for stationary problems."""
+    """The errors of each scalar on the evaluation set; `final` is None for stationary problems."""
     result: dict[str, dict[str, Any]] = {}
     for name, truth in reference.items():
         u, truth = found[name].double().cpu(), truth.double().cpu()
-        last = len(problem.evaluation_grid.shape)
-        final = relative_l2(u.select(-last, -1), truth.select(-last, -1)) if problem.time else None
+        final = relative_l2(problem.at_last_time(u), problem.at_last_time(truth)) if problem.time else None
         result[name] = {"relative_l2": relative_l2(u, truth), "max": max_error(u, truth), "final": final}
     return result
 
@@ -136,7 +135,8 @@ def conserved(solution: Solution) -> dict[str, float]:
     closed = all(axis.periodic for axis in problem.domain.axes)
     if not closed and not problem.conserved:
         return {}
-    grid = problem.evaluation_grid
+    grid = problem.evaluation_set
+    assert isinstance(grid, Grid)
     columns = solution.coordinates(grid).columns()
     weights = solution.coordinates(grid).field(torch.ones(()), "one").values
     for i, member in enumerate(grid.members[1:], 1):

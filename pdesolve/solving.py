@@ -23,6 +23,7 @@ from pdesolve.labelled import to_dataset, write_dataset
 from pdesolve.method import Solution, Solver
 from pdesolve.observations import read_observations
 from pdesolve.problem import Problem, Value
+from pdesolve.settings import plain
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.devices import find_device, find_dtype, peak_bytes, threads, threads_for
 from pdesolve.training.progress import Progress
@@ -195,7 +196,7 @@ def _folder(out: str | Path | None, problem: Problem, method: Solver) -> tuple[P
 
 
 def _reference(problem: Problem) -> tuple[dict[str, Tensor] | None, dict[str, Any]]:
-    """The reference on the evaluation grid and what it is; None and the reason where there is none."""
+    """The reference on the evaluation set and what it is; None and the reason where there is none."""
     try:
         run = Run(budget=Budget.from_now(float("inf")), every=float("inf"))
         solution = catalogue.make_method("reference").solve(problem, run)
@@ -207,7 +208,7 @@ def _reference(problem: Problem) -> tuple[dict[str, Tensor] | None, dict[str, An
 def reference_dataset(problem: Problem) -> xr.Dataset | None:
     """The reference on the problem's evaluation grid as a labelled data set; None where there is none."""
     truth, _ = _reference(problem)
-    return None if truth is None else to_dataset(problem, problem.evaluation_grid, truth)
+    return None if truth is None else to_dataset(problem, problem.evaluation_set, truth)
 
 
 def _attempt(
@@ -276,7 +277,7 @@ def _write_start(folder: Path, config: Mapping[str, Any], run: Run) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the run folder {folder}: {error.strerror}; give another --out") from error
-    write_aside(folder / CONFIG, yaml.safe_dump(_plain(config), sort_keys=False))
+    write_aside(folder / CONFIG, yaml.safe_dump(plain(config), sort_keys=False))
     write_json(folder / RUN, _record(config, run, "running"))
 
 
@@ -313,7 +314,7 @@ def _record(config: Mapping[str, Any], run: Run, status: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "status": status,
-        "config": _plain(config),
+        "config": plain(config),
         "choices": run.choices,
         "versions": {name: _version(name) for name in ("pdesolve-suite", "torch", "numpy", "scipy", "torchdiffeq")},
         "python": platform.python_version(),
@@ -340,14 +341,4 @@ def _git_revision() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return found.stdout.strip() or None
-
-
-def _plain(value: Any) -> Any:
-    """The same nested value of YAML types only."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
 

@@ -24,7 +24,7 @@ SMALL = Pinn(width=12, depth=2, collocation=256, condition_points=64)
 
 
 def exact(problem: Problem, solution) -> torch.Tensor:
-    x = solution.coordinates(problem.evaluation_grid)
+    x = solution.coordinates(problem.evaluation_set)
     assert problem.exact is not None
     return x.expand(problem.exact.formula(problem.bind(x), x)["u"]).values
 
@@ -89,7 +89,7 @@ def test_it_learns_a_parameter_from_observations() -> None:
     problem = make_problem("heat_1d")
     truth = float(problem.bind(SMALL._solution(
         problem, None, torch.Generator().manual_seed(0), torch.device("cpu")
-    ).coordinates(problem.evaluation_grid))["diffusivity"].values)  # fmt: skip
+    ).coordinates(problem.evaluation_set))["diffusivity"].values)  # fmt: skip
     points = np.random.default_rng(0).random((60, 2))
     cloud_values = np.exp(-(math.pi**2) * truth * points[:, 0]) * np.sin(math.pi * points[:, 1])
     observed = dataclasses.replace(problem, conditions=(*problem.conditions, Observed("u", points, cloud_values)))

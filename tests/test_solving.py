@@ -65,7 +65,7 @@ def test_the_stated_error_is_that_of_the_stored_solution() -> None:
     solution = quick(out="run")
     stored = read_dataset(Path("run/solution.nc"))
     problem = ps.make_problem("heat_1d")
-    x = solution.coordinates(problem.evaluation_grid)
+    x = solution.coordinates(problem.evaluation_set)
     truth = x.expand(problem.exact.formula(problem.bind(x), x)["u"]).values.numpy()  # type: ignore[union-attr]
     error = np.linalg.norm(stored["u"].values - truth) / np.linalg.norm(truth)
     assert solution.proof.errors["u"]["relative_l2"] == pytest.approx(error, rel=1e-9)
@@ -294,3 +294,44 @@ def test_history_is_work_and_precision() -> None:
     assert rows[0]["stage"] == "adam" and rows[-1]["stage"] == "end"
     assert all(a["cpu_seconds"] <= b["cpu_seconds"] for a, b in zip(rows, rows[1:], strict=False))
     assert rows[-1]["relative_l2 u"] == pytest.approx(solution.proof.errors["u"]["relative_l2"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Triangle(ps.Domain):
+    """0 <= y <= x <= 1: a domain that no grid fits."""
+
+    axes: Any = dataclasses.field(default_factory=lambda: ps.Box(ps.Axis("x", 0, 1), ps.Axis("y", 0, 1)).axes)
+
+    @property
+    def measure(self) -> float:
+        return 0.5
+
+    @property
+    def boundaries(self) -> dict[str, Any]:
+        return {"bottom": ps.Box(*self.axes).boundaries["y_min"]}
+
+    def inside(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, 1] <= x[:, 0]
+
+
+def test_a_domain_that_is_no_box_is_solved_and_judged_on_points() -> None:
+    time = ps.Axis("t", 0, 0.1)
+    problem = ps.Problem(
+        name="triangle",
+        equation=Heat(),
+        domain=Triangle(),
+        time=time,
+        conditions=(ps.InitialValue("u", lambda p, x: x["x"] * x["y"]), ps.Dirichlet("u", "bottom")),
+        values={"diffusivity": 1.0},
+        exact=ps.Exact(lambda p, x: {"u": x["x"] * x["y"]}),
+        evaluation=ps.Evaluation(12, times=(0.0, 0.05, 0.1)),
+    )
+    solution = quick(problem, steps=150, method=Pinn(width=12, depth=2, collocation=128, condition_points=64))
+    assert solution.proof.errors["u"]["relative_l2"] < 0.2
+    dataset = solution.dataset()
+    assert dataset.sizes == {"point": 3 * 144}
+    assert bool((dataset["y"] <= dataset["x"]).all())
+    last = dataset["u"].values[-144:]
+    truth = (dataset["x"] * dataset["y"]).values[-144:]
+    error = np.linalg.norm(last - truth) / np.linalg.norm(truth)
+    assert solution.proof.errors["u"]["final"] == pytest.approx(error)

@@ -36,6 +36,8 @@ def save_figure(figure: Figure, path: Path) -> Path:
 def solution_figure(dataset: xr.Dataset, reference: xr.Dataset | None = None) -> Figure:
     """The first sample of each unknown: over one axis of space as a map over (x, t) with profiles at a few times, over
     two as maps (at the last time), with the reference and the error beside where a reference is given."""
+    if "point" in dataset.dims:
+        return _points_figure(dataset, reference)
     names = [str(name) for name in dataset.data_vars]
     space = _space(dataset)
     columns = 2 if reference is None else 3
@@ -54,6 +56,34 @@ def solution_figure(dataset: xr.Dataset, reference: xr.Dataset | None = None) ->
             row[1].axis("off")
         else:
             _plane(figure, row, field, truth, name, space)
+    figure.suptitle(str(dataset.attrs.get("title", "")).split(":")[0])
+    return figure
+
+
+def _points_figure(dataset: xr.Dataset, reference: xr.Dataset | None) -> Figure:
+    """The first two axes of space of scattered points, at the last time."""
+    names = [str(name) for name in dataset.data_vars]
+    axes = [str(name) for name in dataset.coords if name != "t"]
+    if "t" in dataset.coords:
+        last = dataset["t"].values == dataset["t"].values.max()
+        dataset = dataset.isel(point=last)
+        reference = None if reference is None else reference.isel(point=last)
+    columns = 1 if reference is None else 2
+    figure = new_figure(4.4 * columns, 3.4 * len(names))
+    grid = np.atleast_2d(np.asarray(figure.subplots(len(names), columns, squeeze=False)))
+    horizontal = dataset[axes[0]].values
+    for row, name in zip(grid, names, strict=True):
+        panels = [(name, dataset[name].values, "viridis")]
+        if reference is not None:
+            panels.append((f"error of {name}", dataset[name].values - reference[name].values, "RdBu_r"))
+        for axis, (title, values, colours) in zip(row, panels, strict=True):
+            if len(axes) == 1:
+                axis.plot(horizontal, values, ".")
+                axis.set(xlabel=axes[0], ylabel=title)
+                continue
+            image = axis.scatter(horizontal, dataset[axes[1]].values, c=values, s=8, cmap=colours)
+            figure.colorbar(image, ax=axis)
+            axis.set(xlabel=axes[0], ylabel=axes[1], title=title, aspect="equal")
     figure.suptitle(str(dataset.attrs.get("title", "")).split(":")[0])
     return figure
 

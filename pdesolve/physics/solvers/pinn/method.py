@@ -58,7 +58,7 @@ class Pinn(Solver):
     def solve(
         self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
     ) -> Solution:
-        self._check(problem, learn)
+        self._check(problem, values, learn)
         solution = self._solution(problem, values, run.generator, run.device, run.dtype)
         learned = {}
         for name in learn:
@@ -141,12 +141,18 @@ class Pinn(Solver):
         ).to(device=device, dtype=dtype)
         return NetworkSolution(problem, module, values, dtype=dtype, device=device)
 
-    def _check(self, problem: Problem, learn: Sequence[str]) -> None:
+    def _check(self, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]) -> None:
         if "point" not in problem.equation.kinds:
             raise InputError(
                 f"pinn needs an equation on point fields, {type(problem.equation).__name__} supports "
                 f"{', '.join(problem.equation.kinds)}"
             )
+        for name, value in (values or {}).items():
+            if isinstance(value, torch.Tensor) and value.ndim:
+                raise InputError(
+                    f"pinn solves one problem at a time, {name} has {len(value)} values: solve them one after the other, "
+                    "or all at once by the method reference"
+                )
         if not 0 <= self.adam_share <= 1:
             raise InputError(f"adam_share is a part between 0 and 1, got {self.adam_share}")
         declared = [parameter.name for parameter in problem.equation.parameters]
