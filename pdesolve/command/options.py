@@ -72,7 +72,12 @@ def make_options(given: Mapping[str, Any]) -> Options:
     given = {name: value for name, value in given.items() if value is not None}
     if isinstance(given.get("learn"), str):
         given["learn"] = [name.strip() for name in given["learn"].split(",")]
-    return build("", Options, given)[0]
+    options: Options = build("", Options, given)[0]
+    if options.threads is not None and options.threads < 1:
+        raise InputError(f"at least one thread is needed, got {options.threads}: leave --threads out to choose by size")
+    if not 0 <= options.seed < 2**63:
+        raise InputError(f"a seed is a number from 0 to 2^63 - 1, got {options.seed}")
+    return options
 
 
 def _part(kind: str, filed: Any, name: str | None, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

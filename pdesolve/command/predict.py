@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pdesolve.command.arguments import Parser, numbers, only_json, print_json
 from pdesolve.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _EPILOG = """examples:
   pdesolve predict runs/burgers_shock-pinn-1 --grid 200 --times 0,0.5,1 --out shock.nc
@@ -77,10 +81,9 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _write_csv(found, out: Path) -> None:  # type: ignore[no-untyped-def]
+def _write_csv(found: xr.Dataset, out: Path) -> None:
     """One row a place: the coordinates, then the unknowns, in full precision."""
     from pdesolve.training.run import write_aside
 
-    table = found.to_dataframe().reset_index()
-    columns = [name for name in table.columns if name != "point"]
-    write_aside(out, table.to_csv(columns=columns, index=False, float_format="%.17g"))
+    columns = [str(name) for name in (*found.coords, *found.data_vars)]
+    write_aside(out, found.to_dataframe().reset_index().to_csv(columns=columns, index=False, float_format="%.17g"))
