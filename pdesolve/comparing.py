@@ -33,12 +33,14 @@ class Comparison:
     def table(self) -> str:
         """One row per run: errors, residual, worst violation and cost."""
         head = ("run", "relative L2", "max", "final", "residual", "violation", "CPU s", "parameters")
-        rows = [head]
+        rows: list[tuple[str, ...]] = [head]
         for label, solution in zip(self.labels, self.solutions, strict=True):
             proof = solution.proof
             assert proof is not None
             worst = [
-                _figure(max((e[key] for e in proof.errors.values() if e.get(key) is not None), default=None))
+                _figure(
+                    max((figure for e in proof.errors.values() if (figure := e.get(key)) is not None), default=None)
+                )
                 for key in ("relative_l2", "max", "final")
             ]
             violation = max(proof.violations.values(), default=None)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from pdesolve.condition import BoundaryCondition, Condition, Given, InitialRate, InitialValue, Periodic, evaluate
+from pdesolve.condition import BoundaryCondition, Condition, InitialRate, InitialValue, Periodic, evaluate
 from pdesolve.equation import Equation, Evolution, State, Values, assemble
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields import Constant, Coordinates, Edge, Field, GridField, Quantity
@@ -56,7 +56,8 @@ class Problem:
     `domain` is space; `time` is the axis t of an evolution. Axes of the domain that are periodic need no condition.
     `values` are the parameters (numbers, or functions of (p, x) for fields); others may travel beside the problem into
     every solver. `conserved` names the equation's conserved quantities that the conditions on a bounded domain keep
-    (on a periodic one all are kept). `settings` are the keyword arguments of the catalogue's function that made it. Problems are immutable: `dataclasses.replace` makes another.
+    (on a periodic one all are kept). `settings` are the keyword arguments of the catalogue's function that made it.
+    Problems are immutable: `dataclasses.replace` makes another.
 
     Raises:
         InputError: one line for what is missing, contradictory or impossible (see `pdesolve.wellposed`).

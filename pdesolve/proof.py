@@ -206,4 +206,3 @@ class Requirement:
         worst = max(figure for figure in figures if figure is not None)
         # not (<=), so that NaN is a miss
         return None if worst <= self.bound else f"required {self.name} <= {self.bound:.3g}, reached {worst:.3g}"
-

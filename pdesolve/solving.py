@@ -127,9 +127,7 @@ def load(run: str | Path, *, problem: Problem | None = None, device: str = "auto
     settings = {k: v for k, v in config["problem"].items() if k != "name"}
     if problem is None:
         problem = catalogue.make_problem(config["problem"]["name"], settings)
-    method = catalogue.make_method(
-        config["method"]["name"], {k: v for k, v in config["method"].items() if k != "name"}
-    )
+    method = catalogue.make_method(config["method"]["name"], {k: v for k, v in config["method"].items() if k != "name"})
     learned = {k: v["value"] for k, v in (content.get("proof") or {}).get("learned", {}).items()}
     solution = method.restore(problem, folder, values=learned, device=str(find_device(device)))
     solution.run = folder
@@ -155,9 +153,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     return content
 
 
-def _starts(
-    values: Mapping[str, Value] | None, learn: Sequence[str]
-) -> tuple[dict[str, Value], tuple[str, ...]]:
+def _starts(values: Mapping[str, Value] | None, learn: Sequence[str]) -> tuple[dict[str, Value], tuple[str, ...]]:
     """Values and names of what is learned, from "viscosity" or "viscosity=0.05"."""
     merged, names = dict(values or {}), []
     for text in learn:
@@ -341,4 +337,3 @@ def _git_revision() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return found.stdout.strip() or None
-

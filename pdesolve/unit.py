@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from pdesolve.errors import InputError, unknown_name
 
-_BASE = ("kg", "m", "s", "A", "K", "mol", "cd")
+_BASE: tuple[str, ...] = ("kg", "m", "s", "A", "K", "mol", "cd")
 _KNOWN: dict[str, dict[str, int]] = {
     **{name: {name: 1} for name in _BASE},
     "rad": {},

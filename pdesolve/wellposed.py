@@ -136,7 +136,9 @@ def _check_finite(problem: Problem) -> None:
             bad = ~torch.isfinite(x.expand(field).values.reshape(-1, *field.values.shape[-len(x.axes) :]))
             if bad.any():
                 where = bad.any(0).reshape(-1).nonzero()[0]
-                place = ", ".join(f"{a} = {float(v):.4g}" for a, v in zip(x.axes.names, x.columns()[where][0], strict=True))
+                place = ", ".join(
+                    f"{a} = {float(v):.4g}" for a, v in zip(x.axes.names, x.columns()[where][0], strict=True)
+                )
                 raise InputError(f"{problem.name}: the initial state {name} is not finite at {place}")
     else:
         problem.bind(x)

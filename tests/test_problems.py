@@ -1,4 +1,4 @@
-"""Every problem in the folder: its exact solution solves it, its settings reach it, its evaluation set fits the file."""
+"""Every problem in the folder: exact solutions solve it, settings reach it, evaluation sets fit the files."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -292,7 +293,7 @@ def test_history_is_work_and_precision() -> None:
     solution = quick(out="run")
     rows = read_history(Path("run"))
     assert rows[0]["stage"] == "adam" and rows[-1]["stage"] == "end"
-    assert all(a["cpu_seconds"] <= b["cpu_seconds"] for a, b in zip(rows, rows[1:], strict=False))
+    assert all(a["cpu_seconds"] <= b["cpu_seconds"] for a, b in pairwise(rows))
     assert rows[-1]["relative_l2 u"] == pytest.approx(solution.proof.errors["u"]["relative_l2"])
 
 

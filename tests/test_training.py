@@ -51,7 +51,9 @@ def test_fit_reaches_the_minimum_and_stops_at_the_steps() -> None:
     objective = Quadratic()
     run = Run(budget=Budget.from_now(60))
     optimiser = torch.optim.Adam(objective.parameters(), lr=0.1)
-    outcome = fit(objective, itertools.repeat(1.0), optimiser, run=run, stage="adam", solution=small_network(), steps=400)
+    outcome = fit(
+        objective, itertools.repeat(1.0), optimiser, run=run, stage="adam", solution=small_network(), steps=400
+    )
     assert outcome.reason == "steps" and outcome.steps == 400
     assert torch.allclose(objective.point, torch.tensor([3.0, -1.0], dtype=torch.float64), atol=1e-3)
     assert run.history[-1]["stage"] == "adam" and run.history[-1]["loss"] == pytest.approx(outcome.loss)
@@ -84,7 +86,14 @@ def test_the_rate_scales_the_learning_rate_with_progress() -> None:
         return 0.0
 
     fit(
-        objective, itertools.repeat(1.0), optimiser, run=Run(), stage="sgd", solution=small_network(), steps=4, rate=rate
+        objective,
+        itertools.repeat(1.0),
+        optimiser,
+        run=Run(),
+        stage="sgd",
+        solution=small_network(),
+        steps=4,
+        rate=rate,
     )
     assert seen == [0.0, 0.25, 0.5, 0.75]
     assert bool((objective.point == 0).all())  # a rate of zero moves nothing
@@ -233,10 +242,10 @@ class Frozen(Solution):
         super().__init__(make_problem("heat_1d"))
         self.written = 0
 
-    def state(self, x):  # noqa: ANN001, ANN201
+    def state(self, x):
         return self.problem.state({"u": torch.zeros(x.discretisation.shape, dtype=x.dtype)}, x)
 
-    def write(self, folder) -> None:  # noqa: ANN001
+    def write(self, folder) -> None:
         self.written += 1
 
 

@@ -107,7 +107,7 @@ def integrate(field: Field, *axes: str) -> Field:
         for name in names:
             dim = values.ndim - len(field.grid.members) + field.axes.index(name)
             weights = torch.as_tensor(field.grid[name].weights, dtype=values.dtype, device=values.device)
-            values = torch.tensordot(values, weights, dims=([dim], [0])).unsqueeze(dim)
+            values = (values.movedim(dim, -1) @ weights).unsqueeze(dim)
             along = Unit.parse(field.axes[name].unit)
             unit = None if unit is None or along is None else unit * along
         kept = [i for i, axis in enumerate(field.axes) if axis.name not in names]

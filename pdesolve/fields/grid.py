@@ -11,6 +11,7 @@ from torch import Tensor
 from pdesolve.fields.field import Field, Quantity
 from pdesolve.fields.point import derivative_unit
 from pdesolve.fields.stencils import (
+    apply_matrix,
     apply_stencil,
     chebyshev_matrix,
     differentiate_bounded,
@@ -82,7 +83,7 @@ class GridField(Field):
         points, values = bounded_values(self.values, dim, member, sides, self.grid.accuracy)
         if member.placement == "chebyshev":
             matrix = chebyshev_matrix(member.size, member.axis.length, order).to(values)
-            return torch.tensordot(values, matrix, dims=([dim], [1])).movedim(-1, dim)
+            return apply_matrix(values, dim, matrix)
         indices, weights = stencil(points, tuple(member.points.tolist()), order, self.grid.accuracy)
         return apply_stencil(values, dim, indices, weights)
 

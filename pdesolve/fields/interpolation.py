@@ -13,6 +13,7 @@ from pdesolve.errors import InputError
 from pdesolve.fields.coordinates import Coordinates
 from pdesolve.fields.field import Field
 from pdesolve.fields.grid import GridField
+from pdesolve.fields.stencils import apply_matrix
 from pdesolve.geometry import TIME, Grid, GridAxis
 
 _WIDTH = 8  # points an axis: degree 7, so that second derivatives of the interpolant are of order 6
@@ -99,7 +100,7 @@ def _refine(values: Tensor, dim: int, member: GridAxis) -> tuple[Tensor, GridAxi
     n = member.size
     if member.placement == "chebyshev":
         matrix = _chebyshev_refinement(n, factor).to(values)
-        return torch.tensordot(values, matrix, dims=([dim], [1])).movedim(-1, dim), replace(member, size=len(matrix))
+        return apply_matrix(values, dim, matrix), replace(member, size=len(matrix))
     spectrum = torch.fft.rfft(values, dim=dim)
     if n % 2 == 0:  # the Nyquist mode is shared by both signs
         half = torch.ones(n // 2 + 1, dtype=values.dtype, device=values.device)

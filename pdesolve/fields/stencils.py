@@ -88,6 +88,11 @@ def apply_stencil(values: Tensor, dim: int, indices: Tensor, weights: Tensor) ->
     return total
 
 
+def apply_matrix(values: Tensor, dim: int, matrix: Tensor) -> Tensor:
+    """sum_k matrix[i, k] values[..., k, ...] along the dimension `dim`."""
+    return (values.movedim(dim, -1) @ matrix.to(values).T).movedim(-1, dim)
+
+
 @lru_cache(maxsize=64)
 def chebyshev_matrix(n: int, length: float, order: int) -> Tensor:
     """The differentiation matrix (n, n) of Gauss-Lobatto-Chebyshev points on an interval of the given length.
@@ -130,7 +135,7 @@ def differentiate_bounded(values: Tensor, dim: int, axis: GridAxis, order: int, 
     """The derivative along an axis with ends, from the values at its points alone."""
     if axis.placement == "chebyshev":
         matrix = chebyshev_matrix(axis.size, axis.axis.length, order).to(values)
-        return torch.tensordot(values, matrix, dims=([dim], [1])).movedim(-1, dim)
+        return apply_matrix(values, dim, matrix)
     points = tuple(axis.points.tolist())
     indices, weights = stencil(points, points, order, accuracy)
     return apply_stencil(values, dim, indices, weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Literal, get_args
 
 import torch
@@ -40,7 +41,7 @@ def mlp(
         raise InputError(f"a network needs at least one layer of one unit, got depth {depth} and width {width}")
     sizes = [inputs, *[width] * depth, outputs]
     layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         linear = nn.Linear(fan_in, fan_out, dtype=torch.float64)
         with torch.no_grad():
             if activation == "sine" and i < depth:

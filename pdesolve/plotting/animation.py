@@ -27,7 +27,9 @@ def animate(dataset: xr.Dataset, path: Path, *, frames: int = 60, rate: int = 15
     field = dataset[name].isel(sample=0) if "sample" in dataset[name].dims else dataset[name]
     space = [str(dim) for dim in field.dims if dim != "t"]
     if "t" not in field.dims or not space:
-        raise InputError(f"an animation needs the axis t and one of space, {name} has {', '.join(map(str, field.dims))}")
+        raise InputError(
+            f"an animation needs the axis t and one of space, {name} has {', '.join(map(str, field.dims))}"
+        )
     field = field.isel({axis: field.sizes[axis] // 2 for axis in space[2:]})
     chosen = np.unique(np.linspace(0, field.sizes["t"] - 1, frames).round().astype(int))
     low, high = float(field.min()), float(field.max())
