@@ -1,0 +1,241 @@
+"""The method of lines: an evolution on a grid with walls as a system of ordinary differential equations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.integrate import Radau
+from torch import Tensor
+
+from pdesolve.condition import BoundaryCondition, evaluate
+from pdesolve.equation import assemble, flatten, velocity_name
+from pdesolve.errors import Diverged
+from pdesolve.fields import Coordinates, Edge, Field, GridField
+from pdesolve.geometry import Grid, GridAxis
+from pdesolve.integration.jacobian import sparse_jacobian
+from pdesolve.problem import Problem, Value
+
+
+Surroundings = tuple[dict[str, dict[str, Edge]], dict[str, Field]]
+
+
+class _Bound(Mapping[str, Field]):
+    """Parameters at coordinates, bound when the first of them is asked for: most conditions ask for none."""
+
+    def __init__(self, problem: Problem, x: Coordinates, values: Mapping[str, Value] | None) -> None:
+        self._bind = lambda: problem.bind(x, values)
+
+    @cached_property
+    def _fields(self) -> dict[str, Field]:
+        return self._bind()
+
+    def __getitem__(self, name: str) -> Field:
+        return self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+class Lines:
+    """y_t = f(t, y) for y (*sample, scalar, *grid): the values of u, then for order 2 those of u_t, at every node.
+
+    Derivatives obey the boundary conditions of the instant. Values at nodes where a condition holds belong to the
+    condition: f is zero there, and `obeying` puts them in.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        grid: Grid,
+        *,
+        values: Mapping[str, Value] | None = None,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        assert problem.time is not None
+        self.problem, self.grid, self.values = problem, grid, values
+        self.equation = problem.evolution()
+        self.x = Coordinates(grid, dtype=dtype, device=device)
+        self.scalars = tuple(name for unknown in self.equation.evolving for name in unknown.scalars)
+        self.size = len(self.scalars) * self.equation.order
+        self.dimension = len(grid.members)
+        self._faces = self._boundary()
+        self._fixed: Surroundings | None = None
+        a, b = problem.time.lower, problem.time.upper
+        instants = [self.surroundings(t) for t in (a, a + 0.31 * (b - a), b)]
+        if all(_same(instants[0], later) for later in instants[1:]):
+            self._fixed = instants[0]
+        self.free = self._free()
+
+    def start(self) -> Tensor:
+        """y at the initial time."""
+        assert self.problem.time is not None
+        state = flatten(self.problem.initial_state(self.x, self.values))
+        names = self.scalars
+        if self.equation.order == 2:
+            names += tuple(n for u in self.equation.evolving for n in _velocities(u.name, u.components))
+        parts = torch.broadcast_tensors(*[state[name].values for name in names])
+        return torch.stack(parts, -self.dimension - 1)
+
+    def fields(self, y: Tensor, edges: Mapping[str, Mapping[str, Edge]]) -> dict[str, Field]:
+        """The scalars of u, with boundary values that obey the edges."""
+        parts = y.unbind(-self.dimension - 1)
+        fields: dict[str, Field] = {}
+        for unknown in self.equation.evolving:
+            for name in unknown.scalars:
+                values = parts[self.scalars.index(name)]
+                field = GridField(values, self.grid, self.problem.quantity(name), edges[unknown.name])
+                fields[name] = field.obeying()
+        return fields
+
+    def __call__(self, t: Tensor, y: Tensor) -> Tensor:
+        x = self.x.at_instant(t)
+        edges, p = self.surroundings(t)
+        scalars, n = self.fields(y, edges), len(self.scalars)
+        u = dict(assemble(self.equation.evolving, scalars))
+        parts = y.unbind(-self.dimension - 1)
+        if self.equation.order == 2:
+            rates = {name: self.x.field(part, name) for name, part in zip(self.scalars, parts[n:], strict=True)}
+            u.update({velocity_name(k): v for k, v in assemble(self.equation.evolving, rates).items()})
+        rate = flatten(self.equation.rate(u, p, x))
+        right = [*parts[n:], *[self.x.expand(rate[name]).values for name in self.scalars]]
+        return torch.stack(torch.broadcast_tensors(*right), -self.dimension - 1) * self.free
+
+    def obeying(self, t: float, y: Tensor) -> Tensor:
+        """The values of u (*sample, scalar, *grid) with those of the conditions on the boundary."""
+        fields = self.fields(y, self.surroundings(t)[0]).values()
+        return torch.stack([field.values for field in fields], -self.dimension - 1)
+
+    def surroundings(self, t: float | Tensor) -> Surroundings:
+        """What holds at an instant: the edges of each unknown, and the parameters."""
+        if self._fixed is not None:
+            return self._fixed
+        edges: dict[str, dict[str, Edge]] = {unknown.name: {} for unknown in self.equation.evolving}
+        for condition, side, face in self._faces:
+            x = face.at_instant(t)
+            value = evaluate(condition.value, _Bound(self.problem, x, self.values), x)
+            edges[condition.unknown][side] = Edge(*condition.coefficients, x.expand(value).values)
+        return edges, self.problem.bind(self.x.at_instant(t), self.values)
+
+    def _boundary(self) -> list[tuple[BoundaryCondition, str, Coordinates]]:
+        faces = []
+        for condition in self.problem.conditions:
+            for side in condition.parts(self.problem) if isinstance(condition, BoundaryCondition) else ():
+                axis, end = side.rsplit("_", 1)
+                bounds = self.grid.axes[axis]
+                at = GridAxis.at(bounds, [bounds.lower if end == "min" else bounds.upper])
+                face = Grid(tuple(at if m.axis.name == axis else m for m in self.grid.members), self.grid.accuracy)
+                faces.append((condition, side, Coordinates(face, dtype=self.x.dtype, device=self.x.device)))
+        return faces
+
+    def _free(self) -> Tensor:
+        """One where a value evolves, zero where a condition gives it."""
+        assert self.problem.time is not None
+        edges = self.surroundings(self.problem.time.lower)[0]
+        masks = []
+        for unknown in self.equation.evolving:
+            mask = torch.ones(self.grid.shape, dtype=self.x.dtype, device=self.x.device)
+            for i, member in enumerate(self.grid.members):
+                for side, position in (("min", 0), ("max", member.size - 1)):
+                    if f"{member.axis.name}_{side}" in edges[unknown.name] and member.placement in ("nodes", "chebyshev"):
+                        mask.select(i, position).zero_()
+            masks += [mask] * len(unknown.scalars)
+        return torch.stack(masks * self.equation.order)
+
+
+def _velocities(unknown: str, components: tuple[str, ...]) -> tuple[str, ...]:
+    name = velocity_name(unknown)
+    return tuple(f"{name}_{component}" for component in components) or (name,)
+
+
+def _same(a: tuple, b: tuple) -> bool:
+    """Whether two instants have the same conditions and the same parameters."""
+    edges_a = [torch.as_tensor(e.value) for sides in a[0].values() for e in sides.values()]
+    edges_b = [torch.as_tensor(e.value) for sides in b[0].values() for e in sides.values()]
+    fields_a, fields_b = [f.values for f in a[1].values()], [f.values for f in b[1].values()]
+    return all(map(torch.equal, edges_a + fields_a, edges_b + fields_b))
+
+
+def spectral_radius(f: Lines, t: float, y: Tensor, *, iterations: int = 30) -> float:
+    """About the largest |eigenvalue| of df/dy, by power iteration with Jacobian-vector products.
+
+    The growth over two products: for an evolution of order 2 one product alone measures k^2 instead of k.
+    """
+    generator = torch.Generator().manual_seed(0)
+    time = torch.tensor(t, dtype=y.dtype, device=y.device)
+    y = y.detach()
+    v = torch.randn(y.shape, generator=generator, dtype=y.dtype).to(y.device)
+    norms = [torch.linalg.vector_norm(v)]
+    for _ in range(iterations):
+        v = torch.func.jvp(lambda z: f(time, z), (y,), (v / norms[-1],))[1].detach()
+        norms.append(torch.linalg.vector_norm(v).clamp(min=1e-300))
+    return float((norms[-1] * norms[-2]).sqrt())
+
+
+def explicit(f: Lines, times: Sequence[float], *, tolerance: float) -> Tensor:
+    """y (time, *sample, scalar, *grid) by Dormand and Prince's method of order 8, with steps that end at each time.
+
+    `tolerance` is the error of a step relative to the largest value. Differentiable.
+
+    Raises:
+        Diverged: steps that became too small.
+    """
+    from torchdiffeq import odeint
+
+    y = f.start()
+    t = torch.tensor(times, dtype=y.dtype, device=y.device)
+    size = max(float(y.detach().abs().max()), 1e-3)
+    try:
+        # without step_t outputs would come from an interpolant of lower order than the steps
+        return odeint(
+            f, y, t, rtol=tolerance, atol=tolerance * size, method="dopri8", options={"step_t": t[1:-1] if len(t) > 2 else None}
+        )
+    except AssertionError as error:
+        raise Diverged(f"{f.problem.name}: the method of lines could not go on, {error}") from error
+
+
+def implicit(f: Lines, times: Sequence[float], *, tolerance: float) -> Tensor:
+    """y (time, scalar, *grid) by Radau IIA of order 5 with sparse Jacobians, for stiff systems of one sample.
+
+    Steps end at each time, since the method's interpolant is of order 3 only. Not differentiable.
+
+    Raises:
+        Diverged: steps that became too small.
+    """
+    start = f.start().detach()
+    shape, like = start.shape, start
+    free = np.flatnonzero(f.free.expand(shape).cpu().numpy().ravel())
+    full = start.cpu().numpy().ravel().astype(float)
+
+    def tensor(y: np.ndarray) -> Tensor:
+        whole = full.copy()
+        whole[free] = y
+        return torch.as_tensor(whole, dtype=like.dtype, device=like.device).reshape(shape)
+
+    def rate(t: float, y: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return f(torch.tensor(t, dtype=like.dtype), tensor(y)).cpu().numpy().ravel()[free].astype(float)
+
+    def jacobian(t: float, y: np.ndarray) -> Any:
+        time = torch.tensor(t, dtype=like.dtype)
+        return sparse_jacobian(lambda z: f(time, z), tensor(y), f.grid)[free][:, free]
+
+    size = max(float(np.abs(full).max()), 1e-3)
+    tolerance = max(tolerance, 1e-13)
+    solver = Radau(rate, times[0], full[free], times[1], jac=jacobian, rtol=tolerance, atol=tolerance * size)
+    states = [start]
+    for end in times[1:]:
+        solver.t_bound, solver.status = end, "running"
+        while solver.status == "running":
+            message = solver.step()
+            if solver.status == "failed":
+                raise Diverged(f"{f.problem.name}: the method of lines could not go on at t = {solver.t:.4g}, {message}")
+        states.append(tensor(solver.y))
+    return torch.stack(states)
