@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pdesolve.catalogue import make_method as make_method
     from pdesolve.catalogue import make_problem as make_problem
-    from pdesolve.catalogue import make_method as make_method
-    from pdesolve.catalogue import make_problem as make_problem
     from pdesolve.comparing import compare as compare
     from pdesolve.condition import Dirichlet as Dirichlet
     from pdesolve.condition import InitialRate as InitialRate
@@ -91,7 +89,6 @@ __version__ = "0.1.0"
 
 # Where each name lives; a test holds it against the imports above, which are what type checkers and editors read.
 _HOMES = {
-    "pdesolve.catalogue": "make_method make_problem",
     "pdesolve.catalogue": "make_method make_problem",
     "pdesolve.comparing": "compare",
     "pdesolve.condition": "Dirichlet InitialRate InitialValue Neumann Observed Robin",
