@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Generator
 
-from pdesolve.equation import State, Values
+from pdesolve.equation import State, Values, flatten
 from pdesolve.errors import InputError
 from pdesolve.fields import Constant, Coordinates, Field, GridField, Quantity, Vector, d
 from pdesolve.fields.interpolation import interpolate
@@ -30,8 +31,23 @@ def evaluate(given: Given, p: Values, x: Coordinates) -> Any:
     if isinstance(given, GridField):
         return interpolate(given, x)
     if callable(given):
-        return given(p, x)
+        result = given(p, x)
+        if isinstance(result, (Field, Vector)):
+            return result
+        if not isinstance(result, Number):
+            raise InputError(
+                f"a function of (p, x) must return a field or a number, got {type(result).__name__}: write it with the "
+                "functions of pdesolve.fields"
+            )
+        given = float(result)  # type: ignore[arg-type]
     return Constant(torch.as_tensor(given, dtype=x.dtype, device=x.device), Quantity(f"{given:.4g}"))
+
+
+def difference(left: Any, value: Any) -> Any:
+    """left - value, one value for all components of a vector included."""
+    if isinstance(left, Vector) and not isinstance(value, Vector):
+        return left.map(lambda component: component - value)
+    return left - value
 
 
 class Condition(ABC):
@@ -105,10 +121,7 @@ class BoundaryCondition(Condition):
             slope = normal_derivative(field, x.normals)
             left = beta * slope if left is None else left + beta * slope
         assert left is not None
-        value = evaluate(self.value, p, x)
-        if isinstance(left, Vector) and not isinstance(value, Vector):
-            return left.map(lambda component: component - value)
-        return left - value
+        return difference(left, evaluate(self.value, p, x))
 
 
 def normal_derivative(field: Any, normals: Vector) -> Any:
@@ -215,7 +228,7 @@ class InitialValue(Condition):
         )
 
     def residual(self, problem: Problem, u: Evaluate, x: Coordinates, p: Values) -> Any:
-        return u(x)[self.unknown] - evaluate(self.value, p, x)
+        return difference(u(x)[self.unknown], evaluate(self.value, p, x))
 
 
 @dataclass(frozen=True)
@@ -233,14 +246,15 @@ class InitialRate(Condition):
         return InitialValue(self.unknown, 0.0).sample(problem, n, sampler, generator)
 
     def residual(self, problem: Problem, u: Evaluate, x: Coordinates, p: Values) -> Any:
-        return d(u(x)[self.unknown], "t") - evaluate(self.value, p, x)
+        return difference(d(u(x)[self.unknown], "t"), evaluate(self.value, p, x))
 
 
 @dataclass(frozen=True, eq=False)
 class Observed(Condition):
     """u = values at given points, as far as `noise` (its standard deviation) lets one say.
 
-    points: (point, axis), columns in axis order, time first. values: (point,).
+    points: (point, axis), columns in axis order, time first. values: (point,). Of a vector one component is observed,
+    "velocity_x".
     """
 
     unknown: str
@@ -269,5 +283,5 @@ class Observed(Condition):
 
     def residual(self, problem: Problem, u: Evaluate, x: Coordinates, p: Values) -> Any:
         observed = torch.as_tensor(self.values, dtype=x.dtype, device=x.device)
-        field = u(x)[self.unknown]
+        field = flatten(u(x))[self.unknown]
         return (field - x.field(observed, f"observed {self.unknown}", field.unit)) / self.noise

@@ -12,9 +12,9 @@ import torch
 from torch import Generator, Tensor
 
 from pdesolve.condition import BoundaryCondition, Condition, InitialRate, InitialValue, Periodic, evaluate
-from pdesolve.equation import Equation, Evolution, State, Values, assemble
+from pdesolve.equation import Equation, Evolution, State, Unknown, Values, assemble
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.fields import Constant, Coordinates, Edge, Field, GridField, Quantity
+from pdesolve.fields import Constant, Coordinates, Edge, Field, GridField, Quantity, Vector
 from pdesolve.fields.interpolation import interpolate
 from pdesolve.geometry import Axes, Axis, Domain, Grid, GridAxis, Placement, PointCloud, Sampler, sample
 from pdesolve.unit import Unit
@@ -96,12 +96,16 @@ class Problem:
         """Whether any axis has no unit, so that the units of the unknowns do not apply."""
         return any(axis.unit is None for axis in self.axes)
 
-    def quantity(self, name: str) -> Quantity:
-        """Name and unit of a scalar of the state."""
+    def unknown(self, name: str) -> Unknown:
+        """The unknown of this name, or the one that has a scalar of this name."""
         for unknown in self.equation.unknowns:
             if name in (unknown.name, *unknown.scalars):
-                return Quantity(name, None if self.nondimensional else Unit.parse(unknown.unit))
+                return unknown
         raise unknown_name("unknown", name, self.equation.scalars)
+
+    def quantity(self, name: str) -> Quantity:
+        """Name and unit of a scalar of the state."""
+        return Quantity(name, None if self.nondimensional else Unit.parse(self.unknown(name).unit))
 
     def bind(self, x: Coordinates, values: Mapping[str, Value] | None = None) -> dict[str, Field]:
         """Every parameter of the equation as a field at x: what the equation calls p.
@@ -151,18 +155,23 @@ class Problem:
             raise InputError(f"{self.name} is stationary: {type(self.equation).__name__} is not an evolution in time")
         return self.equation
 
-    def initial_state(self, x: Coordinates, values: Mapping[str, Value] | None = None) -> dict[str, Field]:
+    def initial_state(self, x: Coordinates, values: Mapping[str, Value] | None = None) -> dict[str, Any]:
         """The initial values at coordinates of space; for order 2 also the initial rates, as `velocity_name(u)`."""
         from pdesolve.equation import velocity_name
 
         assert self.time is not None
         x = x.at_instant(self.time.lower)
         p = self.bind(x, values)
-        state: dict[str, Field] = {}
+        state: dict[str, Any] = {}
         for condition in self.conditions:
             if isinstance(condition, (InitialValue, InitialRate)):
                 name = condition.unknown if isinstance(condition, InitialValue) else velocity_name(condition.unknown)
-                state[name] = x.expand(evaluate(condition.value, p, x))
+                value = evaluate(condition.value, p, x)
+                full = value.map(x.expand) if isinstance(value, Vector) else x.expand(value)
+                components = self.unknown(condition.unknown).components
+                if components and isinstance(full, Field):
+                    full = Vector(dict.fromkeys(components, full))
+                state[name] = full
         return state
 
     def edges(
@@ -175,10 +184,12 @@ class Problem:
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> dict[str, Edge]:
-        """What the unknown obeys at each side of a grid of space (or of space and time), for its grid field."""
+        """What a scalar of the state obeys at each side of a grid of space (or of space and time): for a grid field."""
+        owner = self.unknown(unknown)
+        component = dict(zip(owner.scalars, owner.components, strict=False)).get(unknown)
         edges: dict[str, Edge] = {}
         for condition in self.conditions:
-            if not isinstance(condition, BoundaryCondition) or condition.unknown != unknown:
+            if not isinstance(condition, BoundaryCondition) or condition.unknown != owner.name:
                 continue
             for part in condition.parts(self):
                 side = self.domain.boundaries[part]
@@ -189,7 +200,8 @@ class Problem:
                 x = Coordinates(face, dtype=dtype, device=device)
                 if time is not None:
                     x = x.at_instant(time)
-                value = evaluate(condition.value, self.bind(x, values), x)
+                value: Any = evaluate(condition.value, self.bind(x, values), x)
+                value = value[component] if isinstance(value, Vector) and component else value
                 alpha, beta = condition.coefficients
                 edges[f"{axis}_{end}"] = Edge(alpha, beta, x.expand(value).values)
         return edges

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections import Counter
+from collections.abc import Mapping
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,8 +14,8 @@ import torch
 from pdesolve.condition import BoundaryCondition, Dirichlet, InitialRate, InitialValue, Observed, Periodic, evaluate
 from pdesolve.equation import Evolution, flatten
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.fields import Coordinates, Vector
-from pdesolve.geometry import Face, PointCloud
+from pdesolve.fields import Coordinates, GridField, Vector
+from pdesolve.geometry import TIME, Face, PointCloud
 
 if TYPE_CHECKING:
     from pdesolve.problem import Problem
@@ -41,6 +43,11 @@ def _check_time(problem: Problem) -> None:
         raise InputError(f"{problem.name}: {kind} is stationary: leave time out")
     if problem.time is None:
         return
+    if problem.time.name != TIME:
+        raise InputError(
+            f"{problem.name}: the time axis is called {TIME!r}, got {problem.time.name!r}: write Axis({TIME!r}, "
+            f"{problem.time.lower}, {problem.time.upper})"
+        )
     times = problem.evaluation.times
     if not times:
         raise InputError(f"{problem.name}: the evaluation set has no times: write Evaluation(points, times=(0.5, 1.0))")
@@ -53,11 +60,15 @@ def _check_time(problem: Problem) -> None:
 
 
 def _check_names(problem: Problem) -> None:
+    if isinstance(problem.evaluation.points, Mapping):
+        for name in problem.evaluation.points:
+            problem.domain.axes.index(name)
     unknowns = [unknown.name for unknown in problem.equation.unknowns]
     for condition in problem.conditions:
         unknown = getattr(condition, "unknown", None)
-        if unknown is not None and unknown not in unknowns:
-            raise unknown_name("unknown", unknown, unknowns)
+        known = problem.equation.scalars if isinstance(condition, Observed) else unknowns
+        if unknown is not None and unknown not in known:
+            raise unknown_name("unknown", unknown, known)
         if isinstance(condition, Periodic):
             raise InputError(
                 f"{problem.name}: write Axis({condition.axis!r}, ..., periodic=True) instead of a Periodic condition; "
@@ -122,6 +133,11 @@ def _check_counts(problem: Problem) -> None:
 
 
 def _check_finite(problem: Problem) -> None:
+    for name, value in problem.values.items():
+        _check_given(problem, f"the parameter {name}", value)
+    for condition in problem.conditions:
+        if isinstance(condition, (BoundaryCondition, InitialValue, InitialRate)):
+            _check_given(problem, f"the value of {condition.name}", condition.value)
     x: Coordinates
     if problem.domain.is_box:
         x = Coordinates(problem.grid(17 if problem.domain.dimension < 4 else 3))
@@ -142,6 +158,21 @@ def _check_finite(problem: Problem) -> None:
                 raise InputError(f"{problem.name}: the initial state {name} is not finite at {place}")
     else:
         problem.bind(x)
+
+
+def _check_given(problem: Problem, what: str, value: Any) -> None:
+    """Every number and every value of a grid field, since a coarse look may miss one."""
+    if isinstance(value, GridField):
+        bad = ~torch.isfinite(value.values.expand(*value.sample_shape, *value.grid.shape))
+        if bad.any():
+            place = bad.nonzero()[0, -len(value.grid.members) :].tolist()
+            where = zip(value.grid.members, place, strict=True)
+            raise InputError(
+                f"{problem.name}: {what} is not finite at "
+                + ", ".join(f"{member.axis.name} = {member.points[i]:.4g}" for member, i in where)
+            )
+    elif isinstance(value, (Number, torch.Tensor)) and not bool(torch.isfinite(torch.as_tensor(value)).all()):
+        raise InputError(f"{problem.name}: {what} is not finite, got {value}")
 
 
 def _warn_of_corners(problem: Problem) -> None:
@@ -184,7 +215,7 @@ def _compare(problem: Problem, first: tuple[Any, str], second: tuple[Any, str | 
     for left, right in pairs:
         if isinstance(left, Vector) or isinstance(right, Vector):
             continue
-        va, vb = x.expand(left).values, x.expand(right).values
+        va, vb = x.expand(left).values.detach(), x.expand(right).values.detach()
         gap = (va - vb).abs()
         if bool((gap > 1e-6 * (1 + va.abs().max())).any()):
             i = int(gap.reshape(-1, gap.shape[-1]).amax(0).argmax())

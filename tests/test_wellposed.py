@@ -1,0 +1,203 @@
+"""What cannot work is refused in one line that names it; what may be meant is warned of."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from pdesolve.condition import Dirichlet, InitialRate, InitialValue, Neumann, Observed, Periodic
+from pdesolve.equation import Parameter, Unknown
+from pdesolve.errors import InputError, unknown_name
+from pdesolve.fields import Coordinates, sin
+from pdesolve.geometry import Axis, Box, Grid, Interval
+from pdesolve.physics.equations.heat import Heat
+from pdesolve.physics.equations.poisson import Poisson
+from pdesolve.physics.equations.wave import Wave
+from pdesolve.problem import Evaluation, Problem
+
+TIME = Axis("t", 0.0, 1.0)
+LINE = Interval("x", 0.0, 1.0)
+START = InitialValue("u", lambda p, x: sin(math.pi * x["x"]))
+
+
+def heat(*conditions, **given) -> Problem:
+    given = {"domain": LINE, "time": TIME, "evaluation": Evaluation.uniform(16, TIME, 2), **given}
+    return Problem("rod", given.pop("equation", Heat()), conditions=conditions, **given)
+
+
+def on_grid(*, bad: float, where: int = 37):
+    x = Coordinates(Grid.regular(LINE.axes, 101))
+    values = torch.zeros(101, dtype=torch.float64)
+    values[where] = bad
+    return x.field(values, "u")
+
+
+CASES = {
+    "unknown boundary": (
+        lambda: heat(START, Dirichlet("u", "x_mim")),
+        "unknown boundary 'x_mim': did you mean 'x_min'",
+    ),
+    "boundary of another axis": (
+        lambda: heat(START, Dirichlet("u", "y_min")),
+        r"unknown boundary 'y_min'.*x_max, x_min",
+    ),
+    "one of several boundaries": (lambda: heat(START, Neumann("u", ("x_min", "left"))), "unknown boundary 'left'"),
+    "no boundary at all": (
+        lambda: heat(START, Dirichlet("u"), domain=Interval("x", 0, 1, periodic=True)),
+        "rod: u at the boundary cannot hold, the domain has no boundary: every axis is periodic",
+    ),
+    "periodicity as a condition": (
+        lambda: heat(START, Periodic("x")),
+        r"write Axis\('x', ..., periodic=True\) instead",
+    ),
+    "unknown unknown": (lambda: heat(START, Dirichlet("temperature")), "unknown 'temperature': known: u"),
+    "missing initial value": (
+        lambda: heat(Dirichlet("u")),
+        r"rod: u has no initial value: add InitialValue\('u', ...\)",
+    ),
+    "missing initial rate": (
+        lambda: heat(START, equation=Wave()),
+        r"Wave is of second order in time and u has no initial rate: add InitialRate\('u', 0.0\)",
+    ),
+    "initial rate too many": (
+        lambda: heat(START, InitialRate("u", 0.0)),
+        "Heat is of first order in time: its initial value determines it, leave out the initial rate of u",
+    ),
+    "two initial values": (lambda: heat(START, START), "2 conditions give the initial value of u, expected one"),
+    "two conditions on one side": (
+        lambda: heat(START, Dirichlet("u", "x_min"), Neumann("u")),
+        "rod: 2 conditions for u at x_min, expected at most one: drop all but one",
+    ),
+    "no time axis": (lambda: heat(START, time=None), r"rod: Heat evolves in time: give time=Axis\('t', 0, 1\)"),
+    "a time axis of another name": (
+        lambda: heat(START, time=Axis("time", 0.0, 1.0)),
+        r"the time axis is called 't', got 'time': write Axis\('t', 0.0, 1.0\)",
+    ),
+    "time where nothing evolves": (lambda: heat(equation=Poisson()), "rod: Poisson is stationary: leave time out"),
+    "initial value where nothing evolves": (
+        lambda: heat(START, equation=Poisson(), time=None),
+        "rod: initial u needs an evolution in time",
+    ),
+    "no evaluation times": (lambda: heat(START, evaluation=Evaluation(16)), "the evaluation set has no times: write"),
+    "evaluation times outside": (
+        lambda: heat(START, evaluation=Evaluation(16, (0.0, 2.0))),
+        r"evaluation times from 0.0 to 2.0 leave the time axis \[0.0, 1.0\]",
+    ),
+    "NaN in an initial function": (
+        lambda: heat(InitialValue("u", lambda p, x: (x["x"] - 0.7) ** 0.5)),
+        r"rod: the initial state u is not finite at x = 0",
+    ),
+    "NaN as an initial number": (
+        lambda: heat(InitialValue("u", math.nan)),
+        "the value of initial u is not finite, got nan",
+    ),
+    "NaN in an initial field": (
+        lambda: heat(InitialValue("u", on_grid(bad=math.nan))),  # type: ignore[arg-type]
+        "rod: the value of initial u is not finite at x = 0.37",
+    ),
+    "infinity in a boundary value": (lambda: heat(START, Dirichlet("u", "all", math.inf)), "is not finite, got inf"),
+    "NaN in a parameter field": (
+        lambda: heat(START, values={"diffusivity": on_grid(bad=math.nan, where=100)}),
+        "the parameter diffusivity is not finite at x = 1",
+    ),
+    "NaN in a parameter": (lambda: heat(START, values={"diffusivity": math.nan}), "diffusivity is not finite, got nan"),
+    "parameter out of bounds": (
+        lambda: heat(START, values={"diffusivity": -1.0}),
+        r"a number in \[0.0, inf\], got -1.0",
+    ),
+    "unknown parameter": (lambda: heat(START, values={"difusivity": 1.0}), "did you mean 'diffusivity'"),
+    "unknown axis in a formula": (
+        lambda: heat(InitialValue("u", lambda p, x: sin(x["y"]))),
+        "unknown axis 'y': known: t, x",
+    ),
+    "unknown axis of a grid": (lambda: heat(START).grid({"y": 8}), "unknown axis 'y'"),
+    "unknown axis of an evaluation set": (
+        lambda: heat(START, evaluation=Evaluation({"z": 8}, (1.0,))),
+        "unknown axis 'z'",
+    ),
+    "unknown unit of an unknown": (lambda: Unknown("u", unit="furlong"), "unknown unit 'furlong'"),
+    "unknown unit of a parameter": (lambda: Parameter("k", unit="m sec-1"), "unknown unit 'sec'"),
+    "a domain of size zero": (lambda: heat(START, domain=Interval("x", 1.0, 1.0)), "axis 'x' has size zero or less"),
+    "observations of another shape": (
+        lambda: Observed("u", np.zeros((3, 2)), np.zeros(4)),
+        r"observations of u need points \(n, axes\) and values \(n,\), got \(3, 2\) and \(4,\)",
+    ),
+    "observations without time": (
+        lambda: heat(START, Observed("u", np.zeros((3, 1)), np.zeros(3))),
+        r"observed u: points need the 2 columns \(t, x\), got 1",
+    ),
+    "observations with NaN": (lambda: Observed("u", np.zeros((1, 2)), np.array([math.nan])), "hold NaN or infinity"),
+    "observations without noise": (
+        lambda: Observed("u", np.zeros((1, 2)), np.zeros(1), noise=0.0),
+        "positive standard",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_refused_in_one_line(case):
+    make, message = CASES[case]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError, match=message) as error:
+            make()
+    assert "\n" not in str(error.value)
+
+
+def test_a_good_problem_raises_and_warns_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rod = heat(START, Dirichlet("u"))
+        heat(START, Neumann("u", "x_min"), Dirichlet("u", "x_max"))
+        dataclasses.replace(rod, name="other")
+
+
+def corner(make) -> str:
+    with pytest.warns(UserWarning, match="at the corner") as caught:
+        make()
+    assert len(caught) == 1 and "\n" not in str(caught[0].message)
+    return str(caught[0].message)
+
+
+def test_boundary_and_initial_value_that_disagree_are_warned_of():
+    message = corner(lambda: heat(START, Dirichlet("u", "x_max", 0.5), Dirichlet("u", "x_min")))
+    assert message.startswith("rod: at the corner t = 0, x = 1 the condition u at x_max gives 0.5 and initial u gives ")
+
+
+def test_boundary_values_that_disagree_at_a_corner_of_the_domain_are_warned_of():
+    square = Box(Axis("x", 0.0, 1.0), Axis("y", 0.0, 2.0))
+
+    def lid(value):
+        sides = (Dirichlet("u", ("x_min", "x_max", "y_min")), Dirichlet("u", "y_max", value))
+        return Problem("cavity", Poisson(), square, conditions=sides)
+
+    with pytest.warns(UserWarning) as caught:
+        lid(1.0)
+    messages = sorted(str(w.message) for w in caught)
+    assert messages == [
+        "cavity: at the corner x = 0, y = 2 the condition u at x_min gives 0 and u at y_max gives 1",
+        "cavity: at the corner x = 1, y = 2 the condition u at x_max gives 0 and u at y_max gives 1",
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lid(lambda p, x: x["x"] * (1 - x["x"]))  # a lid that slows down towards the corners
+
+
+def test_a_disagreement_in_the_midst_of_an_edge_is_found():
+    square = Box(Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
+    message = corner(
+        lambda: heat(InitialValue("u", lambda p, x: sin(math.pi * x["y"])), Dirichlet("u", "x_min"), domain=square)
+    )
+    assert "at the corner t = 0, x = 0, y = 0.5 the condition u at x_min gives 0 and initial u gives 1" in message
+
+
+def test_unknown_names_come_with_the_nearest_known_one():
+    assert str(unknown_name("thing", "vsicosity", ["viscosity", "speed"])) == (
+        "unknown thing 'vsicosity': did you mean 'viscosity'? known: speed, viscosity"
+    )
+    assert str(unknown_name("thing", "qqq", [])) == "unknown thing 'qqq': known: none"
