@@ -170,6 +170,22 @@ def test_edges_vary_in_time_and_over_samples():
     assert float((second - exact).abs().max() / exact.abs().max()) < 1e-5
 
 
+@pytest.mark.parametrize("placement", ["nodes", "cells", "chebyshev"])
+def test_edges_bring_samples_to_a_field_without(placement):
+    time = GridAxis(Axis("t", 0.0, 1.0), "nodes", 5)
+    grid = Grid((time, GridAxis(X, placement, 24)), 4)
+    torch.manual_seed(0)
+    u = torch.rand(5, 24, dtype=torch.float64)
+    edges = {"x_min": Edge(1.0, 0.5, torch.rand(3, 5, 1, dtype=torch.float64)), "x_max": Edge(1.0, 0.0, 2.0)}
+    thin = GridField(u, grid, Quantity("u"), edges)
+    full = GridField(u.expand(3, 5, 24), grid, Quantity("u"), edges)
+    for order in (1, 2):
+        result = d(thin, "x", order)
+        assert result.sample_shape == (3,)
+        assert torch.equal(result.values, d(full, "x", order).values)
+    assert torch.equal(thin.obeying().values, full.obeying().values)
+
+
 @pytest.mark.parametrize("accuracy", [2, 4, 6])
 def test_time_axes_of_listed_instants_differentiate(accuracy):
     def worst(n):

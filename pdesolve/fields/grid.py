@@ -100,8 +100,8 @@ class GridField(Field):
         return GridField(values, self.grid, self.quantity, self.edges)
 
     def dimension_of(self, axis: str) -> int:
-        """The dimension of `values` that runs along the axis."""
-        return self.values.ndim - self.place_dimensions + self.axes.index(axis)
+        """The dimension of `values` along the axis, counted from the end: edges may bring samples in front."""
+        return self.axes.index(axis) - self.place_dimensions
 
     def _sides(self, axis: str) -> tuple[Edge | None, Edge | None]:
         edges = self.edges or {}
