@@ -86,7 +86,7 @@ def solve(
         count = threads_count or threads_for(method.operation_size(problem))
         stack.enter_context(threads(count))
         with clock.exclude():
-            truth, about = _reference(problem)
+            truth, about = _reference(problem, {k: v for k, v in values.items() if k not in names})
         if target is not None and truth is None:
             raise InputError(f"a target needs a reference, {problem.name} has none: {about['none']}")
         measure = None if truth is None else (lambda s: proof.errors(s.problem, s.on(), truth))
@@ -191,11 +191,13 @@ def _folder(out: str | Path | None, problem: Problem, method: Solver) -> tuple[P
     return folder, not any(folder.iterdir())
 
 
-def _reference(problem: Problem) -> tuple[dict[str, Tensor] | None, dict[str, Any]]:
+def _reference(
+    problem: Problem, values: Mapping[str, Value]
+) -> tuple[dict[str, Tensor] | None, dict[str, Any]]:
     """The reference on the evaluation set and what it is; None and the reason where there is none."""
     try:
         run = Run(budget=Budget.from_now(float("inf")), every=float("inf"))
-        solution = catalogue.make_method("reference").solve(problem, run)
+        solution = catalogue.make_method("reference").solve(problem, run, values=values)
         return solution.on(), dict(solution.notes)
     except InputError as error:
         return None, {"none": str(error)}
