@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
 import torch
@@ -160,9 +160,7 @@ def _lagrange(member: GridAxis, targets: Tensor, like: Tensor) -> tuple[Tensor, 
         start = (torch.searchsorted(points, where) - width // 2).clamp(0, size - width)
         indices = start[:, None] + torch.arange(width, device=like.device)
         nodes = points[indices]
-    weights = []
-    for i in range(width):
-        others = [j for j in range(width) if j != i]
-        ratio = (targets[:, None] - nodes[:, others]) / (nodes[:, i : i + 1] - nodes[:, others])
-        weights.append(ratio.prod(1))
-    return indices, torch.stack(weights, 1)
+    others = torch.tensor([[j for j in range(width) if j != i] for i in range(width)], device=like.device)
+    ratios = (targets[:, None, None] - nodes[:, others]) / (nodes[:, :, None] - nodes[:, others])
+    # not prod(): its derivatives divide by the factors, which loses all digits of high ones near a node
+    return indices, reduce(torch.mul, ratios.unbind(-1)) if width > 1 else torch.ones_like(nodes)
