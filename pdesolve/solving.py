@@ -111,7 +111,7 @@ def solve(
         settings = dataclasses.asdict(method)  # type: ignore[call-overload]
         solution.run = folder
         solution.proof = _prove(solution, run, name, settings, truth, about, names, status)
-        _write_end(folder, solution, run, config, truth)
+        _write_end(folder, solution, run, config)
     return solution
 
 
@@ -128,8 +128,9 @@ def load(run: str | Path, *, problem: Problem | None = None, device: str = "auto
     if problem is None:
         problem = catalogue.make_problem(config["problem"]["name"], settings)
     method = catalogue.make_method(config["method"]["name"], {k: v for k, v in config["method"].items() if k != "name"})
-    learned = {k: v["value"] for k, v in (content.get("proof") or {}).get("learned", {}).items()}
-    solution = method.restore(problem, folder, values=learned, device=str(find_device(device)))
+    found = {k: v["value"] for k, v in (content.get("proof") or {}).get("learned", {}).items()}
+    values = {**content.get("values", {}), **found}
+    solution = method.restore(problem, folder, values=values, device=str(find_device(device)))
     solution.run = folder
     solution.proof = proof.Proof(**content["proof"]) if content.get("proof") else None
     return solution
@@ -191,9 +192,7 @@ def _folder(out: str | Path | None, problem: Problem, method: Solver) -> tuple[P
     return folder, not any(folder.iterdir())
 
 
-def _reference(
-    problem: Problem, values: Mapping[str, Value]
-) -> tuple[dict[str, Tensor] | None, dict[str, Any]]:
+def _reference(problem: Problem, values: Mapping[str, Value]) -> tuple[dict[str, Tensor] | None, dict[str, Any]]:
     """The reference on the evaluation set and what it is; None and the reason where there is none."""
     try:
         run = Run(budget=Budget.from_now(float("inf")), every=float("inf"))
@@ -203,9 +202,14 @@ def _reference(
         return None, {"none": str(error)}
 
 
-def reference_dataset(problem: Problem) -> xr.Dataset | None:
-    """The reference on the problem's evaluation grid as a labelled data set; None where there is none."""
-    truth, _ = _reference(problem)
+def reference_dataset(solution: Solution) -> xr.Dataset | None:
+    """The reference on the evaluation set as a labelled data set; None where there is none.
+
+    It has the solution's parameter values, but for those that were learned: there it has the problem's.
+    """
+    problem = solution.problem
+    learned = solution.proof.learned if solution.proof is not None else {}
+    truth, _ = _reference(problem, {k: v for k, v in solution.values.items() if k not in learned})
     return None if truth is None else to_dataset(problem, problem.evaluation_set, truth)
 
 
@@ -279,25 +283,23 @@ def _write_start(folder: Path, config: Mapping[str, Any], run: Run) -> None:
     write_json(folder / RUN, _record(config, run, "running"))
 
 
-def _write_end(
-    folder: Path, solution: Solution, run: Run, config: Mapping[str, Any], truth: Mapping[str, Tensor] | None
-) -> None:
+def _write_end(folder: Path, solution: Solution, run: Run, config: Mapping[str, Any]) -> None:
     from pdesolve.plotting import history_figure, save_figure, solution_figure
 
     assert solution.proof is not None
-
     solution.write(folder)
     run.write_history()
     dataset = solution.dataset()
     write_dataset(dataset, folder / SOLUTION)
     reference = None
     if solution.proof.errors and next(iter(solution.proof.errors.values()))["relative_l2"] is not None:
-        reference = reference_dataset(solution.problem)  # cached
+        reference = reference_dataset(solution)  # cached
     (folder / "figures").mkdir(exist_ok=True)
     save_figure(solution_figure(dataset, reference), folder / "figures" / "solution.png")
     if len(run.history) > 2:
         save_figure(history_figure({solution.proof.method: run.history}), folder / "figures" / "history.png")
-    record = _record(config, run, solution.proof.status) | {"proof": solution.proof.json()}
+    numbers = {k: float(v) for k, v in solution.values.items() if isinstance(v, (int, float, Tensor))}
+    record = _record(config, run, solution.proof.status) | {"values": numbers, "proof": solution.proof.json()}
     write_json(folder / RUN, record)
 
 

@@ -123,6 +123,7 @@ def test_values_travel_beside_the_problem() -> None:
     x = np.asarray(last["x"])
     error = np.linalg.norm(last - np.exp(-1e-3 * math.pi**2) * np.sin(math.pi * x)) / np.linalg.norm(last)
     assert slow.proof.errors["u"]["final"] == pytest.approx(error, rel=0.02)
+    assert float(ps.load(slow.run).values["diffusivity"]) == 1e-3
 
 
 def test_learning_reports_the_value_found() -> None:

@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
             read_run(path)
             dataset = read_dataset(path / SOLUTION)
             if not given.animate:
-                reference = reference_dataset(load(path, device="cpu").problem)
+                reference = reference_dataset(load(path, device="cpu"))
         else:
             dataset = read_dataset(path)
         out.parent.mkdir(exist_ok=True)
