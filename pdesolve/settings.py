@@ -53,9 +53,7 @@ def build(kind: str, target: Callable[..., Any], given: Mapping[str, Any]) -> tu
     Raises:
         InputError: an unknown setting, with the nearest known one; a value that does not fit; a class's name.
     """
-    from jsonargparse import ArgumentError, ArgumentParser
-
-    hints = _hints(target)
+    hints, defaults = _hints(target), _defaults(target)
     for name, hint in hints.items():
         if not _settable(hint):
             raise InputError(
@@ -63,45 +61,67 @@ def build(kind: str, target: Callable[..., Any], given: Mapping[str, Any]) -> tu
                 "words, lists and dataclasses of them"
             )
     check_names(given, hints, kind)
-    if not hints:
-        return target(), {}
+    made: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    for name, hint in hints.items():
+        if inspect.isclass(hint) and dataclasses.is_dataclass(hint):
+            # taken apart here: given text for a dataclass, jsonargparse would import what the text names
+            part, path = given.get(name, {}), _path(kind, name)
+            if not isinstance(part, Mapping):
+                raise InputError(f"{path} has settings of its own, {', '.join(_hints(hint))}, got {part!r}")
+            made[name], values[name] = build(path, hint, {**plain(defaults[name]), **part})
+    flat = {name: hint for name, hint in hints.items() if name not in made}
+    if flat:
+        read = _read(kind, target, flat, {name: given[name] for name in given if name in flat}, set(made))
+        made |= read
+        values |= plain(read)
+    return target(**made), {name: values[name] for name in hints}
+
+
+def _read(
+    kind: str, target: Callable[..., Any], hints: Mapping[str, Any], given: Mapping[str, Any], skip: set[str | int]
+) -> dict[str, Any]:
+    """The values of settings without parts of their own, read by their types."""
+    from jsonargparse import ArgumentError, ArgumentParser
+
     parser = ArgumentParser(exit_on_error=False, add_help=False, default_env=False)
     if inspect.isclass(target):
-        parser.add_class_arguments(target, _KEY)
+        parser.add_class_arguments(target, _KEY, skip=skip)
     else:
-        parser.add_function_arguments(target, _KEY)
+        parser.add_function_arguments(target, _KEY, skip=skip)
     try:
-        namespace = parser.parse_object({_KEY: dict(given)})
+        values = parser.parse_object({_KEY: dict(given)})[_KEY].as_dict()
     except ArgumentError as error:
         raise _misfit(kind, hints, given, str(error)) from None
-    values = namespace[_KEY].as_dict()
     for name, value in values.items():
         _check(value, hints[name], _path(kind, name))
-    made = parser.instantiate(namespace)[_KEY]
-    return (made if inspect.isclass(target) else target(**made.as_dict())), plain(values)
+    return values
 
 
 def _path(*names: str) -> str:
     return ".".join(name for name in names if name)
 
 
-def check_names(given: Mapping[str, Any], hints: Mapping[str, Any], path: str) -> None:
-    """Refuse names that are not among `hints`, at every depth, and mappings that name a class."""
-    for name, value in given.items():
-        where = _path(path, str(name))
-        if name in _CLASS_KEYS:
-            raise InputError(
-                f"{where} names a class: settings hold values only and import nothing; "
-                "write the name of a method or a problem and its settings"
-            )
-        if name not in hints:
-            raise unknown_name(f"{path} setting".strip(), str(name), hints)
-        if isinstance(value, Mapping):
-            hint = hints[name]
-            inner = _hints(hint) if dataclasses.is_dataclass(hint) else dict.fromkeys(value)
-            if any(key in _CLASS_KEYS for key in value):
-                inner = {}
-            check_names(value, inner, where)
+def check_names(given: Mapping[str, Any], known: Mapping[str, Any], path: str) -> None:
+    """Refuse names that are not `known`, and mappings that name a class at any depth."""
+    for name in given:
+        if name not in known and name not in _CLASS_KEYS:
+            raise unknown_name(f"{path} setting".strip(), str(name), known)
+    _refuse_classes(given, path)
+
+
+def _refuse_classes(value: Any, path: str) -> None:
+    if isinstance(value, Mapping):
+        for name, entry in value.items():
+            if name in _CLASS_KEYS:
+                raise InputError(
+                    f"{_path(path, name)} names a class: settings hold values only and import nothing; "
+                    "write the name of a method or a problem and its settings"
+                )
+            _refuse_classes(entry, _path(path, str(name)))
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            _refuse_classes(entry, path)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -123,10 +143,12 @@ def read_config(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the configuration {path}: {getattr(error, 'strerror', error)}") from None
+    except RecursionError:
+        raise InputError(f"cannot read the configuration {path}: it is nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or "it is no YAML"
+        problem = " ".join(str(getattr(error, "problem", None) or "it is no YAML").split())
         raise InputError(f"cannot read the configuration {path}: {place}{problem}; write plain YAML values") from None
     if not isinstance(content, dict):
         raise InputError(f"the configuration {path} must hold names and values such as 'seed: 0'")
@@ -163,17 +185,20 @@ def type_text(hint: Any) -> str:
 
 
 def _settable(hint: Any) -> bool:
-    """Whether text may give values of this type: nothing that jsonargparse would import anything for."""
+    """Whether text may give values of this type: plain ones, and dataclasses of them."""
+    if inspect.isclass(hint) and dataclasses.is_dataclass(hint):
+        return all(_settable(inner) for inner in _hints(hint).values())
+    return _plain_type(hint)
+
+
+def _plain_type(hint: Any) -> bool:
+    """Whether a type has plain values only, so that jsonargparse imports nothing for it."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in _SCALARS or origin is Literal:
         return True
     if origin in (typing.Union, types.UnionType, tuple, list):
-        return all(a is Ellipsis or _settable(a) for a in arguments)
-    if origin is dict:
-        return arguments[0] is str and _settable(arguments[1])
-    if inspect.isclass(hint) and dataclasses.is_dataclass(hint):
-        return all(_settable(inner) for inner in _hints(hint).values())
-    return False
+        return bool(arguments) and all(a is Ellipsis or _plain_type(a) for a in arguments)
+    return origin is dict and arguments[0] is str and _plain_type(arguments[1])
 
 
 def _hints(target: Any) -> dict[str, Any]:
@@ -213,16 +238,10 @@ def _documented(text: str) -> dict[str, str]:
 def _misfit(kind: str, hints: Mapping[str, Any], given: Mapping[str, Any], message: str) -> InputError:
     """One line for a value that does not fit its type."""
     match = re.search(r'key "([\w.]+)"', message)
-    names = match[1].split(".")[1:] if match else []
-    path = _path(kind, *names)
-    hint: Any = None
-    value: Any = given
-    for name in names:
-        hint = (hints if hint is None else _hints(hint)).get(name)
-        value = value.get(name) if isinstance(value, Mapping) else value
-    if hint is None:
-        return InputError(f"{path} does not fit: {' '.join(message.split())}")
-    return InputError(f"{path} must be {type_text(hint)}, got {value!r}")
+    name = match[1].split(".")[1] if match and "." in match[1] else ""
+    if name not in hints:
+        return InputError(f"{kind or 'a setting'} does not fit: {' '.join(message.split())}")
+    return InputError(f"{_path(kind, name)} must be {type_text(hints[name])}, got {given.get(name)!r}")
 
 
 def _check(value: Any, hint: Any, path: str) -> None:
@@ -232,9 +251,8 @@ def _check(value: Any, hint: Any, path: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{path} must be a finite number, got {value}")
     if isinstance(value, Mapping):
-        inner = _hints(hint) if dataclasses.is_dataclass(hint) else {}
         for name, entry in value.items():
-            _check(entry, inner.get(name, Any), f"{path}.{name}")
+            _check(entry, Any, f"{path}.{name}")
     elif isinstance(value, (list, tuple)):
         for entry in value:
             _check(entry, Any, path)

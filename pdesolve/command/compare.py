@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     check_names(settings, dict.fromkeys(("problem", *methods)), "")
     seeds = numbers(given.seeds or given.seed or "0", int, "--seeds")
     sweep = dict(_sweep(text) for text in given.sweep)
-    told = make_options({name: getattr(given, name) for name in _OPTIONS})
+    told = make_options({name: getattr(given, name) for name in _OPTIONS if getattr(given, name) is not None})
 
     from pdesolve.catalogue import make_method
     from pdesolve.comparing import compare

@@ -64,12 +64,13 @@ def read_request(
     name, problem_settings = _part("problem", content.get("problem"), problem, settings.get("problem", {}))
     by, method_settings = _part("method", content.get("method"), method, settings.get("method", {}))
     top = {key: value for key, value in content.items() if key not in ("problem", "method")}
-    return Request(name, problem_settings, by, method_settings, make_options({**top, **options}))
+    typed = {key: value for key, value in options.items() if value is not None}
+    return Request(name, problem_settings, by, method_settings, make_options({**top, **typed}))
 
 
 def make_options(given: Mapping[str, Any]) -> Options:
-    """The options of the given values; None is not given."""
-    given = {name: value for name, value in given.items() if value is not None}
+    """The options of the given values, text or typed."""
+    given = dict(given)
     if isinstance(given.get("learn"), str):
         given["learn"] = [name.strip() for name in given["learn"].split(",")]
     options: Options = build("", Options, given)[0]
