@@ -129,7 +129,7 @@ def load(run: str | Path, *, problem: Problem | None = None, device: str = "auto
         problem = catalogue.make_problem(config["problem"]["name"], settings)
     method = catalogue.make_method(config["method"]["name"], {k: v for k, v in config["method"].items() if k != "name"})
     found = {k: v["value"] for k, v in (content.get("proof") or {}).get("learned", {}).items()}
-    values = {**content.get("values", {}), **found}
+    values = {k: torch.tensor(v, dtype=torch.float64) for k, v in {**content.get("values", {}), **found}.items()}
     solution = method.restore(problem, folder, values=values, device=str(find_device(device)))
     solution.run = folder
     solution.proof = proof.Proof(**content["proof"]) if content.get("proof") else None
@@ -298,7 +298,8 @@ def _write_end(folder: Path, solution: Solution, run: Run, config: Mapping[str, 
     save_figure(solution_figure(dataset, reference), folder / "figures" / "solution.png")
     if len(run.history) > 2:
         save_figure(history_figure({solution.proof.method: run.history}), folder / "figures" / "history.png")
-    numbers = {k: float(v) for k, v in solution.values.items() if isinstance(v, (int, float, Tensor))}
+    given = {k: v for k, v in solution.values.items() if isinstance(v, (int, float, Tensor))}
+    numbers = {k: v.detach().tolist() if isinstance(v, Tensor) else v for k, v in given.items()}
     record = _record(config, run, solution.proof.status) | {"values": numbers, "proof": solution.proof.json()}
     write_json(folder / RUN, record)
 

@@ -126,6 +126,18 @@ def test_values_travel_beside_the_problem() -> None:
     assert float(ps.load(slow.run).values["diffusivity"]) == 1e-3
 
 
+def test_a_batch_of_problems_is_solved_proven_and_loaded_at_once() -> None:
+    viscosities = torch.tensor([0.1, 0.05], dtype=torch.float64)
+    both = ps.solve("burgers_shock", "reference", values={"viscosity": viscosities}, out="both")
+    assert both.dataset()["u"].dims == ("sample", "t", "x")
+    for sample, viscosity in zip(both.on()["u"], viscosities, strict=True):
+        alone = ps.solve("burgers_shock", "reference", values={"viscosity": float(viscosity)})
+        assert torch.allclose(sample, alone.on()["u"], atol=1e-10)
+    assert torch.equal(ps.load("both").on()["u"], both.on()["u"])
+    with pytest.raises(InputError, match="one problem at a time"):
+        quick("burgers_shock", values={"viscosity": viscosities})
+
+
 def test_learning_reports_the_value_found() -> None:
     rng = np.random.default_rng(0)
     points = rng.random((50, 2))
