@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +15,10 @@ from pdesolve.equation import assemble, flatten
 from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates, GridField
 from pdesolve.geometry import Grid
+from pdesolve.integration.fourier import FourierBasis
 from pdesolve.integration.jacobian import sparse_jacobian
 from pdesolve.integration.reflection import Reflection
-from pdesolve.integration.spectral import FourierBasis, linear_blocks, multiply, spectral_parts, spectral_state
+from pdesolve.integration.spectral import linear_blocks, multiply, spectral_parts, spectral_state
 from pdesolve.problem import Problem, Value
 
 Values = Mapping[str, Value]
@@ -60,7 +62,9 @@ def transformed(
     return reflection.restrict(basis.backward(v))
 
 
-def _constant(residual: Any, blocks: Tensor, reflection: Reflection, basis: FourierBasis, scalars: tuple[str, ...]) -> bool:
+def _constant(
+    residual: Any, blocks: Tensor, reflection: Reflection, basis: FourierBasis, scalars: tuple[str, ...]
+) -> bool:
     """Whether residual(v) - residual(0) = L v on two random states of the right symmetry, so that L is all there is."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -160,13 +164,25 @@ class _Solve(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, right: Tensor, factors: Any) -> Tensor:
         ctx.factors = factors
-        return torch.as_tensor(factors.solve(right.detach().cpu().numpy().astype(float)), dtype=right.dtype, device=right.device)
+        solved = factors.solve(right.detach().cpu().numpy().astype(float))
+        return torch.as_tensor(solved, dtype=right.dtype, device=right.device)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         g = gradients[0]
         back = ctx.factors.solve(g.detach().cpu().numpy().astype(float), trans="T")
         return torch.as_tensor(back, dtype=g.dtype, device=g.device), None
+
+
+def _factors(equations: GridEquations, y: Tensor) -> Any:
+    matrix = sparse_jacobian(equations.residual, y, equations.grid)[equations.free][:, equations.free]
+    try:
+        return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A")
+    except RuntimeError as error:
+        raise InputError(
+            f"{equations.problem.name}: the linear system is singular, since nothing fixes the solution (a constant "
+            "may be added): give a Dirichlet or Robin condition"
+        ) from error
 
 
 def sparse_newton(equations: GridEquations, *, steps: int = 50) -> Tensor:
@@ -190,17 +206,12 @@ def sparse_newton(equations: GridEquations, *, steps: int = 50) -> Tensor:
     def moved(y: Tensor, by: Tensor, length: float = 1.0) -> Tensor:
         return y.reshape(-1).index_add(0, free, by, alpha=length).reshape(y.shape)
 
+    factors, change = None, math.nan
     with torch.no_grad():
-        r, smallest = rows(y), torch.inf
+        r, smallest = rows(y), math.inf
         for _ in range(steps):
-            matrix = sparse_jacobian(equations.residual, y, equations.grid)[equations.free][:, equations.free]
-            try:
-                factors = splu(matrix.tocsc())
-            except RuntimeError as error:
-                raise InputError(
-                    f"{name}: the linear system is singular, since nothing fixes the solution (a constant may be added): "
-                    "give a Dirichlet or Robin condition"
-                ) from error
+            if factors is None:
+                factors = _factors(equations, y)
             step, length = -_Solve.apply(r, factors), 1.0
             while True:
                 trial = moved(y, step, length)
@@ -208,13 +219,15 @@ def sparse_newton(equations: GridEquations, *, steps: int = 50) -> Tensor:
                 if not bool(after.norm() > r.norm()) or length < 1e-3:
                     break
                 length /= 2
-            y, r = trial, after
-            change = float(length * step.abs().max()) / max(float(y.abs().max()), 1e-300)
-            if not np.isfinite(change):
+            change = float(length * step.abs().max()) / max(float(trial.abs().max()), 1e-300)
+            if not math.isfinite(change):
                 raise Diverged(f"{name}: Newton's method met a value that is not finite")
-            if change <= 1e-12 or (change <= 1e-7 and change >= 0.5 * smallest):
+            # rounding stops a refinement from getting any smaller
+            if change <= 1e-13 or (change <= 1e-8 and change >= 0.5 * smallest):
                 break
-            smallest = min(smallest, change)
+            if bool(after.norm() > 1e-3 * r.norm()):
+                factors = None  # elsewhere the old factors are good enough: a linear problem is factorised once
+            y, r, smallest = trial, after, min(smallest, change)
         else:
             raise Diverged(f"{name}: Newton's method did not converge in {steps} steps (last change {change:.1e})")
     y = moved(y, -_Solve.apply(rows(y), factors))

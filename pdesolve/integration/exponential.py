@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -39,10 +40,10 @@ def phi_functions(z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def block_phi_functions(a: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """exp(A), phi_1(A), phi_2(A), phi_3(A) of matrices (..., m, m): the first row of the exponential of
 
-        [A I 0 0]
-        [0 0 I 0]
-        [0 0 0 I]
-        [0 0 0 0]
+    [A I 0 0]
+    [0 0 I 0]
+    [0 0 0 I]
+    [0 0 0 0]
     """
     m = a.shape[-1]
     shift = torch.diag(torch.ones(3 * m, dtype=a.dtype, device=a.device), m)
@@ -116,7 +117,7 @@ def plan(times: Sequence[float], longest: float) -> list[tuple[int, float]]:
     """
     lengths: list[float] = []
     steps = []
-    for start, end in zip(times, times[1:], strict=False):
+    for start, end in pairwise(times):
         count = max(1, int(-(-(end - start) * (1 - 1e-9) // longest)))
         h = (end - start) / count
         known = next((length for length in lengths if abs(length - h) <= 1e-11 * h), None)

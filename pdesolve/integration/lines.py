@@ -16,9 +16,9 @@ from pdesolve.equation import assemble, flatten, velocity_name
 from pdesolve.errors import Diverged
 from pdesolve.fields import Coordinates, Edge, Field, GridField
 from pdesolve.geometry import Grid, GridAxis
+from pdesolve.integration.initial import initial_values
 from pdesolve.integration.jacobian import sparse_jacobian
 from pdesolve.problem import Problem, Value
-
 
 Surroundings = tuple[dict[str, dict[str, Edge]], dict[str, Field]]
 
@@ -76,13 +76,7 @@ class Lines:
 
     def start(self) -> Tensor:
         """y at the initial time."""
-        assert self.problem.time is not None
-        state = flatten(self.problem.initial_state(self.x, self.values))
-        names = self.scalars
-        if self.equation.order == 2:
-            names += tuple(n for u in self.equation.evolving for n in _velocities(u.name, u.components))
-        parts = torch.broadcast_tensors(*[state[name].values for name in names])
-        return torch.stack(parts, -self.dimension - 1)
+        return initial_values(self.problem, self.x, self.values)
 
     def fields(self, y: Tensor, edges: Mapping[str, Mapping[str, Edge]]) -> dict[str, Field]:
         """The scalars of u, with boundary values that obey the edges."""
@@ -144,15 +138,11 @@ class Lines:
             mask = torch.ones(self.grid.shape, dtype=self.x.dtype, device=self.x.device)
             for i, member in enumerate(self.grid.members):
                 for side, position in (("min", 0), ("max", member.size - 1)):
-                    if f"{member.axis.name}_{side}" in edges[unknown.name] and member.placement in ("nodes", "chebyshev"):
+                    held = f"{member.axis.name}_{side}" in edges[unknown.name]
+                    if held and member.placement in ("nodes", "chebyshev"):
                         mask.select(i, position).zero_()
             masks += [mask] * len(unknown.scalars)
         return torch.stack(masks * self.equation.order)
-
-
-def _velocities(unknown: str, components: tuple[str, ...]) -> tuple[str, ...]:
-    name = velocity_name(unknown)
-    return tuple(f"{name}_{component}" for component in components) or (name,)
 
 
 def _same(a: tuple, b: tuple) -> bool:
@@ -194,11 +184,12 @@ def explicit(f: Lines, times: Sequence[float], *, tolerance: float) -> Tensor:
     size = max(float(y.detach().abs().max()), 1e-3)
     try:
         # without step_t outputs would come from an interpolant of lower order than the steps
-        return odeint(
-            f, y, t, rtol=tolerance, atol=tolerance * size, method="dopri8", options={"step_t": t[1:-1] if len(t) > 2 else None}
-        )
+        options = {"step_t": t[1:-1] if len(t) > 2 else None}
+        states = odeint(f, y, t, rtol=tolerance, atol=tolerance * size, method="dopri8", options=options)
+        assert isinstance(states, Tensor)
+        return states
     except AssertionError as error:
-        raise Diverged(f"{f.problem.name}: the method of lines could not go on, {error}") from error
+        raise Diverged(f"{f.problem.name}: the method of lines cannot go on, {error}") from error
 
 
 def implicit(f: Lines, times: Sequence[float], *, tolerance: float) -> Tensor:
@@ -221,10 +212,16 @@ def implicit(f: Lines, times: Sequence[float], *, tolerance: float) -> Tensor:
 
     def rate(t: float, y: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return f(torch.tensor(t, dtype=like.dtype), tensor(y)).cpu().numpy().ravel()[free].astype(float)
+            return (
+                f(torch.tensor(t, dtype=like.dtype, device=like.device), tensor(y))
+                .cpu()
+                .numpy()
+                .ravel()[free]
+                .astype(float)
+            )
 
     def jacobian(t: float, y: np.ndarray) -> Any:
-        time = torch.tensor(t, dtype=like.dtype)
+        time = torch.tensor(t, dtype=like.dtype, device=like.device)
         return sparse_jacobian(lambda z: f(time, z), tensor(y), f.grid)[free][:, free]
 
     size = max(float(np.abs(full).max()), 1e-3)
@@ -236,6 +233,6 @@ def implicit(f: Lines, times: Sequence[float], *, tolerance: float) -> Tensor:
         while solver.status == "running":
             message = solver.step()
             if solver.status == "failed":
-                raise Diverged(f"{f.problem.name}: the method of lines could not go on at t = {solver.t:.4g}, {message}")
+                raise Diverged(f"{f.problem.name}: the method of lines cannot go on at t = {solver.t:.4g}, {message}")
         states.append(tensor(solver.y))
     return torch.stack(states)

@@ -1,4 +1,4 @@
-"""Homogeneous walls as symmetries: zero values are odd reflections, zero slopes even ones, on a doubled periodic box."""
+"""Homogeneous walls as symmetries of a doubled periodic box: zero values reflect oddly, zero slopes evenly."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Reflection:
 def homogeneous(
     problem: Problem, grid: Grid, values: Mapping[str, Value] | None, instants: Sequence[float | None]
 ) -> dict[str, Parity] | None:
-    """For each scalar the parity at the walls of each axis; None where a wall has no condition, or no homogeneous one."""
+    """For each scalar the parity at the walls of each axis; None where a wall has no homogeneous condition."""
     walls = [member.axis.name for member in grid.members if not member.axis.periodic]
     parities: dict[str, Parity] = {}
     for unknown in problem.equation.unknowns:

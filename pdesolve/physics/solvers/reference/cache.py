@@ -1,0 +1,118 @@
+"""Reference solutions on disk, under a key of the numbers that they follow from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pdesolve import __version__
+from pdesolve.equation import Evolution, State, assemble, flatten, velocity_name
+from pdesolve.errors import InputError
+from pdesolve.fields import Coordinates, Field, cos, sin
+from pdesolve.physics.solvers.reference.solution import GridSolution, fetch, store
+from pdesolve.problem import Problem, Value
+
+
+def folder() -> Path:
+    """Where references are kept: PDESOLVE_CACHE, or `pdesolve` in the platform's folder for caches."""
+    given = os.environ.get("PDESOLVE_CACHE")
+    if given:
+        return Path(given)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "pdesolve"
+    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
+        return Path(os.environ["LOCALAPPDATA"]) / "pdesolve" / "Cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pdesolve"
+
+
+def load(key: str, problem: Problem, values: Mapping[str, Value] | None, device: torch.device) -> GridSolution | None:
+    """The solution under a key; None where there is none that can be trusted."""
+    path = folder() / f"{key}.npz"
+    if not path.exists():
+        return None
+    try:
+        return fetch(path, problem, values=values, device=device, key=key)
+    except InputError:
+        return None
+
+
+def save(key: str, solution: GridSolution) -> None:
+    """Keep a solution. A folder that cannot be written to is no error: the next call computes again."""
+    with suppress(OSError):
+        folder().mkdir(parents=True, exist_ok=True)
+        store(folder() / f"{key}.npz", solution, key)
+
+
+def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, settings: Mapping[str, Any]) -> str:
+    """A SHA-256 of everything the solution follows from, as numbers: two problems that differ in none agree.
+
+    Functions cannot be compared, so what they give is: the equation on two fixed smooth states, the initial states,
+    the boundary conditions at five instants, the parameters, all on fixed grids; then the axes, the evaluation set and
+    the settings and the version of the package.
+    """
+    digest = hashlib.sha256()
+    equation, time = problem.equation, problem.time
+    words = [__version__, type(equation).__qualname__, equation, [*problem.axes], problem.evaluation, dict(settings)]
+    digest.update("\n".join(map(repr, words)).encode())
+    for name, value in sorted((values or {}).items()):
+        if isinstance(value, Tensor):
+            _add(digest, name, value)
+    size = {1: 513, 2: 65}.get(problem.domain.dimension, 13)
+    fine = problem.grid(size)
+    x, instants = Coordinates(fine), [None]
+    if time is not None:
+        instants = [time.lower + time.length * part for part in (0.0, 0.21, 0.5, 0.83, 1.0)]
+        for name, field in sorted(problem.initial_state(x, values).items()):
+            for scalar, part in flatten({name: field}).items():
+                _add(digest, f"initial {scalar}", part.values)
+    for instant in instants:
+        place = x if instant is None else x.at_instant(instant)
+        for name, field in problem.bind(place, values).items():
+            _add(digest, f"parameter {name} {instant}", field.values)
+        for unknown in equation.unknowns:
+            for side, edge in problem.edges(unknown.name, fine, values=values, time=instant).items():
+                _add(digest, f"{unknown.name} {side} {instant} {edge.alpha} {edge.beta}", torch.as_tensor(edge.value))
+    probe = Coordinates(problem.grid({axis.name: 20 for axis in problem.domain.axes}))
+    for instant in instants[:3:2]:
+        place = probe if instant is None else probe.at_instant(instant)
+        p = problem.bind(place, values)
+        for scale in (1.0, 0.3):
+            u = _probe(problem, probe, scale)
+            rows = equation.rate(u, p, place) if isinstance(equation, Evolution) else equation.residual(u, p, place)
+            for name, field in flatten(rows).items():
+                _add(digest, f"row {name} {instant} {scale}", place.expand(field).values)
+    return digest.hexdigest()
+
+
+def _probe(problem: Problem, x: Coordinates, scale: float) -> State:
+    """A smooth state without symmetry, and for order 2 its velocities."""
+    equation = problem.equation
+
+    def wave(phase: float) -> Field:
+        total: Any = None
+        for i, axis in enumerate(problem.domain.axes):
+            angle = (x[axis.name] - axis.lower) * (6.283185307179586 / axis.length)
+            term = cos(angle + phase + i) + 0.4 * sin(2.0 * angle + 2.0 * phase)
+            total = term if total is None else total * (1.5 + term)
+        return x.expand(scale * total + 0.3)
+
+    scalars = {name: wave(0.7 * i) for i, name in enumerate(equation.scalars)}
+    u = dict(assemble(equation.unknowns, scalars))
+    if isinstance(equation, Evolution) and equation.order == 2:
+        velocities = {name: wave(0.7 * i + 2.0) for i, name in enumerate(equation.scalars)}
+        u.update({velocity_name(name): field for name, field in assemble(equation.unknowns, velocities).items()})
+    return u
+
+
+def _add(digest: Any, name: str, values: Tensor) -> None:
+    array = values.detach().cpu().contiguous().numpy()
+    digest.update(f"{name} {array.shape} {array.dtype}".encode())
+    digest.update(array.tobytes())
