@@ -72,7 +72,8 @@ def build(kind: str, target: Callable[..., Any], given: Mapping[str, Any]) -> tu
             made[name], values[name] = build(path, hint, {**plain(defaults[name]), **part})
     flat = {name: hint for name, hint in hints.items() if name not in made}
     if flat:
-        read = _read(kind, target, flat, {name: given[name] for name in given if name in flat}, set(made))
+        stated = {name: _none(value, flat[name]) for name, value in given.items() if name in flat}
+        read = _read(kind, target, flat, stated, set(made))
         made |= read
         values |= plain(read)
     return target(**made), {name: values[name] for name in hints}
@@ -96,6 +97,12 @@ def _read(
     for name, value in values.items():
         _check(value, hints[name], _path(kind, name))
     return values
+
+
+def _none(value: Any, hint: Any) -> Any:
+    """None for the word "none", where the type has None and no words."""
+    words = any(a is str or get_origin(a) is Literal for a in get_args(hint))
+    return None if value == "none" and types.NoneType in get_args(hint) and not words else value
 
 
 def _path(*names: str) -> str:
@@ -180,7 +187,7 @@ def type_text(hint: Any) -> str:
     if origin is dict:
         return "{name: " + type_text(arguments[1]) + "}"
     if hint is types.NoneType:
-        return "null"
+        return "none"
     return getattr(hint, "__name__", str(hint))
 
 
@@ -247,7 +254,7 @@ def _misfit(kind: str, hints: Mapping[str, Any], given: Mapping[str, Any], messa
 def _check(value: Any, hint: Any, path: str) -> None:
     """Refuse what jsonargparse lets through: null for any type, numbers that are not finite."""
     if value is None and hint is not Any and types.NoneType not in (hint, *get_args(hint)):
-        raise InputError(f"{path} must be {type_text(hint)}, got null")
+        raise InputError(f"{path} must be {type_text(hint)}, got none")
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{path} must be a finite number, got {value}")
     if isinstance(value, Mapping):

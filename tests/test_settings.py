@@ -67,7 +67,7 @@ def test_settings_are_listed_with_type_default_and_meaning() -> None:
     }  # fmt: skip
     assert listed["rate"].doc == "step of the optimiser: small."
     types = {name: setting.type for name, setting in listed.items()}
-    assert types["shape"] == "tanh | sine" and types["layers"] == "[int, ...]" and types["limit"] == "float | null"
+    assert types["shape"] == "tanh | sine" and types["layers"] == "[int, ...]" and types["limit"] == "float | none"
     assert types["weights"] == "{name: float}" and types["part"] == "Inner" and types["steps"] == "int | auto"
     assert listed["part"].json()["default"] == {"size": 1} and listed["weights"].default == {}
     assert settings_of(wave)["speed"].doc == "of the wave." and settings_of(wave)["modes"].default == (1, 4)
@@ -88,6 +88,7 @@ def test_settings_are_listed_with_type_default_and_meaning() -> None:
         ({"pair": "[2, 1e-3]"}, {"pair": (2, 1e-3)}),
         ({"limit": "3"}, {"limit": 3.0}),
         ({"limit": None}, {"limit": None}),
+        ({"limit": "none"}, {"limit": None}),
         ({"steps": "12"}, {"steps": 12}),
         ({"weights": {"equation": "2.5"}}, {"weights": {"equation": 2.5}}),
         ({"part": {"size": "9"}}, {"part": Inner(9)}),

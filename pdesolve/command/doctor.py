@@ -70,7 +70,7 @@ def examine() -> dict[str, Any]:
             extra: all(importlib.util.find_spec(module) is not None for module in modules.values())
             for extra, modules in EXTRAS.items()
         },
-        "cache": _cache(),
+        "cache": None if missing else _cache(),
         "data": _folder(os.environ.get("PDESOLVE_DATA")),
     }
 
@@ -104,9 +104,10 @@ def _compiler() -> str | None:
 
 
 def _cache() -> dict[str, Any] | None:
-    from pdesolve.cache import cache_folder
+    """Where reference solutions are kept."""
+    from pdesolve.physics.solvers.reference.cache import folder
 
-    return _folder(str(cache_folder()))
+    return _folder(str(folder()))
 
 
 def _folder(path: str | None) -> dict[str, Any] | None:

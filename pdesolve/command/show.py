@@ -66,7 +66,7 @@ def describe(entry: Entry) -> dict[str, Any]:
 
 def paragraph(text: str, title: str) -> str:
     """The paragraph of a docstring that begins with "title:", in one line."""
-    match = re.search(rf"^{title}: (.+?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    match = re.search(rf"^{title}s?: (.+?)(?:\n\s*\n|\Z)", text, re.MULTILINE | re.DOTALL)
     return " ".join(match[1].split()) if match else ""
 
 
