@@ -1,8 +1,63 @@
-"""Settings of the whole test suite."""
+"""Settings of the whole test suite, and the watch over its time.
+
+Shares of CPU time (two cores: 2 minutes for the core, 8 s for each method): the suite must stay short for the whole
+project's life. CPU time, since wall time depends on who else uses the machine. What is slower is marked `slow`.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 import torch
 
 # small operations: several threads would only wait for one another, and more so beside other test processes
 torch.set_num_threads(1)
+
+CORE_SECONDS = 240.0
+METHOD_SECONDS = 16.0
+METHODS = {path.parent.name for path in Path(__file__).parent.parent.glob("pdesolve/*/**/method.py")} - {"reference"}
+
+spent: dict[str, float] = {}
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Add the test's CPU time, fixtures included, to its file's; slow tests are nobody's share."""
+    start = cpu_seconds()
+    result = yield
+    if item.get_closest_marker("slow") is None:
+        spent[item.path.stem] = spent.get(item.path.stem, 0.0) + cpu_seconds() - start
+    return result
+
+
+def too_long(spent: dict[str, float]) -> list[str]:
+    """One line for each share that is exceeded."""
+    shares = {f"test_{method}": METHOD_SECONDS for method in METHODS}
+    core = sum(seconds for name, seconds in spent.items() if name not in shares)
+    lines = [
+        f"{name} takes {seconds:.0f} CPU s, its share is {shares[name]:.0f}: make it shorter or mark parts slow"
+        for name, seconds in spent.items()
+        if seconds > shares.get(name, float("inf"))
+    ]
+    if core > CORE_SECONDS:
+        longest = ", ".join(f"{n} {s:.0f}" for n, s in sorted(spent.items(), key=lambda pair: -pair[1])[:5])
+        lines.append(f"the core's tests take {core:.0f} CPU s, their share is {CORE_SECONDS:.0f}: {longest}")
+    return lines
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if too_long(spent) and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in too_long(spent):
+        terminalreporter.write_line(f"TIME {line}", red=True)

@@ -190,3 +190,14 @@ def test_the_names_of_the_package_are_where_it_says() -> None:
         pdesolve.no_such_name  # noqa: B018
     # a submodule of that name would take the place of the function as soon as somebody imports it
     assert not set(declared) & {path.stem for path in PACKAGE.iterdir()}
+
+
+def test_the_shares_of_time_are_watched() -> None:
+    from conftest import CORE_SECONDS, METHOD_SECONDS, cpu_seconds, too_long
+
+    assert too_long({"test_pinn": METHOD_SECONDS, "test_fields": CORE_SECONDS}) == []
+    assert "test_pinn takes 17" in too_long({"test_pinn": 17.0})[0]
+    (line,) = too_long({"test_fields": 200.0, "test_geometry": 50.0})
+    assert "250 CPU s" in line and "test_fields 200" in line
+    start = cpu_seconds()
+    assert cpu_seconds() >= start > 0
