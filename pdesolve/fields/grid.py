@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -151,7 +152,7 @@ def bounded_values(
             else:
                 width = min(accuracy + 2, n)  # one more than the accuracy: a second derivative divides by h twice
                 start = 0 if side == 0 else n - width
-                x = torch.tensor(points[start : start + width], dtype=torch.float64).numpy()
+                x = np.asarray(points[start : start + width])
                 row[start : start + width] = torch.from_numpy(fornberg(ends[side], x, 1))
             row = row * edge.beta * (-1.0 if side == 0 else 1.0)
         row[positions[side]] += edge.alpha
