@@ -46,25 +46,30 @@ class PointField(Field):
             lower = self._partials.get((axis, order - 1)) or self.differentiate(axis, order - 1)
             assert isinstance(lower, PointField)
             return lower.differentiate(axis, 1)
+        self.axes.index(axis)  # refuses an axis that is not there
         key = (axis, 1)
         if key not in self._partials:
-            unit = derivative_unit(self.unit, self.axes, axis, 1)
-            quantity = Quantity(f"d({self.name[:60]})/d{axis}", unit)
-            self._partials[key] = PointField(self._gradient(self.places.columns[axis]), self.places, quantity)
+            # one backward pass gives the partials along every axis: most equations ask for several
+            for name, values in zip(self.places.columns, self._gradient(), strict=True):
+                unit = derivative_unit(self.unit, self.axes, name, 1)
+                quantity = Quantity(f"d({self.name[:60]})/d{name}", unit)
+                self._partials[name, 1] = PointField(values, self.places, quantity)
         partial = self._partials[key]
         assert isinstance(partial, PointField)
         return partial
 
-    def _gradient(self, column: Tensor) -> Tensor:
+    def _gradient(self) -> list[Tensor]:
+        """The first partials along every axis, each of the shape of the values."""
+        columns = list(self.places.columns.values())
         if not self.values.requires_grad:
-            return torch.zeros_like(self.values)
+            return [torch.zeros_like(self.values) for _ in columns]
         # samples share the points, so that each needs its own backward pass
         rows = self.values.reshape(-1, self.values.shape[-1])
         gradients = [
-            torch.autograd.grad(row.sum(), column, create_graph=True, retain_graph=True, materialize_grads=True)[0]
+            torch.autograd.grad(row.sum(), columns, create_graph=True, retain_graph=True, materialize_grads=True)
             for row in rows
         ]
-        return torch.stack(gradients).reshape(self.values.shape)
+        return [torch.stack(parts).reshape(self.values.shape) for parts in zip(*gradients, strict=True)]
 
 
 def derivative_unit(unit: Unit | None, axes: Axes, axis: str, order: int) -> Unit | None:
