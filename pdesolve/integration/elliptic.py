@@ -176,13 +176,18 @@ class _Solve(torch.autograd.Function):
 
 def _factors(equations: GridEquations, y: Tensor) -> Any:
     matrix = sparse_jacobian(equations.residual, y, equations.grid)[equations.free][:, equations.free]
+    singular = InputError(
+        f"{equations.problem.name}: the linear system is singular, since nothing fixes the solution (a constant may be "
+        "added): give a Dirichlet or Robin condition"
+    )
     try:
-        return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A")
+        factors = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A")
     except RuntimeError as error:
-        raise InputError(
-            f"{equations.problem.name}: the linear system is singular, since nothing fixes the solution (a constant "
-            "may be added): give a Dirichlet or Robin condition"
-        ) from error
+        raise singular from error
+    pivots = np.abs(factors.U.diagonal())
+    if pivots.min() < 1e-13 * pivots.max():  # rounding fills in the zero that exact arithmetic would find
+        raise singular
+    return factors
 
 
 def sparse_newton(equations: GridEquations, *, steps: int = 50) -> Tensor:
@@ -230,5 +235,8 @@ def sparse_newton(equations: GridEquations, *, steps: int = 50) -> Tensor:
             y, r, smallest = trial, after, min(smallest, change)
         else:
             raise Diverged(f"{name}: Newton's method did not converge in {steps} steps (last change {change:.1e})")
-    y = moved(y, -_Solve.apply(rows(y), factors))
+    r = rows(y)
+    if r.requires_grad:  # gradients are as exact as the factors
+        factors = _factors(equations, y)
+    y = moved(y, -_Solve.apply(r, factors))
     return equations.obeying(y)

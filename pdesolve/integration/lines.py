@@ -75,8 +75,11 @@ class Lines:
         self.free = self._free()
 
     def start(self) -> Tensor:
-        """y at the initial time."""
-        return initial_values(self.problem, self.x, self.values)
+        """y at the initial time, for every sample of the parameters."""
+        y = initial_values(self.problem, self.x, self.values)
+        assert self.problem.time is not None
+        rate = self(torch.tensor(self.problem.time.lower, dtype=y.dtype, device=y.device), y)
+        return y.expand(torch.broadcast_shapes(y.shape, rate.shape)).clone()
 
     def fields(self, y: Tensor, edges: Mapping[str, Mapping[str, Edge]]) -> dict[str, Field]:
         """The scalars of u, with boundary values that obey the edges."""

@@ -19,7 +19,7 @@ from pdesolve.integration.fourier import Dealiasing
 from pdesolve.method import Solution, Solver
 from pdesolve.metrics import relative_l2
 from pdesolve.physics.solvers.reference import cache, cole_hopf, schemes
-from pdesolve.physics.solvers.reference.refinement import Refinement
+from pdesolve.physics.solvers.reference.refinement import Refinement, difference
 from pdesolve.physics.solvers.reference.solution import FILE, FormulaSolution, GridSolution, fetch
 from pdesolve.problem import Problem, Value
 from pdesolve.training.run import Run
@@ -212,16 +212,26 @@ def _chosen(task: schemes.Task) -> str:
     small = dict.fromkeys(problem.domain.axes.names, 16)
     with torch.no_grad():
         if not isinstance(problem.equation, Evolution):
-            try:
-                schemes.fft(task, small, 0)
-            except InputError:
-                return "sparse"
-            return "fft"
+            return "fft" if _transforms_well(task) else "sparse"
         try:
             _, system = schemes.spectral_system(task, small)
         except InputError:
             return "lines"
         return "series" if system.affine else "etdrk4"
+
+
+def _transforms_well(task: schemes.Task) -> bool:
+    """Whether fast transforms apply, and their series converges fast.
+
+    Between walls it does only where the source continues smoothly beyond them: a source that does not vanish on a cold
+    wall leaves errors like n^-2, and finite differences are better.
+    """
+    axes = task.problem.domain.axes
+    try:
+        coarse, fine = (_solution(task, schemes.fft(task, dict.fromkeys(axes.names, n), 0)) for n in (24, 48))
+    except InputError:
+        return False
+    return all(axis.periodic for axis in axes) or difference(coarse, fine) <= 1e-6
 
 
 def _snapshots(problem: Problem) -> tuple[float, ...]:
