@@ -92,7 +92,7 @@ def install(python, torch, dev):
     for part in (["torch"] if not torch else []) + ["core"] + (["dev"] if dev else []):
         say(f"  {SIZES[part]}")
     say("this takes a few minutes")
-    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--quiet"]
     if not torch:
         run([*pip, "-c", os.path.join(ROOT, "constraints.txt"), "torch"])
         torch = torch_of(python)

