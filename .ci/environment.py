@@ -91,7 +91,7 @@ def install(python, torch, dev):
     say("downloads, unless pip has them already:")
     for part in (["torch"] if not torch else []) + ["core"] + (["dev"] if dev else []):
         say(f"  {SIZES[part]}")
-    say("this takes a few minutes")
+    say("this takes a few minutes, and up to 2 GB of disk without CUDA")
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--quiet"]
     if not torch:
         run([*pip, "-c", os.path.join(ROOT, "constraints.txt"), "torch"])
