@@ -90,20 +90,21 @@ def compare(
     folder = _folder(out, problems[0].name)
     labels: list[str] = []
     solutions: list[Solution] = []
-    for posed, point in zip(problems, points, strict=True):
-        for method in made:
-            name = catalogue.method_name(method)
-            for seed in seeds if name != "reference" else seeds[:1]:
-                parts = [name, *(f"{k}={v}" for k, v in point.items())]
-                if len(seeds) > 1 and name != "reference":
-                    parts.append(f"seed {seed}")
-                label = unique(" ".join(parts), labels)
-                solution = solve(
-                    posed, method, budget=budget, target=target, steps=steps, seed=seed, device=device, dtype=dtype,
-                    threads_count=threads_count, out=folder / label.replace(" ", "-"),
-                )  # fmt: skip
-                labels.append(label)
-                solutions.append(solution)
+    for (posed, point), method in itertools.product(zip(problems, points, strict=True), made):
+        name = catalogue.method_name(method)
+        for seed in seeds if name != "reference" else seeds[:1]:
+            if solutions and solutions[-1].proof is not None and solutions[-1].proof.status == "interrupted":
+                break  # an interrupt ends the comparison; what there is so far is shown
+            parts = [name, *(f"{k}={v}" for k, v in point.items())]
+            if len(seeds) > 1 and name != "reference":
+                parts.append(f"seed {seed}")
+            label = unique(" ".join(parts), labels)
+            solution = solve(
+                posed, method, budget=budget, target=target, steps=steps, seed=seed, device=device, dtype=dtype,
+                threads_count=threads_count, out=folder / label.replace(" ", "-"),
+            )  # fmt: skip
+            labels.append(label)
+            solutions.append(solution)
     comparison = Comparison(tuple(labels), tuple(solutions), folder)
     _write(comparison)
     return comparison

@@ -204,6 +204,21 @@ def test_compare_gives_one_table_and_one_figure(command) -> None:
     assert len(listed) == 1 and listed[0]["settings"]["width"] == 6
 
 
+def test_an_interrupt_ends_a_comparison(command, monkeypatch) -> None:
+    from pdesolve.training.run import Run
+
+    watch = Run.watch
+
+    def interrupted(self: Run, solution: Any, **state: Any) -> bool:
+        watch(self, solution, **state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "watch", interrupted)
+    words = ("compare", "heat_1d", "--methods", "pinn,reference", "--pinn.width", "6", "--seeds", "0,1", "--steps", "4")
+    code, out, _ = command(*words, "--out", "both")
+    assert code == 130 and sum(line.startswith(("pinn", "reference")) for line in out.splitlines()) == 1
+
+
 BAD = {
     "slove": "unknown verb 'slove': did you mean 'solve'",
     "list problem": "did you mean 'problems'",
