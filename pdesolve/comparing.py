@@ -63,7 +63,7 @@ def compare(
     steps: int | None = None,
     device: str = "auto",
     dtype: str = "float64",
-    threads_count: int | None = None,
+    threads: int | None = None,
     out: str | Path | None = None,
 ) -> Comparison:
     """Solve a problem by each method with each seed, one run after the other, each with a budget of its own.
@@ -101,7 +101,7 @@ def compare(
             label = unique(" ".join(parts), labels)
             solution = solve(
                 posed, method, budget=budget, target=target, steps=steps, seed=seed, device=device, dtype=dtype,
-                threads_count=threads_count, out=folder / label.replace(" ", "-"),
+                threads=threads, out=folder / label.replace(" ", "-"),
             )  # fmt: skip
             labels.append(label)
             solutions.append(solution)

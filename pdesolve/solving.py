@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import platform
 import shutil
-import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,20 +14,18 @@ from torch import Tensor
 
 from pdesolve import catalogue, proof
 from pdesolve.errors import Diverged, InputError
-from pdesolve.labelled import to_dataset, write_dataset
+from pdesolve.labelled import to_dataset
 from pdesolve.method import Solution, Solver
 from pdesolve.observations import read_observations
 from pdesolve.problem import Problem, Value
-from pdesolve.settings import plain
+from pdesolve.run_folder import close, read_run, run_folder, write_end, write_start
+from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
-from pdesolve.training.devices import find_device, find_dtype, peak_bytes, threads, threads_for
 from pdesolve.training.progress import Progress
-from pdesolve.training.run import FORMAT, Run, write_aside, write_json
+from pdesolve.training.run import Run
 
 if TYPE_CHECKING:
     import xarray as xr
-
-RUN, CONFIG, SOLUTION = "run.json", "config.yaml", "solution.nc"
 
 
 def solve(
@@ -48,7 +41,7 @@ def solve(
     seed: int = 0,
     device: str = "auto",
     dtype: str = "float64",
-    threads_count: int | None = None,
+    threads: int | None = None,
     out: str | Path | None = None,
     whole_process: bool = False,
 ) -> Solution:
@@ -78,13 +71,13 @@ def solve(
     if observe is not None:
         observed = read_observations(Path(observe), problem)
         problem = dataclasses.replace(problem, conditions=(*problem.conditions, *observed))
-    where, precision = find_device(device), find_dtype(dtype)
+    where, precision = devices.find_device(device), devices.find_dtype(dtype)
     clock = Budget(cpu_seconds) if whole_process else Budget.from_now(cpu_seconds)
-    folder, fresh = _folder(out, problem, method)
+    folder, fresh = run_folder(out, f"{problem.name}-{catalogue.method_name(method)}")
 
     with ExitStack() as stack:
-        count = threads_count or threads_for(method.operation_size(problem))
-        stack.enter_context(threads(count))
+        count = threads or devices.threads_for(method.operation_size(problem))
+        stack.enter_context(devices.threads(count))
         with clock.exclude():
             truth, about = _reference(problem, {k: v for k, v in values.items() if k not in names})
         if target is not None and truth is None:
@@ -98,7 +91,7 @@ def solve(
         )  # fmt: skip
         options = {
             "budget": f"{cpu_seconds:g}s", "target": target, "steps": steps, "seed": seed, "device": device,
-            "dtype": dtype, "threads": threads_count, "learn": list(learn),
+            "dtype": dtype, "threads": threads, "learn": list(learn),
             "observe": None if observe is None else str(observe),
         }  # fmt: skip
         config = {
@@ -106,12 +99,12 @@ def solve(
             "method": {"name": name, **dataclasses.asdict(method)},  # type: ignore[call-overload]
             **{key: value for key, value in options.items() if value not in (None, [])},
         }
-        _write_start(folder, config, run)
+        write_start(folder, config, run)
         status, solution = _attempt(method, problem, run, values, names, fresh)
         settings = dataclasses.asdict(method)  # type: ignore[call-overload]
         solution.run = folder
         solution.proof = _prove(solution, run, name, settings, truth, about, names, status)
-        _write_end(folder, solution, run, config)
+        write_end(folder, solution, run, config, reference_dataset(solution))
     return solution
 
 
@@ -130,28 +123,10 @@ def load(run: str | Path, *, problem: Problem | None = None, device: str = "auto
     method = catalogue.make_method(config["method"]["name"], {k: v for k, v in config["method"].items() if k != "name"})
     found = {k: v["value"] for k, v in (content.get("proof") or {}).get("learned", {}).items()}
     values = {k: torch.tensor(v, dtype=torch.float64) for k, v in {**content.get("values", {}), **found}.items()}
-    solution = method.restore(problem, folder, values=values, device=str(find_device(device)))
+    solution = method.restore(problem, folder, values=values, device=str(devices.find_device(device)))
     solution.run = folder
     solution.proof = proof.Proof(**content["proof"]) if content.get("proof") else None
     return solution
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """The content of a folder's run.json.
-
-    Raises:
-        InputError: there is none, or it is of another format.
-    """
-    try:
-        content = json.loads((folder / RUN).read_text())
-    except OSError:
-        raise InputError(f"{folder} is no run folder: it holds no {RUN}; runs are written by pdesolve solve") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{folder / RUN} is damaged: {error}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise InputError(f"{folder / RUN} has format {found}, this version reads {FORMAT}: solve again to make one")
-    return content
 
 
 def _starts(values: Mapping[str, Value] | None, learn: Sequence[str]) -> tuple[dict[str, Value], tuple[str, ...]]:
@@ -166,30 +141,6 @@ def _starts(values: Mapping[str, Value] | None, learn: Sequence[str]) -> tuple[d
                 raise InputError(f"learning starts at a number, as in viscosity=0.05, got {text!r}") from None
         names.append(name)
     return merged, tuple(names)
-
-
-def _folder(out: str | Path | None, problem: Problem, method: Solver) -> tuple[Path, bool]:
-    """The run folder, not yet made, and whether it is a new one.
-
-    Raises:
-        InputError: it holds a finished run, or things that are no run.
-    """
-    if out is None:
-        stem = f"{problem.name}-{catalogue.method_name(method)}"
-        numbers = (Path("runs") / f"{stem}-{i}" for i in range(1, 1_000_000))
-        return next(path for path in numbers if not path.exists()), True
-    folder = Path(out)
-    if not folder.exists():
-        return folder, True
-    if not folder.is_dir():
-        raise InputError(f"{folder} is a file, a run needs a folder: give another --out")
-    if (folder / RUN).exists():
-        status = read_run(folder).get("status")
-        if status != "running":
-            raise InputError(f"{folder} holds a run that has {status}: give another --out, or remove it first")
-    elif any(folder.iterdir()):
-        raise InputError(f"{folder} holds files that are no run: give a new folder as --out")
-    return folder, not any(folder.iterdir())
 
 
 def _reference(problem: Problem, values: Mapping[str, Value]) -> tuple[dict[str, Tensor] | None, dict[str, Any]]:
@@ -225,12 +176,12 @@ def _attempt(
         raise
     except KeyboardInterrupt:
         if run.solution is None:
-            _close(run, "interrupted", "interrupted before there was a solution")
+            close(run, "interrupted", "interrupted before there was a solution")
             raise
         return "interrupted", run.solution
     except Diverged as error:
         if run.solution is None:
-            _close(run, "diverged", str(error))
+            close(run, "diverged", str(error))
             raise
         run.solution.notes["diverged"] = str(error)
         return "diverged", run.solution
@@ -261,7 +212,7 @@ def _prove(
         conserved=proof.conserved(solution),
         seconds=run.seconds,
         cpu_seconds=run.budget.spent,
-        peak_bytes=peak_bytes(run.device),
+        peak_bytes=devices.peak_bytes(run.device),
         device=str(run.device),
         dtype=str(run.dtype).removeprefix("torch."),
         seed=run.seed,
@@ -270,75 +221,3 @@ def _prove(
         reference=about,
         notes=solution.notes,
     )
-
-
-def _write_start(folder: Path, config: Mapping[str, Any], run: Run) -> None:
-    import yaml
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the run folder {folder}: {error.strerror}; give another --out") from error
-    write_aside(folder / CONFIG, yaml.safe_dump(plain(config), sort_keys=False))
-    write_json(folder / RUN, _record(config, run, "running"))
-
-
-def _write_end(folder: Path, solution: Solution, run: Run, config: Mapping[str, Any]) -> None:
-    from pdesolve.plotting import history_figure, save_figure, solution_figure
-
-    assert solution.proof is not None
-    solution.write(folder)
-    run.write_history()
-    dataset = solution.dataset()
-    write_dataset(dataset, folder / SOLUTION)
-    reference = None
-    if solution.proof.errors and next(iter(solution.proof.errors.values()))["relative_l2"] is not None:
-        reference = reference_dataset(solution)  # cached
-    (folder / "figures").mkdir(exist_ok=True)
-    save_figure(solution_figure(dataset, reference), folder / "figures" / "solution.png")
-    if len(run.history) > 2:
-        save_figure(history_figure({solution.proof.method: run.history}), folder / "figures" / "history.png")
-    given = {k: v for k, v in solution.values.items() if isinstance(v, (int, float, Tensor))}
-    numbers = {k: v.detach().tolist() if isinstance(v, Tensor) else v for k, v in given.items()}
-    record = _record(config, run, solution.proof.status) | {"values": numbers, "proof": solution.proof.json()}
-    write_json(folder / RUN, record)
-
-
-def _close(run: Run, status: str, why: str) -> None:
-    """Mark a run that ended without a solution."""
-    if run.folder is not None:
-        content = read_run(run.folder)
-        write_json(run.folder / RUN, {**content, "status": status, "why": why})
-
-
-def _record(config: Mapping[str, Any], run: Run, status: str) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "status": status,
-        "config": plain(config),
-        "choices": run.choices,
-        "versions": {name: _version(name) for name in ("pdesolve-suite", "torch", "numpy", "scipy", "torchdiffeq")},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "seed": run.seed,
-        "dtype": str(run.dtype).removeprefix("torch."),
-        "device": str(run.device),
-        "git": _git_revision(),
-        "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _git_revision() -> str | None:
-    """The revision of the working directory, where it is a git checkout."""
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None

@@ -22,7 +22,7 @@ from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.predicting import predict_at_points, predict_on_grid, read_points
 from pdesolve.proof import Requirement
-from pdesolve.solving import read_run
+from pdesolve.run_folder import read_run
 from pdesolve.training.run import Run, read_history
 
 SMALL = Pinn(width=8, depth=2, collocation=64, condition_points=16)
@@ -204,7 +204,7 @@ def test_a_divergence_is_told_and_keeps_the_best(monkeypatch) -> None:
         ({"learn": ["diffusivity"]}, "observations"),
         ({"learn": ["diffusivity=high"]}, "number"),
         ({"observe": "missing.csv"}, "missing.csv"),
-        ({"threads_count": -2}, "thread"),
+        ({"threads": -2}, "thread"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(change: dict[str, Any], words: str) -> None:

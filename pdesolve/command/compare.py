@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
             steps=told.steps,
             device=told.device,
             dtype=told.dtype,
-            threads_count=told.threads,
+            threads=told.threads,
             out=given.out,
         )
     if given.json:

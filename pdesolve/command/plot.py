@@ -41,7 +41,8 @@ def run(arguments: Sequence[str]) -> int:
 
     from pdesolve.labelled import read_dataset
     from pdesolve.plotting import animate, save_figure, solution_figure
-    from pdesolve.solving import SOLUTION, load, read_run, reference_dataset
+    from pdesolve.run_folder import SOLUTION, read_run
+    from pdesolve.solving import load, reference_dataset
 
     with only_json(given.json):
         reference = None

@@ -78,7 +78,7 @@ def run(arguments: Sequence[str]) -> int:
             seed=told.seed,
             device=told.device,
             dtype=told.dtype,
-            threads_count=told.threads,
+            threads=told.threads,
             out=given.out,
             whole_process=True,
         )

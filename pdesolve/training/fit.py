@@ -36,12 +36,14 @@ def fit(
     steps: int | None = None,
     seconds: float = math.inf,
     rate: Callable[[float], float] | None = None,
+    first: int = 0,
 ) -> Outcome:
     """Minimise the sum of the objective's terms.
 
     objective: batch -> {name: scalar loss term}; its parameters are trained. batches: one for each step.
     steps, seconds: the stage stops at the earlier of the two, `seconds` counting CPU time of this stage.
     rate: factor of the learning rate as a function of progress in [0, 1] through `steps`.
+    first: the number of steps that earlier calls of this stage took, for the history.
     solution: what `run.watch` measures and stores every few seconds. Losses are read there only, so that the loop
     never waits for a GPU; the parameters of the least loss seen there come back when the loss stops being finite.
 
@@ -84,12 +86,12 @@ def fit(
             _restore(parameters, best_state)
             names = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
             raise Diverged(
-                f"the loss term {names} is not finite at step {done} of stage {stage}: the best parameters seen are "
+                f"the loss term {names} is not finite at step {first + done} of stage {stage}: the best parameters seen are "
                 "kept; try a smaller learning rate"
             )
         if total < best:
             best, best_state = total, _copy(parameters)
-        if run.watch(solution, stage=stage, step=done, losses=losses):
+        if run.watch(solution, stage=stage, step=first + done, losses=losses):
             reason = "target"
             break
         if over or stalled:

@@ -12,7 +12,7 @@ import torch
 
 from pdesolve.condition import Observed, Periodic
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.geometry import Sampler
+from pdesolve.geometry import Sampler, adaptive_points
 from pdesolve.method import Solution, Solver
 from pdesolve.nn import Activation, NetworkSolution
 from pdesolve.physics.solvers.pinn.model import INTERIOR, Residuals, coordinates, learnable, network
@@ -39,6 +39,9 @@ class Pinn(Solver):
         learning_rate: of Adam; it falls along a cosine to a hundredth.
         adam_share: part of the budget that Adam gets before L-BFGS.
         memory: pairs of vectors that L-BFGS keeps.
+        redraw: L-BFGS iterations between two draws of the collocation points.
+        adaptivity: exponent k of residual-adaptive points (1 to 2), drawn with a density of |r|^k / mean(|r|^k) + 1;
+            0 keeps the first points.
     """
 
     width: int = 24
@@ -54,6 +57,8 @@ class Pinn(Solver):
     learning_rate: float = 3e-3
     adam_share: float = 0.1
     memory: int = 50
+    redraw: int = 500
+    adaptivity: float = 1.0
 
     def solve(
         self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
@@ -68,10 +73,11 @@ class Pinn(Solver):
         conditions = {c.name: c for c in problem.all_conditions if not isinstance(c, Periodic)}
         objective = Residuals(problem, solution, solution.module, learned, conditions, self.condition_weight)
 
-        batch = {INTERIOR: coordinates(problem.sample(self.collocation, self.sampler, run.generator), solution)}
+        batch = {}
         for name, condition in conditions.items():
             cloud = condition.sample(problem, self.condition_points, self.sampler, run.generator)
             batch[name] = coordinates(cloud, solution)
+        batch[INTERIOR] = coordinates(problem.sample(self.collocation, self.sampler, run.generator), solution)
 
         if run.steps is not None:
             steps = max(1, round(self.adam_share * run.steps))
@@ -88,18 +94,31 @@ class Pinn(Solver):
             steps=steps,
             rate=lambda progress: 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2,
         )
+
         # L-BFGS looks at the clock between calls only, so that one call takes about a second
         if run.steps is None:
             inner = run.choose("lbfgs_inner", lambda: min(50, measured_steps(objective, batch, seconds=1.0)))
+            left = math.inf
         else:
-            inner = max(1, min(25, run.steps - steps))
-        if outcome.reason == "steps":
+            inner, left = 25, run.steps - steps
+        inner = min(inner, self.redraw)
+        done = 0
+        while outcome.reason == "steps" and left > 0:
+            # points move between minimisations, never within one: L-BFGS compares gradients of one function
+            if self.adaptivity:
+                candidates = problem.sample(4 * self.collocation, self.sampler, run.generator)
+                cloud = adaptive_points(
+                    candidates, objective.residual_size, self.collocation, exponent=self.adaptivity,
+                    generator=run.generator,
+                )  # fmt: skip
+                batch[INTERIOR] = coordinates(cloud, solution)
+            calls = math.ceil(min(self.redraw, left) / inner)
             outcome = fit(
                 objective,
                 itertools.repeat(batch),
                 torch.optim.LBFGS(
                     objective.parameters(),
-                    max_iter=inner,
+                    max_iter=int(min(inner, left)),
                     history_size=self.memory,
                     tolerance_grad=1e-12,
                     tolerance_change=1e-16,
@@ -108,8 +127,11 @@ class Pinn(Solver):
                 run=run,
                 stage="lbfgs",
                 solution=solution,
-                steps=None if run.steps is None else max(0, math.ceil((run.steps - steps) / inner)),
+                steps=calls,
+                first=done,
             )
+            done += outcome.steps
+            left -= outcome.steps * inner
         solution.converged = outcome.reason in ("converged", "target")
         solution.notes["stopped by"] = outcome.reason
         return solution

@@ -17,6 +17,7 @@ from pdesolve.problem import Problem, Value
 
 Batch = Mapping[str, Coordinates]
 INTERIOR = "equation"
+_CHUNK = 4096  # candidates at once, so that memory stays that of a training step
 
 
 def network(
@@ -62,7 +63,7 @@ class Residuals(nn.Module):
         self.learned = nn.ParameterDict(learned)
         self.conditions = conditions
         self.condition_weight = condition_weight
-        self._bound: dict[int, Mapping[str, Field]] = {}
+        self._bound: dict[int, tuple[Coordinates, Mapping[str, Field]]] = {}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         x = batch[INTERIOR]
@@ -74,14 +75,28 @@ class Residuals(nn.Module):
             terms[name] = self.condition_weight * _mean_square({name: left_over})
         return terms
 
+    def residual_size(self, cloud: PointCloud) -> Tensor:
+        """|r| of the equation at points (point,): the root of the sum of squares of its rows."""
+        sizes = []
+        for part in cloud.x.split(_CHUNK):
+            x = self.solution.coordinates(PointCloud(cloud.axes, part), gradients=True)
+            rows = self.problem.equation.residual(
+                self.solution.state(x), self.problem.bind(x, self.solution.values), x
+            )
+            squares = [row.values.detach().square() for row in flatten(rows).values()]
+            sizes.append(torch.stack(squares).sum(0).sqrt().cpu())
+        return torch.cat(sizes)
+
     def _bind(self, x: Coordinates) -> Mapping[str, Field]:
         """The parameters at x; computed once for each set of points unless some of them are being learned."""
         if self.learned:
             return self.problem.bind(x, self.solution.values)
         if id(x) not in self._bound:
-            self._bound = {key: value for key, value in self._bound.items() if len(self._bound) < 64}
-            self._bound[id(x)] = self.problem.bind(x, self.solution.values)
-        return self._bound[id(x)]
+            while len(self._bound) > len(self.conditions):
+                self._bound.pop(next(iter(self._bound)))
+            # x is kept beside what was bound to it, so that no other points can get its id
+            self._bound[id(x)] = (x, self.problem.bind(x, self.solution.values))
+        return self._bound[id(x)][1]
 
 
 def _mean_square(rows: Mapping[str, Field | Vector]) -> Tensor:

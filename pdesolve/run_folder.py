@@ -1,0 +1,139 @@
+"""Run folders: what a solve leaves behind, and how it is read again."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from pdesolve.errors import InputError
+from pdesolve.labelled import write_dataset
+from pdesolve.method import Solution
+from pdesolve.settings import plain
+from pdesolve.training.run import FORMAT, Run, write_aside, write_json
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+RUN, CONFIG, SOLUTION = "run.json", "config.yaml", "solution.nc"
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The content of a folder's run.json.
+
+    Raises:
+        InputError: there is none, or it is of another format.
+    """
+    try:
+        content = json.loads((folder / RUN).read_text())
+    except OSError:
+        raise InputError(f"{folder} is no run folder: it holds no {RUN}; runs are written by pdesolve solve") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{folder / RUN} is damaged: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise InputError(f"{folder / RUN} has format {found}, this version reads {FORMAT}: solve again to make one")
+    return content
+
+
+def run_folder(out: str | Path | None, stem: str) -> tuple[Path, bool]:
+    """The run folder, not yet made, and whether it is a new one; `stem` names it where nothing else does.
+
+    Raises:
+        InputError: it holds a finished run, or things that are no run.
+    """
+    if out is None:
+        numbers = (Path("runs") / f"{stem}-{i}" for i in range(1, 1_000_000))
+        return next(path for path in numbers if not path.exists()), True
+    folder = Path(out)
+    if not folder.exists():
+        return folder, True
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file, a run needs a folder: give another --out")
+    if (folder / RUN).exists():
+        status = read_run(folder).get("status")
+        if status != "running":
+            raise InputError(f"{folder} holds a run that has {status}: give another --out, or remove it first")
+    elif any(folder.iterdir()):
+        raise InputError(f"{folder} holds files that are no run: give a new folder as --out")
+    return folder, not any(folder.iterdir())
+
+
+def write_start(folder: Path, config: Mapping[str, Any], run: Run) -> None:
+    """Make the folder, with what repeats the run and the word that it is running."""
+    import yaml
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the run folder {folder}: {error.strerror}; give another --out") from error
+    write_aside(folder / CONFIG, yaml.safe_dump(plain(config), sort_keys=False))
+    write_json(folder / RUN, _record(config, run, "running"))
+
+
+def write_end(
+    folder: Path, solution: Solution, run: Run, config: Mapping[str, Any], reference: xr.Dataset | None
+) -> None:
+    """Store the solution, its proof, its history and its figures."""
+    from pdesolve.plotting import history_figure, save_figure, solution_figure
+
+    assert solution.proof is not None
+    solution.write(folder)
+    run.write_history()
+    dataset = solution.dataset()
+    write_dataset(dataset, folder / SOLUTION)
+    (folder / "figures").mkdir(exist_ok=True)
+    save_figure(solution_figure(dataset, reference), folder / "figures" / "solution.png")
+    if len(run.history) > 2:
+        save_figure(history_figure({solution.proof.method: run.history}), folder / "figures" / "history.png")
+    given = {k: v for k, v in solution.values.items() if isinstance(v, (int, float, Tensor))}
+    numbers = {k: v.detach().tolist() if isinstance(v, Tensor) else v for k, v in given.items()}
+    record = _record(config, run, solution.proof.status) | {"values": numbers, "proof": solution.proof.json()}
+    write_json(folder / RUN, record)
+
+
+def close(run: Run, status: str, why: str) -> None:
+    """Mark a run that ended without a solution."""
+    if run.folder is not None:
+        content = read_run(run.folder)
+        write_json(run.folder / RUN, {**content, "status": status, "why": why})
+
+
+def _record(config: Mapping[str, Any], run: Run, status: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "status": status,
+        "config": plain(config),
+        "choices": run.choices,
+        "versions": {name: _version(name) for name in ("pdesolve-suite", "torch", "numpy", "scipy", "torchdiffeq")},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "seed": run.seed,
+        "dtype": str(run.dtype).removeprefix("torch."),
+        "device": str(run.device),
+        "git": _git_revision(),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """The revision of the working directory, where it is a git checkout."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
