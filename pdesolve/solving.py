@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +173,8 @@ def _attempt(
     except InputError:
         if fresh and run.folder is not None:
             shutil.rmtree(run.folder, ignore_errors=True)
+            with suppress(OSError):  # the folder of all runs goes where this one would have been the first
+                Path("runs").rmdir()
         raise
     except KeyboardInterrupt:
         if run.solution is None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pdesolve.errors import Diverged
+from pdesolve.least_squares import SelfScaledBroyden
 from pdesolve.method import Solution
 from pdesolve.training.run import Run
 
@@ -76,7 +77,7 @@ def fit(
         optimiser.step(closure)  # type: ignore[arg-type]
         done += 1
         last = steps is not None and done >= steps
-        stalled = before is not None and _iterations(optimiser) - before <= 1 and done > 1
+        stalled = before is not None and (_iterations(optimiser) or 0) - before <= 1 and done > 1
         over = run.budget.spent >= stop
         if not (last or stalled or over or run.due()):
             continue
@@ -86,8 +87,8 @@ def fit(
             _restore(parameters, best_state)
             names = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
             raise Diverged(
-                f"the loss term {names} is not finite at step {first + done} of stage {stage}: the best parameters seen are "
-                "kept; try a smaller learning rate"
+                f"the loss term {names} is not finite at step {first + done} of stage {stage}: the best parameters seen "
+                "are kept; try a smaller learning rate"
             )
         if total < best:
             best, best_state = total, _copy(parameters)
@@ -113,12 +114,11 @@ def measured_steps(objective: nn.Module, batch: Any, *, seconds: float, trials: 
     return max(1, int(seconds / max(each, 1e-6)))
 
 
-def _iterations(optimiser: torch.optim.Optimizer) -> Any:
-    """The inner iterations of L-BFGS so far; None for optimisers without inner iterations."""
-    if not isinstance(optimiser, torch.optim.LBFGS):
+def _iterations(optimiser: torch.optim.Optimizer) -> int | None:
+    """The inner iterations of a quasi-Newton optimiser so far; None for optimisers without inner iterations."""
+    if not isinstance(optimiser, (torch.optim.LBFGS, SelfScaledBroyden)):
         return None
-    state = optimiser.state[optimiser.param_groups[0]["params"][0]]
-    return state.get("n_iter", 0)
+    return optimiser.state[optimiser.param_groups[0]["params"][0]].get("n_iter", 0)
 
 
 def _copy(parameters: list[nn.Parameter]) -> list[Tensor]:

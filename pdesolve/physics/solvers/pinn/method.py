@@ -7,12 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from pdesolve.condition import Observed, Periodic
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.geometry import Sampler, adaptive_points
+from pdesolve.least_squares import SelfScaledBroyden
 from pdesolve.method import Solution, Solver
 from pdesolve.nn import Activation, NetworkSolution
 from pdesolve.physics.solvers.pinn.model import INTERIOR, Residuals, coordinates, learnable, network
@@ -23,7 +25,7 @@ from pdesolve.training.run import Run
 
 @dataclass(frozen=True)
 class Pinn(Solver):
-    """Physics-informed neural network with soft conditions, trained by Adam and then L-BFGS.
+    """Physics-informed neural network with soft conditions, trained by Adam and then by a quasi-Newton method.
 
     Attributes:
         width: units in each hidden layer (20 to 128).
@@ -37,25 +39,28 @@ class Pinn(Solver):
         sampler: how both are drawn.
         condition_weight: weight of every condition's mean square against the equation's.
         learning_rate: of Adam; it falls along a cosine to a hundredth.
-        adam_share: part of the budget that Adam gets before L-BFGS.
+        adam_share: part of the budget that Adam gets first.
+        optimiser: what follows Adam. self_scaled_broyden keeps a dense inverse Hessian, 8 P^2 bytes for P parameters,
+            and goes furthest; lbfgs keeps `memory` pairs of vectors; auto takes the first up to 4000 parameters.
         memory: pairs of vectors that L-BFGS keeps.
-        redraw: L-BFGS iterations between two draws of the collocation points.
+        redraw: quasi-Newton iterations between two draws of the collocation points.
         adaptivity: exponent k of residual-adaptive points (1 to 2), drawn with a density of |r|^k / mean(|r|^k) + 1;
             0 keeps the first points.
     """
 
-    width: int = 24
-    depth: int = 4
+    width: int = 20
+    depth: int = 3
     activation: Activation = "tanh"
     harmonics: int = 1
     fourier_features: int = 0
     fourier_scale: float = 2.0
-    collocation: int = 4000
+    collocation: int = 3000
     condition_points: int = 200
     sampler: Sampler = "sobol"
     condition_weight: float = 10.0
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     adam_share: float = 0.1
+    optimiser: Literal["auto", "self_scaled_broyden", "lbfgs"] = "auto"
     memory: int = 50
     redraw: int = 500
     adaptivity: float = 1.0
@@ -95,16 +100,18 @@ class Pinn(Solver):
             rate=lambda progress: 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2,
         )
 
-        # L-BFGS looks at the clock between calls only, so that one call takes about a second
+        # quasi-Newton calls look at the clock between them only, so that one takes about a second
         if run.steps is None:
-            inner = run.choose("lbfgs_inner", lambda: min(50, measured_steps(objective, batch, seconds=1.0)))
+            inner = run.choose("inner_iterations", lambda: min(50, measured_steps(objective, batch, seconds=1.0)))
             left = math.inf
         else:
             inner, left = 25, run.steps - steps
         inner = min(inner, self.redraw)
+        kind = self._optimiser(sum(p.numel() for p in objective.parameters()))
+        optimiser: torch.optim.Optimizer | None = None
         done = 0
         while outcome.reason == "steps" and left > 0:
-            # points move between minimisations, never within one: L-BFGS compares gradients of one function
+            # points move between minimisations, never within one: quasi-Newton compares gradients of one function
             if self.adaptivity:
                 candidates = problem.sample(4 * self.collocation, self.sampler, run.generator)
                 cloud = adaptive_points(
@@ -112,26 +119,30 @@ class Pinn(Solver):
                     generator=run.generator,
                 )  # fmt: skip
                 batch[INTERIOR] = coordinates(cloud, solution)
-            calls = math.ceil(min(self.redraw, left) / inner)
-            outcome = fit(
-                objective,
-                itertools.repeat(batch),
-                torch.optim.LBFGS(
+            iterations = int(min(inner, left))
+            if kind == "lbfgs":
+                optimiser = torch.optim.LBFGS(
                     objective.parameters(),
-                    max_iter=int(min(inner, left)),
+                    max_iter=iterations,
                     history_size=self.memory,
                     tolerance_grad=1e-12,
                     tolerance_change=1e-16,
                     line_search_fn="strong_wolfe",
-                ),
+                )
+            elif optimiser is None:  # its inverse Hessian outlives the points it was learned on
+                optimiser = SelfScaledBroyden(objective.parameters(), iterations=iterations)
+            outcome = fit(
+                objective,
+                itertools.repeat(batch),
+                optimiser,
                 run=run,
-                stage="lbfgs",
+                stage=kind,
                 solution=solution,
-                steps=calls,
+                steps=math.ceil(min(self.redraw, left) / iterations),
                 first=done,
             )
             done += outcome.steps
-            left -= outcome.steps * inner
+            left -= outcome.steps * iterations
         solution.converged = outcome.reason in ("converged", "target")
         solution.notes["stopped by"] = outcome.reason
         return solution
@@ -162,6 +173,11 @@ class Pinn(Solver):
             generator=generator,
         ).to(device=device, dtype=dtype)
         return NetworkSolution(problem, module, values, dtype=dtype, device=device)
+
+    def _optimiser(self, parameters: int) -> str:
+        if self.optimiser != "auto":
+            return self.optimiser
+        return "self_scaled_broyden" if parameters <= 4000 else "lbfgs"
 
     def _check(self, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]) -> None:
         if "point" not in problem.equation.kinds:

@@ -80,9 +80,7 @@ class Residuals(nn.Module):
         sizes = []
         for part in cloud.x.split(_CHUNK):
             x = self.solution.coordinates(PointCloud(cloud.axes, part), gradients=True)
-            rows = self.problem.equation.residual(
-                self.solution.state(x), self.problem.bind(x, self.solution.values), x
-            )
+            rows = self.problem.equation.residual(self.solution.state(x), self.problem.bind(x, self.solution.values), x)
             squares = [row.values.detach().square() for row in flatten(rows).values()]
             sizes.append(torch.stack(squares).sum(0).sqrt().cpu())
         return torch.cat(sizes)
