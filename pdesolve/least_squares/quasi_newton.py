@@ -21,7 +21,7 @@ class SelfScaledBroyden(torch.optim.Optimizer):
         H ← (H − Hy yᵀH/(yᵀHy) + φ yᵀHy v vᵀ)/τ + ρ s sᵀ,   v = ρ s − Hy/(yᵀHy)
 
     and θ, φ, τ chosen so that neither end of the spectrum of H runs away (`scaling`). θ = 0, τ = 1 would be BFGS.
-    One `step(closure)` makes up to `iterations` of them; the closure may change between calls (redrawn points): H stays.
+    One `step(closure)` makes up to `iterations` of them; the closure may change between calls (new points): H stays.
     H takes 8 P² bytes in float64, so that this is for up to some thousand parameters. Use float64.
 
     Al-Baali, Spedicato, Maggioni, Optim. Methods Softw. 29 (2014) 937; for PINNs: Urban, Stefanou, Pons, J. Comput.
@@ -64,7 +64,7 @@ class SelfScaledBroyden(torch.optim.Optimizer):
     def _search(
         self, evaluate: Callable[[], Tensor], x: Tensor, loss: float, g: Tensor
     ) -> tuple[float, Tensor, float, Tensor] | None:
-        """Step length, direction, loss and gradient of a point that obeys the strong Wolfe conditions; None: no such."""
+        """Step length, direction, loss and gradient of a point that obeys the strong Wolfe conditions, or None."""
         state = self.state[self._parameters[0]]
         h = state.get("H")
         direction = -g / g.abs().sum().clamp_min(1.0) if h is None else -(h @ g)

@@ -87,8 +87,8 @@ def fit(
             _restore(parameters, best_state)
             names = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
             raise Diverged(
-                f"the loss term {names} is not finite at step {first + done} of stage {stage}: the best parameters seen "
-                "are kept; try a smaller learning rate"
+                f"the loss term {names} is not finite at step {first + done} of stage {stage}: the best parameters "
+                "seen are kept; try a smaller learning rate"
             )
         if total < best:
             best, best_state = total, _copy(parameters)

@@ -188,8 +188,8 @@ class Pinn(Solver):
         for name, value in (values or {}).items():
             if isinstance(value, torch.Tensor) and value.ndim:
                 raise InputError(
-                    f"pinn solves one problem at a time, {name} has {len(value)} values: solve them one after the other, "
-                    "or all at once by the method reference"
+                    f"pinn solves one problem at a time, {name} has {len(value)} values: solve them one after the "
+                    "other, or all at once by the method reference"
                 )
         if not 0 <= self.adam_share <= 1:
             raise InputError(f"adam_share is a part between 0 and 1, got {self.adam_share}")
