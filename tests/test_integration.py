@@ -645,3 +645,59 @@ def test_vector_unknowns_pass_through_the_spectral_machinery() -> None:
     u = system.basis.backward(exact_series(system, start, (0.0, 1.0))[-1])
     truth = math.exp(-0.1) * torch.stack([torch.cos(x) * math.cos(1.0), torch.cos(x) * math.sin(1.0)])
     torch.testing.assert_close(u, truth, atol=1e-13, rtol=0)
+
+
+# replayed steps -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Branching(Evolution):
+    """u_t = u_xx - s u^3 where s is the sign of the mean: a rate that looks at its values."""
+
+    unknowns = (Unknown("u"),)
+
+    def rate(self, u, p, x):
+        v = u["u"]
+        return {"u": dxx(v) - v**3 if float(v.values.mean()) > 0 else dxx(v) + v**3}
+
+
+@pytest.mark.parametrize("case", ["Burgers", "KleinGordon", "Branching", "batch"])
+def test_replayed_steps_give_the_same_numbers(case: str) -> None:
+    values = {"viscosity": torch.tensor([0.1, 0.2], dtype=torch.float64)} if case == "batch" else None
+    equation = {"KleinGordon": KleinGordon(), "Branching": Branching()}.get(case, Burgers())
+    rate = 0.5 if equation.order == 2 else None
+    problem = evolve(equation, 2 * PI, lambda p, x: 0.2 + sin(x["x"]), rate=rate, final=0.2)
+    for sign in (1.0, -1.0):
+        system, start = spectral(problem, 32, values)
+        assert system.autonomous
+        replayed = etdrk4(system, sign * start, (0.0, 0.2), 0.02)
+        system.autonomous = False  # then every step is Python
+        assert torch.equal(replayed, etdrk4(system, sign * start, (0.0, 0.2), 0.02))
+
+
+def test_one_trace_serves_every_parameter_and_step_length() -> None:
+    from pdesolve.integration import exponential
+
+    problem = evolve(Burgers(), 3.0, lambda p, x: sin(2 * PI * x["x"] / 3), final=0.2)
+    march(problem, 48, 10)
+    known = len(exponential._TRACES)
+    different = [march(problem, 48, n, {"viscosity": v}) for n, v in ((10, 0.1), (25, 0.1), (10, 0.3))]
+    assert len(exponential._TRACES) == known
+    assert error(different[1], different[0]) < 1e-6 < 1e-2 < error(different[2], different[0])
+
+
+def test_a_plane_wave_in_two_dimensions_moves_as_in_one() -> None:
+    time = Axis("t", 0.0, 0.5)
+    side = Axis("x", 0.0, 2.0, periodic=True)
+    line = evolve(AllenCahn(), 2.0, lambda p, x: 0.9 * sin(PI * x["x"]), values={"diffusivity": 0.02}, final=0.5)
+    one = march(line, 48, 40)
+    for along in ("x", "y"):
+        plane = Problem(
+            name="plane", equation=AllenCahn(), domain=Box(side, Axis("y", 0.0, 2.0, periodic=True)), time=time,
+            values={"diffusivity": 0.02}, evaluation=Evaluation.uniform(8, time, 1),
+            conditions=(InitialValue("u", lambda p, x, along=along: 0.9 * sin(PI * x[along]) + 0.0 * x["x"] * x["y"]),),
+        )  # fmt: skip
+        system, start = spectral(plane, 48)
+        u = system.basis.backward(etdrk4(system, start, (0.0, 0.25, 0.5), 0.5 / 40 * (1 + 1e-9))[-1])[0]
+        truth = one[:, None] if along == "x" else one[None, :]
+        torch.testing.assert_close(u, truth.expand(48, 48), atol=1e-12, rtol=0)

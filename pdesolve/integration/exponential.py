@@ -10,15 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from pdesolve.integration.spectral import SpectralEvolution, multiply
+from pdesolve.integration.tracing import traced
 
 _CONTOUR = 32  # points on the full circle: imaginary spectra (KdV) need both halves
+_KEPT = 64  # traces of steps; torch never frees one
+_TRACES: dict[Any, Callable[..., Tensor]] = {}
 _RADIUS = 2.0  # keeps the points off zero wherever the centre lies; the 32-point mean is exact to 2^32/32!
+
+Coefficients = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def phi_functions(z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -137,46 +143,86 @@ def etdrk4(system: SpectralEvolution, start: Tensor, times: Sequence[float], lon
     """
     linear = Linear.of(system)
     product = linear.product()
-    coefficients: dict[float, tuple[Tensor, ...]] = {}
-    v, states = start, [start]
+    first = system.nonlinear(start, times[0])
+    v = start.expand(torch.broadcast_shapes(start.shape, first.shape, product(linear.values, start).shape))
+    gradients = torch.is_grad_enabled() and (v.requires_grad or first.requires_grad or linear.values.requires_grad)
+    replay = _replay(system, product, v, linear) if system.autonomous and not gradients else None
+
+    def advance(v: Tensor, start: float, h: float, count: int, c: Coefficients) -> Tensor:
+        for i in range(count):
+            v = replay(v, *c) if replay else _step(system.nonlinear, product, v, start + i * h, h, c)
+        return v
+
+    coefficients: dict[float, Coefficients] = {}
+    states = [v]
     for t, (count, h) in zip(times, plan(times, longest), strict=False):
         if h not in coefficients:
-            whole, one, two, three = linear.functions(h)
-            half, half_one, _, _ = linear.functions(0.5 * h)
-            coefficients[h] = (
-                whole, half, 0.5 * h * half_one,
-                h * (one - 3 * two + 4 * three), 2 * h * (two - 2 * three), h * (4 * three - two),
-            )  # fmt: skip
-        if torch.is_grad_enabled() and (v.requires_grad or coefficients[h][0].requires_grad):
-            v = checkpoint(_steps, system.nonlinear, product, coefficients[h], v, t, h, count, use_reentrant=False)
+            coefficients[h] = _coefficients(linear, h)
+        if gradients:
+            v = checkpoint(advance, v, t, h, count, coefficients[h], use_reentrant=False)
         else:
-            v = _steps(system.nonlinear, product, coefficients[h], v, t, h, count)
+            v = advance(v, t, h, count, coefficients[h])
         states.append(v)
-    return torch.stack(torch.broadcast_tensors(*states))
+    return torch.stack(states)
 
 
-def _steps(
+def _coefficients(linear: Linear, h: float) -> Coefficients:
+    whole, one, two, three = linear.functions(h)
+    half, half_one, _, _ = linear.functions(0.5 * h)
+    return (
+        whole, half, 0.5 * h * half_one,
+        h * (one - 3 * two + 4 * three), 2 * h * (two - 2 * three), h * (4 * three - two),
+    )  # fmt: skip
+
+
+def _step(
     nonlinear: Callable[[Tensor, float], Tensor],
     product: Callable[[Tensor, Tensor], Tensor],
-    coefficients: tuple[Tensor, ...],
     v: Tensor,
     t: float,
     h: float,
-    count: int,
+    coefficients: Coefficients,
 ) -> Tensor:
     whole, half, quarter, first, middle, last = coefficients
-    for step in range(count):
-        now = t + step * h
-        n_v = nonlinear(v, now)
-        half_v = product(half, v)
-        a = half_v + product(quarter, n_v)
-        n_a = nonlinear(a, now + 0.5 * h)
-        b = half_v + product(quarter, n_a)
-        n_b = nonlinear(b, now + 0.5 * h)
-        c = product(half, a) + product(quarter, 2 * n_b - n_v)
-        n_c = nonlinear(c, now + h)
-        v = product(whole, v) + product(first, n_v) + product(middle, n_a + n_b) + product(last, n_c)
-    return v
+    n_v = nonlinear(v, t)
+    half_v = product(half, v)
+    a = half_v + product(quarter, n_v)
+    n_a = nonlinear(a, t + 0.5 * h)
+    b = half_v + product(quarter, n_a)
+    n_b = nonlinear(b, t + 0.5 * h)
+    c = product(half, a) + product(quarter, 2 * n_b - n_v)
+    n_c = nonlinear(c, t + h)
+    return product(whole, v) + product(first, n_v) + product(middle, n_a + n_b) + product(last, n_c)
+
+
+def _replay(
+    system: SpectralEvolution, product: Callable[[Tensor, Tensor], Tensor], v: Tensor, linear: Linear
+) -> Callable[..., Tensor] | None:
+    """A step (v, *coefficients) without Python in it.
+
+    All numbers are arguments of the trace, so that one serves every step length and all parameters of an equation on a
+    grid. None for an equation that cannot be told from others, since it is unhashable.
+    """
+    given = system.numbers()
+    example = _coefficients(linear, 1.0)
+    shapes = tuple(tensor.shape for tensor in (v, *given, *example))
+    try:
+        key = (system.identity(), linear.diagonal, shapes)
+        hash(key)
+    except TypeError:
+        return None
+    if key not in _TRACES:
+
+        def whole(v: Tensor, *numbers: Tensor) -> Tensor:
+            there = system.given(numbers[: len(given)])
+            c = numbers[len(given) :]
+            return _step(there.nonlinear, product, v, 0.0, 0.0, (c[0], c[1], c[2], c[3], c[4], c[5]))
+
+        while len(_TRACES) >= _KEPT:
+            _TRACES.pop(next(iter(_TRACES)))
+        _TRACES[key] = traced(whole, v, *given, *example)
+    replay = _TRACES[key]
+    return lambda v, *c: replay(v, *given, *c)
 
 
 def exact_series(system: SpectralEvolution, start: Tensor, times: Sequence[float]) -> Tensor:

@@ -125,9 +125,7 @@ class SpectralField(GridField):
         """Coefficients of the rest, dealiased; None where there is none."""
         if self.plain is None:
             return self.bent
-        plain = self.plain
-        if plain.shape[-self.basis.dimension :] != self.grid.shape:
-            plain = plain.expand(*plain.shape[: -self.basis.dimension], *self.grid.shape)
+        plain = self.plain.expand(*self.plain.shape[: -self.basis.dimension], *self.grid.shape)
         coefficients = self.basis.forward(plain)
         return add_parts(self.bent, coefficients if self.basis.kept is None else coefficients * self.basis.kept)
 

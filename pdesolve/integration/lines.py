@@ -18,6 +18,7 @@ from pdesolve.fields import Coordinates, Edge, Field, GridField
 from pdesolve.geometry import Grid, GridAxis
 from pdesolve.integration.initial import initial_values
 from pdesolve.integration.jacobian import sparse_jacobian
+from pdesolve.integration.tracing import traced
 from pdesolve.problem import Problem, Value
 
 Surroundings = tuple[dict[str, dict[str, Edge]], dict[str, Field]]
@@ -67,6 +68,7 @@ class Lines:
         self.size = len(self.scalars) * self.equation.order
         self.dimension = len(grid.members)
         self._faces = self._boundary()
+        self._closed = all(member.placement != "cells" for member in grid.members)
         self._fixed: Surroundings | None = None
         a, b = problem.time.lower, problem.time.upper
         instants = [self.surroundings(t) for t in (a, a + 0.31 * (b - a), b)]
@@ -88,8 +90,10 @@ class Lines:
         for unknown in self.equation.evolving:
             for name in unknown.scalars:
                 values = parts[self.scalars.index(name)]
-                field = GridField(values, self.grid, self.problem.quantity(name), edges[unknown.name])
-                fields[name] = field.obeying()
+                field = GridField(values, self.grid, self.problem.quantity(name), edges[unknown.name]).obeying()
+                if self._closed:  # boundary values are nodes: the field obeys as it is
+                    field.edges = None
+                fields[name] = field
         return fields
 
     def __call__(self, t: Tensor, y: Tensor) -> Tensor:
@@ -185,10 +189,11 @@ def explicit(f: Lines, times: Sequence[float], *, tolerance: float) -> Tensor:
     y = f.start()
     t = torch.tensor(times, dtype=y.dtype, device=y.device)
     size = max(float(y.detach().abs().max()), 1e-3)
+    rate = f if torch.is_grad_enabled() and f(t[0], y).requires_grad else traced(f, t[0], y)
     try:
         # without step_t outputs would come from an interpolant of lower order than the steps
         options = {"step_t": t[1:-1] if len(t) > 2 else None}
-        states = odeint(f, y, t, rtol=tolerance, atol=tolerance * size, method="dopri8", options=options)
+        states = odeint(rate, y, t, rtol=tolerance, atol=tolerance * size, method="dopri8", options=options)
         assert isinstance(states, Tensor)
         return states
     except AssertionError as error:
@@ -213,15 +218,12 @@ def implicit(f: Lines, times: Sequence[float], *, tolerance: float) -> Tensor:
         whole[free] = y
         return torch.as_tensor(whole, dtype=like.dtype, device=like.device).reshape(shape)
 
+    replay = traced(f, torch.tensor(times[0], dtype=like.dtype, device=like.device), start)
+
     def rate(t: float, y: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return (
-                f(torch.tensor(t, dtype=like.dtype, device=like.device), tensor(y))
-                .cpu()
-                .numpy()
-                .ravel()[free]
-                .astype(float)
-            )
+            found = replay(torch.tensor(t, dtype=like.dtype, device=like.device), tensor(y))
+        return found.cpu().numpy().ravel()[free].astype(float)
 
     def jacobian(t: float, y: np.ndarray) -> Any:
         time = torch.tensor(t, dtype=like.dtype, device=like.device)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -76,6 +77,24 @@ class SpectralEvolution:
     def apply(self, v: Tensor) -> Tensor:
         """L v."""
         return multiply(self.linear, v, self.basis.dimension)
+
+    def identity(self) -> tuple[Hashable, ...]:
+        """What tells N from that of other systems, besides its `numbers`."""
+        basis, (_, p) = self.basis, self._at(0.0)
+        kinds = tuple((name, type(field)) for name, field in p.items())
+        return self.equation, basis.grid, basis.dtype, str(basis.device), basis.dealiasing, self.splits, kinds
+
+    def numbers(self) -> tuple[Tensor, ...]:
+        """The tensors that N of an autonomous system depends on: L and the parameters."""
+        return self.linear, *[field.values for field in self._at(0.0)[1].values()]
+
+    def given(self, numbers: Sequence[Tensor]) -> SpectralEvolution:
+        """This autonomous system with other `numbers`."""
+        x, p = self._at(0.0)
+        other = copy(self)
+        fields = {name: f.like(v, f.quantity) for (name, f), v in zip(p.items(), numbers[1:], strict=True)}
+        other.linear, other._steady = numbers[0], (x, fields)
+        return other
 
     def _at(self, time: float) -> tuple[Coordinates, Values]:
         if self._steady is not None:
@@ -158,6 +177,5 @@ def multiply(matrix: Tensor, v: Tensor, dimension: int) -> Tensor:
 
 def _stack(parts: list[Tensor | None], like: Tensor, dimension: int) -> Tensor:
     zero = torch.zeros_like(like.select(-dimension - 1, 0))
-    whole = [zero if part is None else part for part in parts]
-    shape = torch.broadcast_shapes(*[part.shape for part in whole])
-    return torch.stack([part.expand(shape) for part in whole], -dimension - 1)
+    whole = torch.broadcast_tensors(*[zero if part is None else part for part in parts])
+    return torch.stack(whole, -dimension - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pdesolve.equation import Evolution
 from pdesolve.errors import Diverged, InputError, unknown_name
-from pdesolve.geometry import TIME
+from pdesolve.fields import GridField
 from pdesolve.integration.fourier import Dealiasing
 from pdesolve.method import Solution, Solver
 from pdesolve.metrics import relative_l2
@@ -37,7 +37,8 @@ _INTERVALS = {
     "fft": ((256, 16384), (64, 1024), (16, 128)),
     "sparse": ((64, 2048), (32, 256), (8, 24)),
 }
-_SNAPSHOTS = (200, 100, 20)  # at least so many intervals between snapshots, in one, two and three dimensions
+# at least so many intervals between snapshots, in one, two and three dimensions; adaptive steps stop at every one
+_SNAPSHOTS = {"series": (200, 100, 20), "etdrk4": (200, 100, 20), "lines": (50, 25, 10)}
 _DOUBLINGS = 4  # of the time steps, from one between two snapshots on
 
 
@@ -76,11 +77,10 @@ class Reference(Solver):
         formula = self._formula(problem, values, run.device)
         if formula is not None:
             return formula
-        task = schemes.Task(
-            problem, values, _snapshots(problem), run.device, self.dealiasing, self.accuracy, self.tolerance
-        )
-        scheme = self.scheme if self.scheme != "auto" else _chosen(task)
+        task = schemes.Task(problem, values, (), run.device, self.dealiasing, self.accuracy, self.tolerance)
         schemes.samples(task)
+        scheme = self.scheme if self.scheme != "auto" else _chosen(task)
+        task = replace(task, times=_snapshots(problem, scheme))
         differentiable = schemes.differentiable(task)
         key = ""
         if self.cache == "disk" and not differentiable:
@@ -93,7 +93,14 @@ class Reference(Solver):
 
         def compute(intervals: Mapping[str, int], steps: int) -> tuple[GridSolution, bool]:
             snapshots = _SCHEMES[scheme](task, intervals, steps)
-            return _solution(task, snapshots), snapshots.resolved and self.resolution is None
+            solution = _solution(task, snapshots)
+            solution.notes = {
+                "scheme": scheme,
+                "resolution": {m.axis.name: m.size for m in snapshots.grid.members},
+                "steps": steps if scheme == "etdrk4" else None,
+                "snapshots": len(task.times) or None,
+            }
+            return solution, snapshots.resolved and self.resolution is None
 
         ladders = self._intervals(problem, scheme), self._steps(scheme, task, run)
         with torch.no_grad():
@@ -104,11 +111,7 @@ class Reference(Solver):
         if not all(bool(torch.isfinite(field.values).all()) for field in solution.fields.values()):
             raise Diverged(f"{problem.name}: {scheme} met a value that is not finite: give more --method.steps")
         solution.converged = refined.estimate <= self.tolerance
-        solution.notes = {
-            "scheme": scheme,
-            "resolution": {m.axis.name: m.size for m in solution.grid.members if m.axis.name != TIME},
-            "steps": refined.steps if scheme == "etdrk4" else None,
-            "snapshots": len(task.times) or None,
+        solution.notes |= {
             "estimated_error": refined.estimate if math.isfinite(refined.estimate) else None,
             "stopped": refined.stopped,
         }
@@ -234,14 +237,14 @@ def _transforms_well(task: schemes.Task) -> bool:
     return all(axis.periodic for axis in axes) or difference(coarse, fine) <= 1e-6
 
 
-def _snapshots(problem: Problem) -> tuple[float, ...]:
+def _snapshots(problem: Problem, scheme: str) -> tuple[float, ...]:
     """The evaluation times, both ends of time, and enough between them for the interpolant in time."""
     if problem.time is None:
         return ()
     span = problem.time
     base = sorted({span.lower, *problem.evaluation.times, span.upper})
     base = [t for i, t in enumerate(base) if i == 0 or t - base[i - 1] > 1e-9 * span.length]
-    longest = span.length / _SNAPSHOTS[min(problem.domain.dimension, 3) - 1]
+    longest = span.length / _SNAPSHOTS[scheme][min(problem.domain.dimension, 3) - 1]
     times = [base[0]]
     for start, end in pairwise(base):
         pieces = max(1, math.ceil((end - start) / longest - 1e-6))
@@ -267,7 +270,11 @@ def _node_error(solution: FormulaSolution) -> float:
 
 
 def _moved(value: Value, run: Run) -> Value:
-    return value.to(device=run.device, dtype=torch.float64) if isinstance(value, Tensor) else value
+    if isinstance(value, Tensor):
+        return value.to(device=run.device, dtype=torch.float64)
+    if isinstance(value, GridField):
+        return GridField(value.values.to(run.device), value.grid, value.quantity, value.edges)
+    return value
 
 
 def _smooth(n: int) -> bool:

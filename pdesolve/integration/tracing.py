@@ -1,0 +1,41 @@
+"""Functions of tensors without the Python between their operations."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def traced(function: Callable[..., Tensor], *examples: Tensor) -> Callable[..., Tensor]:
+    """A faster copy of a function of tensors of these shapes, to be called where no gradients are wanted.
+
+    The arithmetic of fields is Python, four fifths of the time of a step on a thousand points. The copy replays the
+    operations alone and gives the same numbers, which is tried out on other values; a function that it cannot replay
+    (one that branches on values) comes back as it is. torch keeps every trace for good, a megabyte or so: trace what
+    takes seconds, or keep the copy.
+    """
+    generator = torch.Generator().manual_seed(2)
+    others = []
+    for example in examples:
+        noise = torch.rand(example.shape, generator=generator, dtype=torch.float64)
+        noise = noise.to(device=example.device, dtype=example.real.dtype)
+        others.append(example * (0.5 + noise) + 0.1 * noise)
+    # torch.jit.trace is deprecated without a replacement that needs no compiler
+    with torch.no_grad(), warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        try:
+            copy: Any = torch.jit.trace(function, examples, check_trace=False)
+            same = all(_equal(copy(*inputs), function(*inputs)) for inputs in (examples, others))
+        except (RuntimeError, AttributeError, TypeError, ValueError):
+            return function
+    # torch notes every tensor that Python looked into: what depends on it would be replayed as it was
+    looked = any(issubclass(note.category, torch.jit.TracerWarning) for note in notes)
+    return copy if same and not looked else function
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a, b, rtol=0.0, atol=0.0, equal_nan=True)
