@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,8 +62,12 @@ def threads(count: int) -> Iterator[None]:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory used so far: of the process, or on a GPU of torch's allocator."""
+    """The most memory used so far: of the process, or on a GPU of torch's allocator; 0 where no system call tells."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
