@@ -256,3 +256,10 @@ def test_results_of_arithmetic_are_grid_fields_without_edges():
     x = grid(X)
     u = field(x, "u")
     assert isinstance(u, GridField) and (u + 1.0).edges is None
+
+
+def test_numbers_in_maximum_and_minimum_keep_their_digits() -> None:
+    x = Coordinates(Grid.regular(Axes((Axis("x", 0.0, 1.0),)), 5))
+    assert maximum(x["x"] * 0.0, 0.1).values.reshape(-1)[0].item() == 0.1
+    assert minimum(0.1, x["x"] + 1.0).values.reshape(-1)[0].item() == 0.1
+    assert maximum(0.1, 0.05) == 0.1

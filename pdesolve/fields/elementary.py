@@ -73,11 +73,16 @@ def minimum(a: Any, b: Any) -> Any:
 
 def _choose(a: Any, b: Any, operation: Callable[[Tensor, Tensor], Tensor], name: str) -> Any:
     if not isinstance(a, Field) and not isinstance(b, Field):
-        return float(operation(torch.as_tensor(a), torch.as_tensor(b)))
+        a, b = (torch.as_tensor(v, dtype=torch.float64) for v in (a, b))
+        return float(operation(a, b))
     field = a if isinstance(a, Field) else b
     a, b = (
-        v if isinstance(v, Field) else Constant(torch.as_tensor(v).to(field.values), Quantity(str(v), field.unit))
-        for v in (a, b)
+        v if isinstance(v, Field) else Constant(_tensor(v, field.values), Quantity(str(v), field.unit)) for v in (a, b)
     )
     result = combine(a, b, operation, "-")  # the units of a difference: both the same
     return result.like(result.values, Quantity(f"{name}({a.name[:40]}, {b.name[:40]})", result.unit))
+
+
+def _tensor(number: Any, like: Tensor) -> Tensor:
+    """A number as a tensor of the dtype and on the device of another: without a dtype torch makes it float32."""
+    return torch.as_tensor(number, dtype=like.dtype, device=like.device)
