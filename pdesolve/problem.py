@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,6 +91,15 @@ class Problem:
     def all_conditions(self) -> tuple[Condition, ...]:
         """The conditions, with those that periodic axes imply."""
         return (*self.conditions, *(Periodic(axis.name) for axis in self.domain.axes if axis.periodic))
+
+    @cached_property
+    def named_conditions(self) -> dict[str, Condition]:
+        """All conditions by names of their own: a second set of observations of u is called "observed u 2"."""
+        found: dict[str, Condition] = {}
+        for condition in self.all_conditions:
+            numbers = (f"{condition.name} {i}" for i in itertools.count(2))
+            found[next(name for name in itertools.chain([condition.name], numbers) if name not in found)] = condition
+        return found
 
     @property
     def nondimensional(self) -> bool:

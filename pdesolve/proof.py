@@ -114,12 +114,12 @@ def violations(solution: Solution) -> dict[str, float]:
     """The root mean square of what each condition leaves over, at held-out points."""
     problem = solution.problem
     result = {}
-    for condition in problem.all_conditions:
+    for name, condition in problem.named_conditions.items():
         cloud = condition.sample(problem, _POINTS // 4, "sobol", torch.Generator().manual_seed(_SEED))
         x = solution.coordinates(cloud, gradients=True)
         left_over = condition.residual(problem, solution.state, x, problem.bind(x, solution.values))
         parts = [field.values.detach() for field in flatten({"row": left_over}).values()]
-        result[condition.name] = root_mean_square(torch.stack(torch.broadcast_tensors(*parts)))
+        result[name] = root_mean_square(torch.stack(torch.broadcast_tensors(*parts)))
     return result
 
 

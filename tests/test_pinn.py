@@ -129,6 +129,13 @@ def test_bad_settings_are_refused_before_any_time_is_spent() -> None:
     for method, learn, words in (
         (Pinn(adam_share=1.5), (), "adam_share"),
         (Pinn(width=0), (), "width 0"),
+        (Pinn(redraw=0), (), "redraw must be at least 1, got 0"),
+        (Pinn(memory=0), (), "memory must be at least 1"),
+        (Pinn(harmonics=0), (), "harmonics must be at least 1"),
+        (Pinn(collocation=0), (), "collocation must be at least 1"),
+        (Pinn(learning_rate=-1.0), (), "learning_rate must be more than zero"),
+        (Pinn(condition_weight=-1.0), (), "condition_weight must be zero or more"),
+        (Pinn(fourier_features=-1), (), "fourier_features must be zero or more"),
         (SMALL, ("viscosity",), "diffusivity"),
         (SMALL, ("diffusivity",), "observations"),
         (dataclasses.replace(SMALL, sampler="soboll"), (), "sobol"),  # type: ignore[arg-type]
@@ -137,3 +144,42 @@ def test_bad_settings_are_refused_before_any_time_is_spent() -> None:
             method.solve(problem, run, learn=learn)
     with pytest.raises(InputError, match="width"):
         make_method("pinn", {"widht": 3})
+
+
+def test_a_learned_parameter_starts_at_an_admissible_number() -> None:
+    seen = Observed("u", np.array([[0.5, 0.5]]), np.array([0.3]))
+    heat = make_problem("heat_1d")
+    heat = dataclasses.replace(heat, conditions=(*heat.conditions, seen))
+    run = Run(budget=Budget.from_now(60), steps=2)
+    for start in (-1.0, math.nan):
+        with pytest.raises(InputError, match="diffusivity must be a number in"):
+            SMALL.solve(heat, run, values={"diffusivity": start}, learn=("diffusivity",))
+    seen = Observed("u", np.array([[0.5, 0.5]]), np.array([0.3]))
+    waves = make_problem("helmholtz_2d")
+    waves = dataclasses.replace(waves, conditions=(*waves.conditions, seen))
+    with pytest.raises(InputError, match="source of helmholtz_2d is no single number"):
+        SMALL.solve(waves, run, learn=("source",))
+
+
+def test_every_set_of_observations_counts() -> None:
+    first = Observed("u", np.array([[0.2, 0.3]]), np.array([0.4]))
+    second = Observed("u", np.array([[0.5, 0.5]]), np.array([0.3]))
+    problem = make_problem("heat_1d")
+    problem = dataclasses.replace(problem, conditions=(*problem.conditions, first, second))
+    solution = SMALL.solve(problem, Run(budget=Budget.from_now(60), steps=2))
+    left = violations(solution)
+    x = solution.coordinates(second.sample(problem, 1, "sobol", torch.Generator()))
+    assert left["observed u 2"] == pytest.approx(abs(second.residual(problem, solution.state, x, {}).values.item()))
+    run = Run(budget=Budget.from_now(60), steps=2)
+    rows: list[dict[str, Any]] = []
+    run.report = rows.append
+    SMALL.solve(problem, run)
+    assert {"loss observed u", "loss observed u 2"} <= set(rows[-1])
+
+
+def test_slow_steps_are_not_taken_for_convergence(monkeypatch) -> None:
+    from pdesolve.physics.solvers.pinn import method
+
+    monkeypatch.setattr(method, "measured_steps", lambda *_, **__: 1)  # steps of a second each
+    solution = SMALL.solve(make_problem("heat_1d"), Run(budget=Budget.from_now(1.0)))
+    assert solution.notes["stopped by"] == "budget" and not solution.converged

@@ -75,7 +75,7 @@ class Pinn(Solver):
             start = solution.values.get(name, problem.values.get(name, _default(problem, name)))
             solution.values[name] = learned[name] = learnable(problem, name, start, solution)
         # periodic conditions hold by the embedding
-        conditions = {c.name: c for c in problem.all_conditions if not isinstance(c, Periodic)}
+        conditions = {name: c for name, c in problem.named_conditions.items() if not isinstance(c, Periodic)}
         objective = Residuals(problem, solution, solution.module, learned, conditions, self.condition_weight)
 
         batch = {}
@@ -100,9 +100,10 @@ class Pinn(Solver):
             rate=lambda progress: 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2,
         )
 
-        # quasi-Newton calls look at the clock between them only, so that one takes about a second
+        # quasi-Newton calls look at the clock between them only, so that one takes about a second; a call that makes
+        # a single iteration has converged, so that it must be allowed two
         if run.steps is None:
-            inner = run.choose("inner_iterations", lambda: min(50, measured_steps(objective, batch, seconds=1.0)))
+            inner = run.choose("inner_iterations", lambda: min(50, max(2, measured_steps(objective, batch, seconds=1.0))))
             left = math.inf
         else:
             inner, left = 25, run.steps - steps
@@ -191,8 +192,7 @@ class Pinn(Solver):
                     f"pinn solves one problem at a time, {name} has {len(value)} values: solve them one after the "
                     "other, or all at once by the method reference"
                 )
-        if not 0 <= self.adam_share <= 1:
-            raise InputError(f"adam_share is a part between 0 and 1, got {self.adam_share}")
+        self._check_settings()
         declared = [parameter.name for parameter in problem.equation.parameters]
         for name in learn:
             if name not in declared:
@@ -201,6 +201,19 @@ class Pinn(Solver):
             raise InputError(
                 f"learning {', '.join(learn)} needs observations: add an Observed condition, or --observe data.csv"
             )
+
+    def _check_settings(self) -> None:
+        for name in ("collocation", "condition_points", "harmonics", "memory", "redraw"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "fourier_scale"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be more than zero, got {getattr(self, name)}")
+        for name in ("condition_weight", "adaptivity", "fourier_features"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} must be zero or more, got {getattr(self, name)}")
+        if not 0 <= self.adam_share <= 1:
+            raise InputError(f"adam_share is a part between 0 and 1, got {self.adam_share}")
 
 
 def _default(problem: Problem, name: str) -> float:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from pdesolve.condition import Condition
 from pdesolve.equation import flatten
-from pdesolve.fields import Coordinates, Field, Vector
+from pdesolve.errors import InputError
+from pdesolve.fields import Coordinates, Field, GridField, Vector
 from pdesolve.geometry import Axes, PointCloud
 from pdesolve.method import Solution
 from pdesolve.nn import Activation, FourierFeatures, PeriodicEmbedding, Rescale, mlp
@@ -107,6 +108,15 @@ def coordinates(cloud: PointCloud, solution: Solution) -> Coordinates:
 
 
 def learnable(problem: Problem, name: str, start: Value, solution: Solution) -> nn.Parameter:
-    """A parameter value that starts at a number and is trained."""
-    number = float(start)  # type: ignore[arg-type]
+    """A parameter value that starts at a number and is trained.
+
+    Raises:
+        InputError: a start that is a field or a function, or outside of the parameter's bounds.
+    """
+    if isinstance(start, GridField) or callable(start) or (isinstance(start, Tensor) and start.ndim):
+        raise InputError(f"{name} of {problem.name} is no single number: learn it from one, as in {name}=1.0")
+    number = float(start)
+    for parameter in problem.equation.parameters:
+        if parameter.name == name:
+            parameter.check(number)
     return nn.Parameter(torch.tensor(number, dtype=solution.dtype, device=solution.device))
