@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
-
-import numpy as np
 
 from pdesolve.condition import Observed
 from pdesolve.errors import InputError
 from pdesolve.problem import Problem
+from pdesolve.table import read_table
 
 
 def read_observations(path: Path, problem: Problem) -> tuple[Observed, ...]:
@@ -18,11 +16,7 @@ def read_observations(path: Path, problem: Problem) -> tuple[Observed, ...]:
     Raises:
         InputError: a file that is missing or has other columns, a row that is no numbers.
     """
-    if not path.is_file():
-        raise InputError(f"there is no file of observations {path}")
-    with path.open(newline="") as file:
-        rows = list(csv.reader(file))
-    header = [name.strip() for name in rows[0]] if rows else []
+    header, table = read_table(path, "observations")
     axes = problem.axes.names
     unknowns = [name for name in problem.equation.scalars if name in header]
     extra = [name for name in header if name not in axes and name not in unknowns]
@@ -31,11 +25,7 @@ def read_observations(path: Path, problem: Problem) -> tuple[Observed, ...]:
             f"{path} needs a header with the axes {', '.join(axes)} and one of the unknowns "
             f"{', '.join(problem.equation.scalars)}, got {', '.join(header) or 'nothing'}"
         )
-    try:
-        table = np.array([[float(cell) for cell in row] for row in rows[1:] if row], dtype=float)
-    except ValueError as error:
-        raise InputError(f"{path} holds a cell that is no number: {error}") from error
-    if table.size == 0 or table.ndim != 2:
+    if not len(table):
         raise InputError(f"{path} holds no observations below its header")
     points = table[:, [header.index(name) for name in axes]]
     for column, axis in zip(points.T, problem.axes, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import torch
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, PointCloud
 from pdesolve.method import Solution
+from pdesolve.table import read_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,17 +60,9 @@ def read_points(path: Path, axes: Axes) -> np.ndarray:
     Raises:
         InputError: a missing file, other columns, cells that are no numbers.
     """
-    if not path.is_file():
-        raise InputError(f"there is no file of points {path}")
-    with path.open(newline="") as file:
-        rows = [row for row in csv.reader(file) if row]
-    header = [name.strip() for name in rows[0]] if rows else []
-    if sorted(header) != sorted(axes.names) or len(rows) < 2:
+    header, table = read_table(path, "points")
+    if sorted(header) != sorted(axes.names) or not len(table):
         raise InputError(f"{path} needs the header {','.join(axes.names)} and a row for each point, got {header}")
-    try:
-        table = np.array([[float(cell) for cell in row] for row in rows[1:]])
-    except ValueError as error:
-        raise InputError(f"{path} holds a cell that is no number: {error}") from error
     return table[:, [header.index(name) for name in axes.names]]
 
 

@@ -196,7 +196,7 @@ def _prove(
     problem = solution.problem
     found = {} if truth is None else proof.errors(problem, solution.on(), truth)
     learned = {
-        name: {"value": float(torch.as_tensor(solution.values[name]).detach()), "standard_deviation": None}
+        name: {"value": float(torch.as_tensor(solution.values[name], dtype=torch.float64).detach()), "standard_deviation": None}
         for name in learn
     }
     last = {"stage": "end", "step": None, "seconds": run.seconds, "cpu_seconds": run.budget.spent}

@@ -221,14 +221,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(change: dict[str, Any], words:
     [
         ("", "header"),
         ("t,x,v\n0,0,1\n", "got t, x, v"),
-        ("t,x,u\n0,zero,1\n", "no number"),
+        ("t,x,u\n0,zero,1\n", "row 1 below the header: x is no number, got 'zero'"),
+        ("t,x,u\n0,0.5,1\n0,0.5\n", "row 2 below the header: expected 3 cells, t, x, u, got 2"),
+        ("t,x,x,u\n0,0,0.5,1\n", "2 columns called 'x'"),
+        ("t,x,u\n0,0.5,1\udcff\n", "it is no text"),
         ("t,x,u\n0,9,1\n", "outside"),
         ("t,x,u\n0,0.5,nan\n", "NaN"),
         ("t,x,u\n", "no observations"),
     ],
 )
 def test_bad_observations(text: str, words: str) -> None:
-    Path("seen.csv").write_text(text)
+    Path("seen.csv").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(InputError, match=words):
         quick(observe="seen.csv")
 
