@@ -146,6 +146,13 @@ def read_config(path: Path) -> dict[str, Any]:
                 raise yaml.constructor.ConstructorError(None, None, "it holds an alias", self.peek_event().start_mark)
             return super().compose_node(parent, index)
 
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            for name in names:
+                if names.count(name) > 1:
+                    raise yaml.constructor.ConstructorError(None, None, f"{name!r} is given twice", node.start_mark)
+            return super().construct_mapping(node, deep)
+
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except (OSError, UnicodeDecodeError) as error:

@@ -184,6 +184,7 @@ def test_types_that_would_import_what_text_names_are_refused() -> None:
         (f"seed: !!python/object/apply:{BAIT}.fly []\n", "could not determine a constructor"),
         ("a: &a [1, 1]\nb: [*a, *a]\n", "line 2: it holds an alias"),
         ("a: \x00\n", "cannot read"),
+        ("seed: 1\nbudget: 3\nseed: 2\n", "'seed' is given twice"),
     ],
     ids=lambda value: str(value)[:30],
 )

@@ -287,7 +287,7 @@ def test_writing_into_nothing_is_one_line(tmp_path) -> None:
 def test_devices_dtypes_and_threads() -> None:
     assert find_device("cpu").type == "cpu"
     assert find_dtype("float32") is torch.float32
-    for call in (lambda: find_device("gpu9"), lambda: find_device("cuda:99"), lambda: find_dtype("float63")):
+    for call in (lambda: find_device("gpu9"), lambda: find_device("meta"), lambda: find_device("cuda:99"), lambda: find_dtype("float63")):
         with pytest.raises(InputError):
             call()
     assert threads_for(0) == 1

@@ -25,7 +25,9 @@ def find_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError:
+        if device.type != "cuda":
+            torch.zeros(1, device=device).tolist()  # some names are devices that this torch cannot use, or hold no values
+    except (RuntimeError, AssertionError, NotImplementedError):
         raise InputError(f"a device is auto, cpu, cuda or cuda:1, got {name!r}") from None
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise InputError(f"device {name!r} is not here: torch sees {torch.cuda.device_count()} CUDA devices; try auto")
