@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,7 +65,9 @@ class Coordinates(Mapping[str, Field]):
         """These coordinates of space with the time `time` beside them as a constant."""
         moved = object.__new__(Coordinates)
         moved.__dict__.update(self.__dict__)
-        value = torch.as_tensor(time, dtype=self.dtype, device=self.device)
+        # not as_tensor: a trace would keep the time as a constant
+        kind: Any = {"dtype": self.dtype, "device": self.device}
+        value = time.to(**kind) if isinstance(time, Tensor) else torch.tensor(time, **kind)
         moved.fields = {"t": Constant(value, Quantity("t")), **self.fields}
         return moved
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -118,58 +119,72 @@ def bounded_values(
     equation for the boundary value f_b; the two ends are solved together, since a Chebyshev row couples them.
     """
     points = member.points.tolist()
-    inner = values
-    ends = (member.axis.lower, member.axis.upper)
-    for side in (0, 1):
-        at_end = abs(points[-side] - ends[side]) <= 1e-12 * member.axis.length
-        if sides[side] is None:
-            continue
-        if at_end:
-            continue
-        filler = torch.zeros_like(values.narrow(dim, 0, 1))
-        if side == 0:
-            points, inner = [ends[0], *points], torch.cat([filler, inner], dim)
+    first, last = 0, member.size  # the stored values that stay
+    if sides[0] is not None:
+        if points[0] - member.axis.lower <= 1e-12 * member.axis.length:
+            first = 1
         else:
-            points, inner = [*points, ends[1]], torch.cat([inner, filler], dim)
-    n = len(points)
-    positions = (0, n - 1)
+            points = [member.axis.lower, *points]
+    if sides[1] is not None:
+        if member.axis.upper - points[-1] <= 1e-12 * member.axis.length:
+            last -= 1
+        else:
+            points = [*points, member.axis.upper]
+    inner = values.narrow(dim, first, last - first)
     active = [side for side in (0, 1) if sides[side] is not None]
-    mask = torch.ones(n, dtype=torch.bool)
-    for side in active:
-        mask[positions[side]] = False
-    shape = [1] * inner.ndim
-    shape[dim] = n
-    known = inner * mask.to(inner).reshape(shape)
-    rows: dict[int, Tensor] = {}
+    before = 0 if sides[0] is None else 1  # boundary values in front of the inner ones
+    rows: dict[int, tuple[float, ...]] = {}
     right: dict[int, Tensor] = {}
     for side in active:
         edge = sides[side]
         assert edge is not None
-        row = torch.zeros(n, dtype=torch.float64)
-        if edge.beta:
-            if member.placement == "chebyshev":
-                row = chebyshev_matrix(n, member.axis.length, 1)[positions[side]].clone()
-            else:
-                width = min(accuracy + 2, n)  # one more than the accuracy: a second derivative divides by h twice
-                start = 0 if side == 0 else n - width
-                x = np.asarray(points[start : start + width])
-                row[start : start + width] = torch.from_numpy(fornberg(ends[side], x, 1))
-            row = row * edge.beta * (-1.0 if side == 0 else 1.0)
-        row[positions[side]] += edge.alpha
-        rows[side] = row
-        moved = (known * row.to(known).reshape(shape)).sum(dim, keepdim=True) if edge.beta else 0.0
-        right[side] = torch.as_tensor(edge.value, dtype=known.dtype, device=known.device) - moved
+        rows[side] = row = _edge_row(tuple(points), member.placement, side, edge.alpha, edge.beta, accuracy)
+        value = edge.value.to(values) if isinstance(edge.value, Tensor) else values.new_tensor(edge.value)
+        weights = row[before : before + last - first]
+        held = [k for k, weight in enumerate(weights) if weight]
+        if len(held) > accuracy + 2:  # a Chebyshev row
+            full = torch.tensor(weights, dtype=values.dtype, device=values.device)
+            shape = [-1 if i == values.ndim + dim else 1 for i in range(values.ndim)]
+            value = value - (inner * full.reshape(shape)).sum(dim, keepdim=True)
+        else:
+            for k in held:
+                value = value - weights[k] * inner.narrow(dim, k, 1)
+        right[side] = value
     solved: dict[int, Tensor] = {}
     if len(active) == 1:
         (side,) = active
-        solved[side] = right[side] / float(rows[side][positions[side]])
+        solved[side] = right[side] / rows[side][-side]
     else:
-        (a, b), (c, e) = [[float(rows[i][positions[j]]) for j in (0, 1)] for i in (0, 1)]
+        (a, b), (c, e) = [(rows[side][0], rows[side][-1]) for side in (0, 1)]
         determinant = a * e - b * c
         solved[0] = (e * right[0] - b * right[1]) / determinant
         solved[1] = (a * right[1] - c * right[0]) / determinant
-    for side in active:
-        spot = torch.zeros(n, dtype=known.dtype, device=known.device)
-        spot[positions[side]] = 1
-        known = known + solved[side] * spot.reshape(shape)
-    return tuple(points), known
+    # a value for each sample of the conditions, where the field has none of its own
+    missing = max(value.ndim for value in solved.values()) - inner.ndim
+    if missing > 0:
+        widest = max(solved.values(), key=lambda value: value.ndim)
+        inner = inner.expand(*widest.shape[:missing], *inner.shape)
+    slot = inner.narrow(dim, 0, 1)
+    parts = [solved[0].expand_as(slot)] if 0 in solved else []
+    parts.append(inner)
+    parts += [solved[1].expand_as(slot)] if 1 in solved else []
+    return tuple(points), torch.cat(parts, dim)
+
+
+@lru_cache(maxsize=256)
+def _edge_row(
+    points: tuple[float, ...], placement: str, side: int, alpha: float, beta: float, accuracy: int
+) -> tuple[float, ...]:
+    """The weights of alpha f + beta df/dn at the first (side 0) or last point."""
+    n = len(points)
+    row = np.zeros(n)
+    if beta:
+        if placement == "chebyshev":
+            row = chebyshev_matrix(n, points[-1] - points[0], 1)[-side].numpy().copy()
+        else:
+            width = min(accuracy + 2, n)  # one more than the accuracy: a second derivative divides by h twice
+            start = 0 if side == 0 else n - width
+            row[start : start + width] = fornberg(points[-side], np.asarray(points[start : start + width]), 1)
+        row *= beta * (-1.0 if side == 0 else 1.0)
+    row[-side] += alpha
+    return tuple(row.tolist())
