@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,19 @@ def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, setting
 
     Functions cannot be compared, so what they give is: the equation on two fixed smooth states, the initial states,
     the boundary conditions at five instants, the parameters, all on fixed grids; then the axes, the evaluation set and
-    the settings and the version of the package.
+    the settings, the version of the package and the text of what computes.
     """
     digest = hashlib.sha256()
     equation, time = problem.equation, problem.time
-    words = [__version__, type(equation).__qualname__, equation, [*problem.axes], problem.evaluation, dict(settings)]
+    words = [
+        __version__,
+        _sources(),
+        type(equation).__qualname__,
+        equation,
+        [*problem.axes],
+        problem.evaluation,
+        dict(settings),
+    ]
     digest.update("\n".join(map(repr, words)).encode())
     for name, value in sorted((values or {}).items()):
         if isinstance(value, Tensor):
@@ -89,6 +98,16 @@ def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, setting
             rows = equation.rate(u, p, place) if isinstance(equation, Evolution) else equation.residual(u, p, place)
             for name, field in flatten(rows).items():
                 _add(digest, f"row {name} {instant} {scale}", place.expand(field).values)
+    return digest.hexdigest()
+
+
+@cache
+def _sources() -> str:
+    """A checksum of the modules that solutions come from: a corrected scheme must not find its old results."""
+    package, digest = Path(__file__).parents[3], hashlib.sha256()
+    for part in (package / "integration", package / "fields", Path(__file__).parent):
+        for path in sorted(part.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
