@@ -6,14 +6,15 @@ import json
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from pdesolve.errors import InputError
+from pdesolve.errors import Diverged, InputError
 from pdesolve.labelled import write_dataset
 from pdesolve.method import Solution
 from pdesolve.settings import plain
@@ -60,7 +61,7 @@ def run_folder(out: str | Path | None, stem: str) -> tuple[Path, bool]:
     if (folder / RUN).exists():
         status = read_run(folder).get("status")
         if status != "running":
-            raise InputError(f"{folder} holds a run that has {status}: give another --out, or remove it first")
+            raise InputError(f"{folder} holds a run already ({status}): give another --out, or remove it first")
     elif any(folder.iterdir()):
         raise InputError(f"{folder} holds files that are no run: give a new folder as --out")
     return folder, not any(folder.iterdir())
@@ -99,11 +100,19 @@ def write_end(
     write_json(folder / RUN, record)
 
 
-def close(run: Run, status: str, why: str) -> None:
-    """Mark a run that ended without a solution."""
-    if run.folder is not None:
-        content = read_run(run.folder)
-        write_json(run.folder / RUN, {**content, "status": status, "why": why})
+@contextmanager
+def closing(run: Run) -> Iterator[None]:
+    """Mark a run that ends without a proof, whatever ends it: an interrupt, a divergence, an error."""
+    try:
+        yield
+    except InputError:
+        raise
+    except BaseException as error:
+        status = {KeyboardInterrupt: "interrupted", Diverged: "diverged"}.get(type(error), "failed")
+        why = "interrupted before its proof was made" if status == "interrupted" else str(error)
+        if run.folder is not None and (run.folder / RUN).exists():
+            write_json(run.folder / RUN, {**read_run(run.folder), "status": status, "why": why})
+        raise
 
 
 def _record(config: Mapping[str, Any], run: Run, status: str) -> dict[str, Any]:

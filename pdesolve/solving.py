@@ -18,7 +18,7 @@ from pdesolve.labelled import to_dataset
 from pdesolve.method import Solution, Solver
 from pdesolve.observations import read_observations
 from pdesolve.problem import Problem, Value
-from pdesolve.run_folder import close, read_run, run_folder, write_end, write_start
+from pdesolve.run_folder import closing, read_run, run_folder, write_end, write_start
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.progress import Progress
@@ -65,6 +65,8 @@ def solve(
     cpu_seconds = parse_duration(budget)
     if steps is not None and steps < 1:
         raise InputError(f"at least one step is needed, got {steps}: leave out --steps to use the budget")
+    if threads is not None and threads < 1:
+        raise InputError(f"at least one thread is needed, got {threads}: leave threads out to choose by size")
     if target is not None and not target > 0:
         raise InputError(f"a target is a positive relative L2 error such as 1e-4, got {target}")
     values, names = _starts(values, learn)
@@ -90,7 +92,7 @@ def solve(
             choices={"threads": count}, measure=measure, report=progress,
         )  # fmt: skip
         options = {
-            "budget": f"{cpu_seconds:g}s", "target": target, "steps": steps, "seed": seed, "device": device,
+            "budget": f"{cpu_seconds!r}s", "target": target, "steps": steps, "seed": seed, "device": device,
             "dtype": dtype, "threads": threads, "learn": list(learn),
             "observe": None if observe is None else str(observe),
         }  # fmt: skip
@@ -100,11 +102,12 @@ def solve(
             **{key: value for key, value in options.items() if value not in (None, [])},
         }
         write_start(folder, config, run)
-        status, solution = _attempt(method, problem, run, values, names, fresh)
-        settings = dataclasses.asdict(method)  # type: ignore[call-overload]
-        solution.run = folder
-        solution.proof = _prove(solution, run, name, settings, truth, about, names, status)
-        write_end(folder, solution, run, config, reference_dataset(solution))
+        with closing(run):
+            status, solution = _attempt(method, problem, run, values, names, fresh)
+            settings = dataclasses.asdict(method)  # type: ignore[call-overload]
+            solution.run = folder
+            solution.proof = _prove(solution, run, name, settings, truth, about, names, status)
+            write_end(folder, solution, run, config, reference_dataset(solution))
     return solution
 
 
@@ -178,12 +181,10 @@ def _attempt(
         raise
     except KeyboardInterrupt:
         if run.solution is None:
-            close(run, "interrupted", "interrupted before there was a solution")
             raise
         return "interrupted", run.solution
     except Diverged as error:
         if run.solution is None:
-            close(run, "diverged", str(error))
             raise
         run.solution.notes["diverged"] = str(error)
         return "diverged", run.solution

@@ -256,6 +256,7 @@ BAD = {
     "solve heat_1d --method": "argument --method: expected one argument",
     "compare heat_1d": "compare needs a problem and methods",
     "compare heat_1d --methods pinn --seeds 0,x": "--seeds takes numbers",
+    "compare heat_1d --methods pinn --seeds 0,-1": "a seed is a number from 0",
     "compare heat_1d --methods pinn --seed 1 --seeds 0,1": "give one of the two",
     "compare heat_1d --methods pinn --sweep diffusivity=1": "a sweep reads problem",
     "compare heat_1d --methods pinn --sweep method.width=1": "unknown sweep",

@@ -176,6 +176,34 @@ def test_an_interrupt_leaves_a_usable_solution(monkeypatch) -> None:
     assert torch.equal(ps.load("run").on()["u"], solution.on()["u"])
 
 
+def test_an_interrupt_of_the_first_steps_leaves_a_usable_solution(monkeypatch) -> None:
+    calls = []
+
+    def interrupted(self: Run) -> bool:
+        calls.append(self)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return False
+
+    monkeypatch.setattr(Run, "due", interrupted)
+    solution = quick(out="run", steps=100)
+    assert solution.proof.status == "interrupted"
+    assert torch.equal(ps.load("run").on()["u"], solution.on()["u"])
+
+
+@pytest.mark.parametrize(("end", "status"), [(KeyboardInterrupt(), "interrupted"), (MemoryError("full"), "failed")])
+def test_a_run_that_ends_while_it_is_proven_says_so(monkeypatch, end: BaseException, status: str) -> None:
+    def prove(*_: Any) -> None:
+        raise end
+
+    monkeypatch.setattr("pdesolve.solving._prove", prove)
+    with pytest.raises(type(end)):
+        quick(out="run")
+    assert read_run(Path("run"))["status"] == status
+    with pytest.raises(InputError, match=f"holds a run already .{status}."):
+        quick(out="run")
+
+
 def test_a_divergence_is_told_and_keeps_the_best(monkeypatch) -> None:
     def explode(self: Pinn, problem: Any, run: Run, **rest: Any) -> Any:
         solution = self._solution(problem, None, run.generator, run.device, run.dtype)
@@ -205,6 +233,7 @@ def test_a_divergence_is_told_and_keeps_the_best(monkeypatch) -> None:
         ({"learn": ["diffusivity=high"]}, "number"),
         ({"observe": "missing.csv"}, "missing.csv"),
         ({"threads": -2}, "thread"),
+        ({"threads": 0}, "thread"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(change: dict[str, Any], words: str) -> None:

@@ -129,7 +129,7 @@ def test_measured_steps_fill_the_time_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("2min", 120), ("1.5h", 5400), (30, 30), ("45", 45), ("1e-1min", 6)]
+    ("text", "seconds"), [("90s", 90), ("2min", 120), ("1.5h", 5400), (30, 30), ("45", 45), ("1e-1min", 6), ("1.5e+06s", 1.5e6)]
 )
 def test_durations(text: str | float, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)

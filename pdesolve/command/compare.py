@@ -50,6 +50,8 @@ def run(arguments: Sequence[str]) -> int:
     methods = [name.strip() for name in given.methods.split(",") if name.strip()]
     check_names(settings, dict.fromkeys(("problem", *methods)), "")
     seeds = numbers(given.seeds or given.seed or "0", int, "--seeds")
+    if min(seeds) < 0 or max(seeds) >= 2**63:
+        raise InputError(f"a seed is a number from 0 to 2^63 - 1, got {given.seeds or given.seed}")
     sweep = dict(_sweep(text) for text in given.sweep)
     told = make_options({name: getattr(given, name) for name in _OPTIONS if getattr(given, name) is not None})
 

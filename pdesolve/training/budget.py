@@ -19,7 +19,7 @@ def parse_duration(text: str | float) -> float:
     Raises:
         InputError: anything else, zero and less.
     """
-    match = re.fullmatch(r"\s*([0-9.]+(?:e-?\d+)?)\s*([a-z]*)\s*", str(text).lower())
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?\d+)?)\s*([a-z]*)\s*", str(text).lower())
     if match is None or (match[2] or "s") not in _UNITS:
         raise InputError(f"a budget is a time such as 90s, 2min or 1h, got {text!r}")
     try:

@@ -51,6 +51,7 @@ def fit(
     Raises:
         Diverged: a term that is not finite, with its name, the stage and the step.
     """
+    run.solution = solution  # an interrupt before the first look leaves it as it is then
     parameters = [p for p in objective.parameters() if p.requires_grad]
     base_rates = [group["lr"] for group in optimiser.param_groups]
     best, best_state = math.inf, _copy(parameters)
