@@ -7,6 +7,7 @@ project's life. CPU time, since wall time depends on who else uses the machine. 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ import torch
 
 # small operations: several threads would only wait for one another, and more so beside other test processes
 torch.set_num_threads(1)
+
+# reference solutions of tests stay out of the user's cache; commands that tests start inherit this
+CACHE = tempfile.TemporaryDirectory(prefix="pdesolve-cache-")
+os.environ["PDESOLVE_CACHE"] = CACHE.name
 
 CORE_SECONDS = 240.0
 METHOD_SECONDS = 16.0
