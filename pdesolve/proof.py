@@ -79,7 +79,8 @@ class Proof:
         size = f"{self.parameters} parameters, " if self.parameters else ""
         rows.append(("with", f"{size}{self.dtype} on {self.device}, seed {self.seed}"))
         stopped = self.notes.get("stopped by")
-        rows.append(("ended", self.status + (f", stopped by {stopped}" if stopped else "")))
+        why = self.notes.get("diverged") or (f"stopped by {stopped}" if stopped else "")
+        rows.append(("ended", f"{self.status}, {why}" if why else self.status))
         width = max(len(name) for name, _ in rows)
         head = f"{self.problem} by {self.method}"
         return "\n".join([head, "-" * len(head), *(f"{name:<{width}}  {text}" for name, text in rows)])

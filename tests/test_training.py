@@ -129,7 +129,8 @@ def test_measured_steps_fill_the_time_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("2min", 120), ("1.5h", 5400), (30, 30), ("45", 45), ("1e-1min", 6), ("1.5e+06s", 1.5e6)]
+    ("text", "seconds"),
+    [("90s", 90), ("2min", 120), ("1.5h", 5400), (30, 30), ("45", 45), ("1e-1min", 6), ("1.5e+06s", 1.5e6)],
 )
 def test_durations(text: str | float, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
@@ -287,9 +288,11 @@ def test_writing_into_nothing_is_one_line(tmp_path) -> None:
 def test_devices_dtypes_and_threads() -> None:
     assert find_device("cpu").type == "cpu"
     assert find_dtype("float32") is torch.float32
-    for call in (lambda: find_device("gpu9"), lambda: find_device("meta"), lambda: find_device("cuda:99"), lambda: find_dtype("float63")):
+    for name in ("gpu9", "meta", "cuda:99"):
         with pytest.raises(InputError):
-            call()
+            find_device(name)
+    with pytest.raises(InputError):
+        find_dtype("float63")
     assert threads_for(0) == 1
     assert 1 <= threads_for(10**12) <= 1024
     before = torch.get_num_threads()
@@ -298,3 +301,11 @@ def test_devices_dtypes_and_threads() -> None:
     assert torch.get_num_threads() == before
     with pytest.raises(InputError), threads(0):
         pass
+
+
+def test_what_is_kept_at_a_divergence_is_what_was_measured() -> None:
+    objective = Quadratic()
+    optimiser = torch.optim.Adam(objective.parameters(), lr=1e200)  # one step takes the point out of the world
+    with pytest.raises(Diverged):
+        fit(objective, itertools.repeat(1.0), optimiser, run=Run(), stage="adam", solution=small_network(), steps=3)
+    assert bool((objective.point == 0).all())

@@ -26,7 +26,7 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         if device.type != "cuda":
-            torch.zeros(1, device=device).tolist()  # some names are devices that this torch cannot use, or hold no values
+            torch.zeros(1, device=device).tolist()  # torch knows devices that it cannot use here or that hold no values
     except (RuntimeError, AssertionError, NotImplementedError):
         raise InputError(f"a device is auto, cpu, cuda or cuda:1, got {name!r}") from None
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,6 @@ def fit(
     base_rates = [group["lr"] for group in optimiser.param_groups]
     best, best_state = math.inf, _copy(parameters)
     stop = run.budget.spent + min(seconds, max(run.budget.left, 0.0))
-    terms: Mapping[str, Tensor] = {}
     done, reason, total = 0, "steps", math.inf
 
     for batch in batches:
@@ -67,7 +66,6 @@ def fit(
                 group["lr"] = base * rate(done / steps)
 
         def closure(batch: Any = batch) -> Tensor:
-            nonlocal terms
             optimiser.zero_grad(set_to_none=True)
             terms = objective(batch)
             loss = torch.stack(list(terms.values())).sum()
@@ -82,7 +80,8 @@ def fit(
         over = run.budget.spent >= stop
         if not (last or stalled or over or run.due()):
             continue
-        losses = {name: float(term.detach()) for name, term in terms.items()}
+        # the closure saw the loss before the step: what is judged and kept must belong to the parameters as they are
+        losses = {name: float(term.detach()) for name, term in objective(batch).items()}
         total = sum(losses.values())
         if not math.isfinite(total):
             _restore(parameters, best_state)
