@@ -89,6 +89,8 @@ class BoundaryCondition(Condition):
         known = problem.domain.boundaries
         if self.boundary == "all":
             return tuple(known)
+        if not self.boundary:
+            raise InputError(f"{self.unknown} at no boundary: name some of {', '.join(known)}, or write 'all'")
         return (self.boundary,) if isinstance(self.boundary, str) else self.boundary
 
     def sample(self, problem: Problem, n: int, sampler: Sampler, generator: Generator) -> PointCloud:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pdesolve.condition import BoundaryCondition, Dirichlet, InitialRate, InitialValue, Observed, Periodic, evaluate
-from pdesolve.equation import Evolution, flatten
+from pdesolve.condition import (
+    BoundaryCondition,
+    Condition,
+    Dirichlet,
+    InitialRate,
+    InitialValue,
+    Observed,
+    Periodic,
+    evaluate,
+)
+from pdesolve.equation import Equation, Evolution, flatten, velocity_name
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.fields import Coordinates, GridField, Vector
-from pdesolve.geometry import TIME, Face, PointCloud
+from pdesolve.fields import Coordinates, GridField, Vector, d
+from pdesolve.geometry import TIME, Domain, Face, PointCloud
 
 if TYPE_CHECKING:
     from pdesolve.problem import Problem
@@ -27,11 +37,24 @@ def check(problem: Problem) -> None:
     Raises:
         InputError: naming what was expected, what came and what to write.
     """
+    _check_kinds(problem)
     _check_time(problem)
     _check_names(problem)
     _check_counts(problem)
     _check_finite(problem)
+    _check_rows(problem)
     _warn_of_corners(problem)
+
+
+def _check_kinds(problem: Problem) -> None:
+    for what, value, kind in (("equation", problem.equation, Equation), ("domain", problem.domain, Domain)):
+        if not isinstance(value, kind):
+            raise InputError(f"{problem.name}: the {what} must be a {kind.__name__}, got {value!r}")
+    if isinstance(problem.conditions, Condition):
+        raise InputError(f"{problem.name}: conditions is a list, got one condition: put it in brackets")
+    for condition in problem.conditions:
+        if not isinstance(condition, Condition):
+            raise InputError(f"{problem.name}: a condition is Dirichlet, InitialValue or another, got {condition!r}")
 
 
 def _check_time(problem: Problem) -> None:
@@ -90,6 +113,18 @@ def _check_names(problem: Problem) -> None:
                 f"{condition.name}: points need the {len(problem.axes)} columns {problem.axes}, "
                 f"got {condition.points.shape[1]}"
             )
+        if isinstance(condition, Observed):
+            _check_inside(problem, condition)
+
+
+def _check_inside(problem: Problem, condition: Observed) -> None:
+    for column, axis in zip(condition.points.T, problem.axes, strict=True):
+        slack = 1e-9 * axis.length
+        if column.size and (column.min() < axis.lower - slack or column.max() > axis.upper + slack):
+            raise InputError(
+                f"{problem.name}: {condition.name}: {axis.name} runs from {column.min():.6g} to {column.max():.6g}, "
+                f"outside of [{axis.lower:.6g}, {axis.upper:.6g}]: leave those observations out"
+            )
 
 
 def _check_counts(problem: Problem) -> None:
@@ -137,6 +172,8 @@ def _check_finite(problem: Problem) -> None:
         _check_given(problem, f"the parameter {name}", value)
     for condition in problem.conditions:
         if isinstance(condition, (BoundaryCondition, InitialValue, InitialRate)):
+            if condition.value is None:
+                raise InputError(f"{problem.name}: {condition.name} has no value, got None: write 0.0")
             _check_given(problem, f"the value of {condition.name}", condition.value)
     x: Coordinates
     if problem.domain.is_box:
@@ -156,8 +193,54 @@ def _check_finite(problem: Problem) -> None:
                     f"{a} = {float(v):.4g}" for a, v in zip(x.axes.names, x.columns()[where][0], strict=True)
                 )
                 raise InputError(f"{problem.name}: the initial state {name} is not finite at {place}")
+    generator = torch.Generator().manual_seed(0)
+    _check_fields(problem, "the parameter", Coordinates(problem.sample(64, "sobol", generator)), problem.bind)
+    for condition in problem.conditions:
+        if isinstance(condition, BoundaryCondition) and callable(condition.value):
+            value = partial(_boundary_value, problem, condition)
+            cloud = condition.sample(problem, 64, "regular", generator)
+            _check_fields(problem, "the value of", Coordinates(cloud), value)
+
+
+def _boundary_value(problem: Problem, condition: BoundaryCondition, x: Coordinates) -> dict[str, Any]:
+    return {condition.name: evaluate(condition.value, problem.bind(x), x)}
+
+
+def _check_fields(
+    problem: Problem, what: str, x: Coordinates, values: Callable[[Coordinates], Mapping[str, Any]]
+) -> None:
+    """Functions of (p, x) at points x."""
+    for name, field in flatten(values(x)).items():
+        bad = ~torch.isfinite(x.expand(field).values.detach()).reshape(-1, len(x.columns()))
+        if bad.any():
+            point = x.columns()[bad.any(0).nonzero()[0, 0]].tolist()
+            place = ", ".join(f"{a} = {v:.4g}" for a, v in zip(x.axes.names, point, strict=True))
+            raise InputError(f"{problem.name}: {what} {name} is not finite at {place}")
+
+
+def _check_rows(problem: Problem) -> None:
+    """A dry run at three points: rows of the right names, fields that may be added, units that agree."""
+    equation = problem.equation
+    if "point" not in equation.kinds:
+        return
+    x = Coordinates(problem.sample(3, "sobol", torch.Generator().manual_seed(0)))
+    total = sum((field.values for field in x.values()), torch.zeros(()))
+    u = problem.state(dict.fromkeys(equation.scalars, total), x)
+    kind = type(equation).__name__
+    given: Any = None
+    if isinstance(equation, Evolution):
+        velocities = {velocity_name(v.name): d(u[v.name], "t") for v in equation.evolving}
+        given = equation.rate({**u, **velocities} if equation.order == 2 else u, problem.bind(x), x)
+        expected, method = {unknown.name for unknown in equation.evolving}, "rate"
     else:
-        problem.bind(x)
+        given = equation.residual(u, problem.bind(x), x)
+        expected, method = {unknown.name for unknown in equation.unknowns}, "residual"
+    if not isinstance(given, Mapping) or set(given) != expected:
+        found = ", ".join(given) if isinstance(given, Mapping) else f"a {type(given).__name__}"
+        names = ", ".join(f"{name!r}: ..." for name in sorted(expected))
+        raise InputError(f"{problem.name}: {kind}.{method} must return {{{names}}}, got {found or 'nothing'}")
+    if isinstance(equation, Evolution):
+        equation.residual(u, problem.bind(x), x)
 
 
 def _check_given(problem: Problem, what: str, value: Any) -> None:
@@ -173,6 +256,11 @@ def _check_given(problem: Problem, what: str, value: Any) -> None:
             )
     elif isinstance(value, (Number, torch.Tensor)) and not bool(torch.isfinite(torch.as_tensor(value)).all()):
         raise InputError(f"{problem.name}: {what} is not finite, got {value}")
+    elif value is not None and not callable(value) and not isinstance(value, (Number, torch.Tensor)):
+        raise InputError(
+            f"{problem.name}: {what} must be a number, a function of (p, x) or a field, got {value!r}: write 0.1, or "
+            "torch.tensor([...]) for one per sample"
+        )
 
 
 def _warn_of_corners(problem: Problem) -> None:

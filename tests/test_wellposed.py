@@ -13,7 +13,7 @@ import torch
 from pdesolve.condition import Dirichlet, InitialRate, InitialValue, Neumann, Observed, Periodic
 from pdesolve.equation import Parameter, Unknown
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.fields import Coordinates, sin
+from pdesolve.fields import Coordinates, d, sin
 from pdesolve.geometry import Axis, Box, Grid, Interval
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.equations.poisson import Poisson
@@ -35,6 +35,16 @@ def on_grid(*, bad: float, where: int = 37):
     values = torch.zeros(101, dtype=torch.float64)
     values[where] = bad
     return x.field(values, "u")
+
+
+class Renamed(Heat):
+    def rate(self, u, p, x):
+        return {"v": d(u["u"], "x", 2)}
+
+
+class Bare(Heat):
+    def rate(self, u, p, x):
+        return d(u["u"], "x", 2)
 
 
 CASES = {
@@ -123,6 +133,43 @@ CASES = {
     "unknown unit of an unknown": (lambda: Unknown("u", unit="furlong"), "unknown unit 'furlong'"),
     "unknown unit of a parameter": (lambda: Parameter("k", unit="m sec-1"), "unknown unit 'sec'"),
     "a domain of size zero": (lambda: heat(START, domain=Interval("x", 1.0, 1.0)), "axis 'x' has size zero or less"),
+    "no boundary named": (lambda: heat(START, Dirichlet("u", ())), "u at no boundary: name some of x_min, x_max"),
+    "NaN in a boundary function": (
+        lambda: heat(START, Dirichlet("u", "x_min", lambda p, x: (x["t"] - 0.5) ** 0.5)),
+        "rod: the value of u at x_min is not finite at t = ",
+    ),
+    "NaN in a parameter function": (
+        lambda: heat(START, values={"diffusivity": lambda p, x: (x["x"] - 0.5) ** 0.5}),
+        "rod: the parameter diffusivity is not finite at t = ",
+    ),
+    "a word for a value": (
+        lambda: heat(START, Dirichlet("u", "all", "zero")),  # type: ignore[arg-type]
+        "the value of u at the boundary must be a number, a function of .p, x. or a field, got 'zero'",
+    ),
+    "a list for a parameter": (
+        lambda: heat(START, values={"diffusivity": [0.1, 0.2]}),
+        r"the parameter diffusivity must be a number, .* got \[0.1, 0.2\]: .*torch.tensor",
+    ),
+    "nothing for a value": (lambda: heat(InitialValue("u", None)), "initial u has no value"),  # type: ignore[arg-type]
+    "one condition bare": (
+        lambda: Problem("rod", Heat(), LINE, START, TIME),  # type: ignore[arg-type]
+        "conditions is a list, got one condition",
+    ),
+    "a name for a condition": (lambda: heat(START, "x_min"), "a condition is Dirichlet, .* got 'x_min'"),
+    "an axis for a domain": (lambda: heat(START, domain=Axis("x", 0.0, 1.0)), "the domain must be a Domain, got Axis"),
+    "a rate of another name": (lambda: heat(START, equation=Renamed()), "Renamed.rate must return {'u': ...}, got v"),
+    "a rate that is a field": (
+        lambda: heat(START, equation=Bare()),
+        "Bare.rate must return {'u': ...}, got a PointField",
+    ),
+    "units that disagree": (
+        lambda: heat(START, domain=Interval("x", 0, 1, unit="s"), time=Axis("t", 0.0, 1.0, unit="s")),
+        "has unit .* check the units of the axes",
+    ),
+    "observations outside": (
+        lambda: heat(START, Observed("u", np.array([[0.5, 7.0]]), np.ones(1))),
+        r"rod: observed u: x runs from 7 to 7, outside of \[0, 1\]",
+    ),
     "observations of another shape": (
         lambda: Observed("u", np.zeros((3, 2)), np.zeros(4)),
         r"observations of u need points \(n, axes\) and values \(n,\), got \(3, 2\) and \(4,\)",
