@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pdesolve.errors import InputError
 from pdesolve.geometry import Grid, PointCloud
-from pdesolve.problem import Problem
+from pdesolve.problem import Problem, Value
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,11 +26,13 @@ def to_dataset(
     places: Grid | PointCloud,
     scalars: Mapping[str, Tensor],
     *,
+    values: Mapping[str, Value] | None = None,
     notes: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Scalars (*sample, *places) as an xarray.Dataset with named dimensions, coordinates and units.
 
     On a grid the dimensions are its axes; on points there is the one dimension `point`, with a coordinate per axis.
+    `values` are the parameter values that take the place of the problem's.
     """
     import xarray as xr
 
@@ -49,9 +51,11 @@ def to_dataset(
             coordinates[axis.name] = ((axis.name,), np.asarray(places.members[i].points), attributes)
         else:
             coordinates[axis.name] = (("point",), places.x[:, i].cpu().numpy(), attributes)
-    numbers = {k: float(v) for k, v in problem.values.items() if isinstance(v, (int, float))}
+    given = {**problem.values, **(values or {})}
+    numbers = {k: v.detach().tolist() if isinstance(v, Tensor) else v for k, v in given.items()}
+    numbers = {k: v for k, v in numbers.items() if isinstance(v, (int, float, list))}
     attributes = {
-        "title": f"{problem.name}: {problem.description}".rstrip(": "),
+        "title": f"{problem.name}: {problem.description.strip().partition(chr(10))[0]}".rstrip(": "),
         "problem": problem.name,
         "equation": type(problem.equation).__name__,
         "parameters": json.dumps(numbers),

@@ -71,7 +71,7 @@ class Solution(ABC):
         from pdesolve.labelled import to_dataset
 
         places = discretisation or self.problem.evaluation_set
-        return to_dataset(self.problem, places, self.on(places), notes=self.notes)
+        return to_dataset(self.problem, places, self.on(places), values=self.values, notes=self.notes)
 
 
 class Solver(ABC):

@@ -62,6 +62,10 @@ def solve(
     """
     problem = catalogue.make_problem(problem) if isinstance(problem, str) else problem
     method = catalogue.make_method(method) if isinstance(method, str) else method
+    if not isinstance(problem, Problem):
+        raise InputError(f"a problem is a Problem or a name of the catalogue, got {problem!r}")
+    if not (isinstance(method, Solver) and dataclasses.is_dataclass(method)):
+        raise InputError(f"a method is a Solver that is a dataclass, or a name of the catalogue, got {method!r}")
     cpu_seconds = parse_duration(budget)
     if steps is not None and steps < 1:
         raise InputError(f"at least one step is needed, got {steps}: leave out --steps to use the budget")
@@ -111,8 +115,10 @@ def solve(
     return solution
 
 
-def load(run: str | Path, *, problem: Problem | None = None, device: str = "auto") -> Solution:
-    """The solution of a run folder. A problem that is in no catalogue must be given again.
+def load(
+    run: str | Path, *, problem: Problem | None = None, method: Solver | None = None, device: str = "auto"
+) -> Solution:
+    """The solution of a run folder. A problem or a method that is in no catalogue must be given again.
 
     Raises:
         InputError: no run folder, one of another format, or a problem that cannot be found.
@@ -123,7 +129,9 @@ def load(run: str | Path, *, problem: Problem | None = None, device: str = "auto
     settings = {k: v for k, v in config["problem"].items() if k != "name"}
     if problem is None:
         problem = catalogue.make_problem(config["problem"]["name"], settings)
-    method = catalogue.make_method(config["method"]["name"], {k: v for k, v in config["method"].items() if k != "name"})
+    if method is None:
+        own = {k: v for k, v in config["method"].items() if k != "name"}
+        method = catalogue.make_method(config["method"]["name"], own)
     found = {k: v["value"] for k, v in (content.get("proof") or {}).get("learned", {}).items()}
     values = {k: torch.tensor(v, dtype=torch.float64) for k, v in {**content.get("values", {}), **found}.items()}
     solution = method.restore(problem, folder, values=values, device=str(devices.find_device(device)))
@@ -152,7 +160,7 @@ def _reference(problem: Problem, values: Mapping[str, Value]) -> tuple[dict[str,
         run = Run(budget=Budget.from_now(float("inf")), every=float("inf"))
         solution = catalogue.make_method("reference").solve(problem, run, values=values)
         return solution.on(), dict(solution.notes)
-    except InputError as error:
+    except (InputError, Diverged) as error:
         return None, {"none": str(error)}
 
 
@@ -197,7 +205,8 @@ def _prove(
     problem = solution.problem
     found = {} if truth is None else proof.errors(problem, solution.on(), truth)
     learned = {
-        name: {"value": float(torch.as_tensor(solution.values[name], dtype=torch.float64).detach()), "standard_deviation": None}
+        # without a dtype torch would make a number float32
+        name: {"value": torch.as_tensor(solution.values[name], dtype=torch.float64).item(), "standard_deviation": None}
         for name in learn
     }
     last = {"stage": "end", "step": None, "seconds": run.seconds, "cpu_seconds": run.budget.spent}

@@ -28,7 +28,7 @@ def read_table(path: Path, what: str) -> tuple[list[str], np.ndarray]:
     header = [name.strip() for name in rows[0]] if rows else []
     for name in header:
         if header.count(name) > 1:
-            raise InputError(f"{path} has {header.count(name)} columns called {name!r}, expected one: rename the others")
+            raise InputError(f"{path} has {header.count(name)} columns called {name!r}, expected one: drop the others")
     table = np.empty((max(len(rows) - 1, 0), len(header)))
     for i, row in enumerate(rows[1:]):
         table[i] = _numbers(row, header, f"{path}, row {i + 1} below the header")

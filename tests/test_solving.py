@@ -115,6 +115,18 @@ def test_a_problem_of_ones_own_is_first_class() -> None:
     assert torch.equal(ps.load("mine", problem=mine).on()["u"], solution.on()["u"])
 
 
+@dataclasses.dataclass(frozen=True)
+class OwnMethod(Pinn):
+    """A method that is in no catalogue."""
+
+
+def test_a_method_of_ones_own_is_first_class() -> None:
+    own = OwnMethod(width=8, depth=2, collocation=64, condition_points=16)
+    solution = quick(method=own, out="own")
+    assert solution.proof.method == "OwnMethod"
+    assert torch.equal(ps.load("own", method=own).on()["u"], solution.on()["u"])
+
+
 def test_values_travel_beside_the_problem() -> None:
     slow = quick(values={"diffusivity": 1e-3}, steps=80, method=Pinn(width=12, depth=2, collocation=128))
     last = slow.dataset()["u"].isel(t=-1)
@@ -124,6 +136,8 @@ def test_values_travel_beside_the_problem() -> None:
     error = np.linalg.norm(last - np.exp(-1e-3 * math.pi**2) * np.sin(math.pi * x)) / np.linalg.norm(last)
     assert slow.proof.errors["u"]["final"] == pytest.approx(error, rel=0.02)
     assert float(ps.load(slow.run).values["diffusivity"]) == 1e-3
+    for dataset in (slow.dataset(), ps.load(slow.run).dataset()):  # the file says so too
+        assert json.loads(dataset.attrs["parameters"]) == {"diffusivity": 1e-3} and "\n" not in dataset.attrs["title"]
 
 
 def test_a_batch_of_problems_is_solved_proven_and_loaded_at_once() -> None:
@@ -213,7 +227,7 @@ def test_a_divergence_is_told_and_keeps_the_best(monkeypatch) -> None:
     monkeypatch.setattr(Pinn, "solve", explode)
     solution = quick(out="run")
     assert solution.proof.status == "diverged"
-    assert "step 2" in solution.proof.notes["diverged"]
+    assert "step 2" in solution.proof.notes["diverged"] and "step 2" in solution.proof.table()
 
 
 @pytest.mark.parametrize(
@@ -234,6 +248,8 @@ def test_a_divergence_is_told_and_keeps_the_best(monkeypatch) -> None:
         ({"observe": "missing.csv"}, "missing.csv"),
         ({"threads": -2}, "thread"),
         ({"threads": 0}, "thread"),
+        ({"problem": 5}, "a problem is a Problem or a name"),
+        ({"method": Pinn}, "a method is a Solver that is a dataclass"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(change: dict[str, Any], words: str) -> None:

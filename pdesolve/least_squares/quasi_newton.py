@@ -144,8 +144,3 @@ def scaling(h: float, b: float, dimension: int) -> tuple[float, float]:
     r = min(1.0, 1 / b)
     tau = min(r * q, sigma) if theta <= 0 else r * min(q, 1 / theta)
     return (1 - theta) / sigma, tau
-
-
-def memory_bytes(dimension: int, dtype: torch.dtype = torch.float64) -> int:
-    """Bytes of the inverse Hessian."""
-    return dimension**2 * torch.empty(0, dtype=dtype).element_size()
