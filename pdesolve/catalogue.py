@@ -85,8 +85,13 @@ def make_problem(name: str, settings: Mapping[str, Any] | None = None) -> Proble
     Raises:
         InputError: an unknown problem or setting, with the nearest known one; a value that does not fit.
     """
+    from pdesolve.problem import Problem
+
     problem, values = build("problem", find_problem(name), settings or {})
-    return replace(problem, settings=values)
+    if not isinstance(problem, Problem):
+        raise InputError(f"problem {name!r}: its function must return a Problem, it returns {problem!r}")
+    # the name by which a run folder finds it again
+    return replace(problem, settings=values, name=name)
 
 
 def make_method(name: str, settings: Mapping[str, Any] | None = None) -> Solver:
@@ -174,9 +179,17 @@ def _named(kind: Kind, name: str) -> Entry:
 
 def _load(entry: Entry, default: str) -> Any:
     module, _, name = entry.target.partition(":")
-    value: Any = import_module(module)
-    for part in (name or default).split("."):
-        value = getattr(value, part)
+    try:
+        value: Any = import_module(module)
+        for part in (name or default).split("."):
+            value = getattr(value, part)
+    except (ImportError, AttributeError) as error:
+        if module.startswith("pdesolve."):
+            raise
+        raise InputError(
+            f"{entry.kind} {entry.name!r} of another distribution cannot be loaded from {entry.target}: {error}; "
+            "install that distribution again, or ask its authors"
+        ) from error
     return value
 
 
@@ -188,7 +201,8 @@ def _one_class(entry: Entry, base: type) -> Any:
     else:
         members = vars(import_module(module)).values()
         found = [m for m in members if inspect.isclass(m) and issubclass(m, base) and m.__module__ == module]
-    if len(found) != 1 or not (inspect.isclass(found[0]) and issubclass(found[0], base)):
+    found = [m for m in found if inspect.isclass(m) and issubclass(m, base)]
+    if len(found) != 1:
         raise InputError(
             f"{entry.kind} {entry.name!r}: {entry.target} needs one subclass of {base.__name__}, it has {len(found)}"
         )

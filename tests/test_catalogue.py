@@ -131,3 +131,22 @@ def test_other_distributions_join_by_entry_points(another_distribution: Path, ca
     assert catalogue.method_name(method) == "guess"
     with pytest.raises(InputError, match="did you mean 'depth'"):
         catalogue.make_problem("pond", {"dept": 1})
+
+
+def test_what_another_distribution_got_wrong_is_one_line(another_distribution: Path) -> None:
+    (another_distribution / "neighbour-1.0.dist-info" / "entry_points.txt").write_text(
+        "[pdesolve.problems]\nlake = neighbour.pond:ripples\nsum = builtins:sum\nnumber = neighbour.numbers:five\n\n"
+        "[pdesolve.methods]\ngone = neighbour.gone:Gone\nabsent = neighbour.guess:Absent\n"
+        "dict = builtins:dict\n"
+    )
+    (another_distribution / "neighbour" / "numbers.py").write_text("def five():\n    return 5\n")
+    assert catalogue.make_problem("lake").name == "lake", "a run folder finds it by its name in the catalogue"
+    for make, name, words in (
+        (catalogue.make_method, "gone", "method 'gone' of another distribution cannot be loaded from neighbour.gone"),
+        (catalogue.make_method, "absent", "has no attribute 'Absent'"),
+        (catalogue.make_method, "dict", "builtins:dict needs one subclass of Solver, it has 0"),
+        (catalogue.make_problem, "number", "must return a Problem, it returns 5"),
+        (catalogue.make_problem, "sum", "needs a function that returns a Problem"),
+    ):
+        with pytest.raises(InputError, match=words):
+            make(name)
