@@ -69,6 +69,8 @@ class Proof:
         if self.reference:
             text = str(self.reference.get("scheme", "reference"))
             estimate = self.reference.get("estimated_error")
+            if self.learned:  # what is true is not known: the error is that of a problem with other values
+                text += f" with the problem's own {', '.join(self.learned)}"
             rows.append(("against", text + (f", itself within {_figure(estimate)}" if estimate is not None else "")))
         for name, learned in self.learned.items():
             rows.append((f"learned {name}", f"{learned['value']:.6g}"))

@@ -162,6 +162,7 @@ def test_learning_reports_the_value_found() -> None:
     solution = quick(method=method, learn=["diffusivity=0.15"], observe="seen.csv", steps=300, out="run")
     assert solution.proof.learned["diffusivity"]["value"] == pytest.approx(0.25, rel=0.1)
     assert "learned diffusivity" in solution.proof.table()
+    assert "exact with the problem's own diffusivity" in solution.proof.table()
     again = ps.load("run")
     assert float(again.values["diffusivity"]) == pytest.approx(solution.proof.learned["diffusivity"]["value"])
 
