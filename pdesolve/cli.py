@@ -56,10 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, DIVERGED)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
+    except MemoryError as error:
+        return _fail(f"out of memory: {error or 'fewer points or a smaller network need less'}", BAD_INPUT)
     except BrokenPipeError:
         # whoever read our output (head, less) has gone; Python would complain once more when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, a folder that may not be read
+        return _fail(f"{error.strerror or error}: {error.filename or 'writing failed'}", BAD_INPUT)
 
 
 def _run(arguments: list[str]) -> int:

@@ -160,6 +160,26 @@ def test_divergence_and_interrupts_have_their_exit_codes(command, monkeypatch) -
     assert command(*SOLVE) == (3, "", "pdesolve: the loss term equation is not finite at step 1\n")
 
 
+def test_a_full_disk_and_too_little_memory_are_one_line(command, monkeypatch) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device", "runs/x/last.pt")
+
+    def small(*arguments: Any, **options: Any) -> None:
+        raise MemoryError("8 TB asked for")
+
+    monkeypatch.setattr("pdesolve.solving.solve", full)
+    assert command(*SOLVE) == (2, "", "pdesolve: No space left on device: runs/x/last.pt\n")
+    monkeypatch.setattr("pdesolve.solving.solve", small)
+    assert command(*SOLVE) == (2, "", "pdesolve: out of memory: 8 TB asked for\n")
+
+
+def test_negative_values_reach_their_option(command) -> None:
+    code, out, err = command(*SOLVE, "--budget", "-3s")
+    assert (code, out) == (2, "") and "a budget is a time" in err and "-3s" in err
+    code, out, err = command(*SOLVE, "--target", "-1")
+    assert (code, out) == (2, "") and "positive" in err
+
+
 def test_an_interrupt_from_the_keyboard_leaves_a_usable_run(command) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-m", "pdesolve", "solve", "heat_1d", "--method", "pinn", "--budget", "10min", *SMALL]

@@ -87,6 +87,18 @@ def test_the_gradient_of_the_objective_agrees_with_central_differences() -> None
         assert float(gradient[i, j]) == pytest.approx((values[0] - values[1]) / (2 * h), rel=1e-5, abs=1e-8)
 
 
+def test_the_loss_is_the_integral_that_the_sampler_weighs() -> None:
+    """Clustered Gauss-Legendre points and even ones must say the same of a residual that is large at the walls."""
+    problem = make_problem("poisson_2d")
+    solution = SMALL._solution(problem, None, torch.Generator().manual_seed(0), torch.device("cpu"))
+    objective = Residuals(problem, solution, solution.module, {}, {}, 10.0)
+    losses = []
+    for sampler in ("gauss_legendre", "regular"):
+        cloud = problem.sample(2500, sampler, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+        losses.append(float(objective({INTERIOR: solution.coordinates(cloud, gradients=True)})[INTERIOR].detach()))
+    assert losses[0] == pytest.approx(losses[1], rel=2e-3)
+
+
 def test_it_learns_a_parameter_from_observations() -> None:
     problem = make_problem("heat_1d")
     truth = float(problem.bind(SMALL._solution(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -33,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             InputError: an unknown option, one without its value, more arguments than the verb takes.
         """
-        given, extra = self.parse_known_args(arguments)
+        given, extra = self.parse_known_args(_joined(arguments))
         for text in extra:
             if text.startswith("-"):
                 known = [option for action in self._actions for option in action.option_strings]
@@ -43,6 +44,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; {self.prog} --help shows what is expected")
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--budget -3s` as `--budget=-3s`: argparse takes a value that begins with a minus for an option."""
+    words: list[str] = []
+    for word in arguments:
+        if re.match(r"-[\d.]", word) and words and words[-1].startswith("--") and "=" not in words[-1]:
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def add_settings(parser: Parser, target: Callable[..., Any], title: str, *, without: Sequence[str] = ()) -> None:

@@ -69,11 +69,11 @@ class Residuals(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         x = batch[INTERIOR]
         residual = self.problem.equation.residual(self.solution.state(x), self._bind(x), x)
-        terms = {INTERIOR: _mean_square(residual)}
+        terms = {INTERIOR: _mean_square(residual, x)}
         for name, condition in self.conditions.items():
             y = batch[name]
             left_over = condition.residual(self.problem, self.solution.state, y, self._bind(y))
-            terms[name] = self.condition_weight * _mean_square({name: left_over})
+            terms[name] = self.condition_weight * _mean_square({name: left_over}, y)
         return terms
 
     def residual_size(self, cloud: PointCloud) -> Tensor:
@@ -98,8 +98,12 @@ class Residuals(nn.Module):
         return self._bound[id(x)][1]
 
 
-def _mean_square(rows: Mapping[str, Field | Vector]) -> Tensor:
-    return torch.stack([field.values.square().mean() for field in flatten(rows).values()]).sum()
+def _mean_square(rows: Mapping[str, Field | Vector], x: Coordinates) -> Tensor:
+    """The sum over rows of the mean of r^2, by the quadrature weights of the points where they have any."""
+    squares = torch.stack([field.values.square() for field in flatten(rows).values()])
+    weights = x.places.weights if x.places is not None else None
+    means = squares.mean(-1) if weights is None else squares @ weights / weights.sum()
+    return means.sum()
 
 
 def coordinates(cloud: PointCloud, solution: Solution) -> Coordinates:
