@@ -73,9 +73,10 @@ def test_names_and_versions_agree() -> None:
     assert PROJECT["name"] == "pdesolve-suite" and PROJECT["scripts"] == {"pdesolve": "pdesolve.cli:main"}
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == pdesolve.__version__ and citation["license"] == PROJECT["license"] == "MIT"
-    assert f"## [{pdesolve.__version__}]" in (ROOT / "CHANGELOG.md").read_text() or "## [Unreleased]" in (
-        ROOT / "CHANGELOG.md"
-    ).read_text()
+    assert (
+        f"## [{pdesolve.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+        or "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """What the reference solution of each problem of the catalogue costs, without the cache, on one thread.
 
-    python experiments/speed/references.py [NAME ...]
+python experiments/speed/references.py [NAME ...]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long `import pdesolve` and the command's help take, each in a fresh process: median and worst of ten.
 
-    python experiments/speed/startup.py
+python experiments/speed/startup.py
 """
 
 from __future__ import annotations
