@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 
 def check(problem: Problem) -> None:
-    """Refuse what cannot work: conditions missing, doubled, elsewhere or not finite; warn of corners that disagree.
+    """Refuse what cannot work: conditions missing, doubled, elsewhere or not finite.
+
+    Boundaries without any condition and corners where conditions disagree are warned of.
 
     Raises:
         InputError: naming what was expected, what came and what to write.
@@ -43,6 +45,7 @@ def check(problem: Problem) -> None:
     _check_counts(problem)
     _check_finite(problem)
     _check_rows(problem)
+    _warn_of_open_boundaries(problem)
     _warn_of_corners(problem)
 
 
@@ -261,6 +264,18 @@ def _check_given(problem: Problem, what: str, value: Any) -> None:
             f"{problem.name}: {what} must be a number, a function of (p, x) or a field, got {value!r}: write 0.1, or "
             "torch.tensor([...]) for one per sample"
         )
+
+
+def _warn_of_open_boundaries(problem: Problem) -> None:
+    """An unknown with no condition on any part of the boundary: right for pure outflow, else something was forgotten."""
+    held = {condition.unknown for condition in problem.conditions if isinstance(condition, BoundaryCondition)}
+    for unknown in problem.equation.unknowns:
+        if problem.domain.boundaries and not unknown.algebraic and unknown.name not in held:
+            warnings.warn(
+                f"{problem.name}: {unknown.name} has no condition on the boundary ({', '.join(problem.domain.boundaries)}): "
+                f"unless everything flows out there, add Dirichlet({unknown.name!r}, 'all', 0.0) or another",
+                stacklevel=5,
+            )
 
 
 def _warn_of_corners(problem: Problem) -> None:

@@ -125,7 +125,7 @@ CASES = {
         lambda: heat(InitialValue("u", lambda p, x: sin(x["y"]))),
         "unknown axis 'y': known: t, x",
     ),
-    "unknown axis of a grid": (lambda: heat(START).grid({"y": 8}), "unknown axis 'y'"),
+    "unknown axis of a grid": (lambda: heat(START, Dirichlet("u")).grid({"y": 8}), "unknown axis 'y'"),
     "unknown axis of an evaluation set": (
         lambda: heat(START, evaluation=Evaluation({"z": 8}, (1.0,))),
         "unknown axis 'z'",
@@ -248,3 +248,12 @@ def test_unknown_names_come_with_the_nearest_known_one():
         "unknown thing 'vsicosity': did you mean 'viscosity'? known: speed, viscosity"
     )
     assert str(unknown_name("thing", "qqq", [])) == "unknown thing 'qqq': known: none"
+
+
+def test_a_boundary_without_any_condition_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match=r"rod: u has no condition on the boundary \(x_min, x_max\).*add Dirichlet"):
+        heat(START)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        heat(START, Dirichlet("u", "x_min"))  # one side says that the user thought of it
+        heat(START, domain=Interval("x", 0, 1, periodic=True))
