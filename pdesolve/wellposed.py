@@ -267,12 +267,13 @@ def _check_given(problem: Problem, what: str, value: Any) -> None:
 
 
 def _warn_of_open_boundaries(problem: Problem) -> None:
-    """An unknown with no condition on any part of the boundary: right for pure outflow, else something was forgotten."""
+    """An unknown with no condition on any boundary part: right for pure outflow, else something was forgotten."""
     held = {condition.unknown for condition in problem.conditions if isinstance(condition, BoundaryCondition)}
+    parts = ", ".join(problem.domain.boundaries)
     for unknown in problem.equation.unknowns:
-        if problem.domain.boundaries and not unknown.algebraic and unknown.name not in held:
+        if parts and not unknown.algebraic and unknown.name not in held:
             warnings.warn(
-                f"{problem.name}: {unknown.name} has no condition on the boundary ({', '.join(problem.domain.boundaries)}): "
+                f"{problem.name}: {unknown.name} has no condition on the boundary ({parts}): "
                 f"unless everything flows out there, add Dirichlet({unknown.name!r}, 'all', 0.0) or another",
                 stacklevel=5,
             )
