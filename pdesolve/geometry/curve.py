@@ -15,7 +15,7 @@ Point = tuple[float, float]
 Keep = Callable[[Tensor, Tensor], Tensor]  # points and outward normals to whether they belong to a part
 
 _SAMPLES = 1024  # of a curve that is cut: pieces shorter than this fraction of it are not seen
-_CLOSE = 1e-10  # of a curve's length: how well an arc must fit the curve it stands for
+_CLOSE = 1e-9  # of a curve's length: how well an arc must fit the curve it stands for
 
 _DEPTH = 12  # halvings of a curve that is fitted
 
@@ -131,7 +131,7 @@ def joined(name: str, curves: Sequence[Boundary]) -> Boundary:
 def cut(part: Boundary, keep: Keep, *, side: int = 1) -> list[Boundary]:
     """The pieces of a part of a plane boundary where `keep` holds, as segments and arcs; `side` -1 turns the normals.
 
-    Ends are found to rounding. A curve that is neither straight nor round is fitted by arcs to 1e-10 of its length.
+    Ends are found to rounding. A curve that is neither straight nor round is fitted by arcs to 1e-9 of its length.
     """
     if isinstance(part, Chain):
         return [piece for curve in part.curves for piece in cut(curve, keep, side=side)]
@@ -173,11 +173,14 @@ def _fit(part: Boundary, first: float, last: float, side: int, close: float, dep
     if length <= close and depth < _DEPTH:  # a closed curve
         half = (first + last) / 2
         return [c for a, b in ((first, half), (half, last)) for c in _fit(part, a, b, side, close, depth + 1)]
-    sagitta = float((middle - (start + end) / 2) @ right) / length
+    chord = (start + end) / 2
+    sagitta = float((middle - chord) @ right) / length
     curve: Boundary = Segment(part.name, *points, turn)
     if abs(sagitta) > close:
-        radius = abs((length**2 / 4 + sagitta**2) / (2 * sagitta))
-        centre = middle - math.copysign(radius, sagitta) * right / length
+        # the circle through all three points: its centre lies at this height over the chord
+        height = (float((middle - chord).square().sum()) - length**2 / 4) / (2 * sagitta)
+        radius = math.hypot(length / 2, height)
+        centre = chord + height * right / length
         ends = (start, end) if sagitta > 0 else (end, start)  # counterclockwise
         angles = [float(torch.atan2(p[1] - centre[1], p[0] - centre[0])) for p in ends]
         outward = 1 if float((middle - centre) @ normals[2]) * side > 0 else -1
