@@ -394,7 +394,7 @@ def test_a_network_solves_on_a_disk_and_proves_it(tmp_path):
         exact=ps.Exact(lambda p, x: {"u": (1 - x["x"] ** 2 - x["y"] ** 2) / 4}),
         evaluation=ps.Evaluation(31),
     )
-    solution = ps.solve(problem, SMALL, steps=120, threads=1, out=tmp_path / "run")
+    solution = ps.solve(problem, SMALL, steps=60, threads=1, out=tmp_path / "run")
     assert len(problem.evaluation_set.x) == 961 and problem.domain.inside(problem.evaluation_set.x).all()
     assert solution.proof.errors["u"]["relative_l2"] < 3e-3
     assert solution.proof.violations["u at circle"] < 1e-3 and solution.proof.residual < 2e-2
@@ -420,7 +420,7 @@ def test_a_network_solves_on_a_house_with_a_round_window(tmp_path):
         exact=ps.Exact(lambda p, x: {"u": u(p, x)}),
         evaluation=ps.Evaluation(31),
     )
-    solution = ps.solve(problem, SMALL, steps=150, threads=1, out=tmp_path / "run")
+    solution = ps.solve(problem, SMALL, steps=100, threads=1, out=tmp_path / "run")
     assert solution.proof.errors["u"]["relative_l2"] < 1e-2
     assert set(solution.proof.violations) == {"u at floor, wall, roof", "u at window"}
     figure = solution_figure(solution.dataset(), reference_dataset(solution))

@@ -106,7 +106,7 @@ class _Combination(Domain):
         self._check_periodic()
         if self.measure <= 1e-9 * math.prod(axis.length for axis in self.axes):
             raise self._empty()
-        twice = set(self._parts(self.first, second=False)) & set(self._parts(self.second, second=True))
+        twice = set(self._parts[0]) & set(self._parts[1])
         if twice:
             name = sorted(twice)[0]
             raise InputError(
@@ -146,7 +146,12 @@ class _Combination(Domain):
             kept = kept & ~(self.first.inside(x - step) & ~self.first.inside(x + step))
         return kept
 
-    def _parts(self, domain: Domain, *, second: bool) -> dict[str, Boundary]:
+    @cached_property
+    def _parts(self) -> tuple[dict[str, Boundary], dict[str, Boundary]]:
+        """What remains of the boundary of either domain."""
+        return self._remains(self.first, second=False), self._remains(self.second, second=True)
+
+    def _remains(self, domain: Domain, *, second: bool) -> dict[str, Boundary]:
         side = self._turn if second else 1
         parts: dict[str, Boundary] = {}
         for name, part in domain.boundaries.items():
@@ -162,7 +167,7 @@ class _Combination(Domain):
 
     @cached_property
     def boundaries(self) -> Mapping[str, Boundary]:  # type: ignore[override]
-        return {**self._parts(self.first, second=False), **self._parts(self.second, second=True)}
+        return {**self._parts[0], **self._parts[1]}
 
     @cached_property
     def measure(self) -> float:  # type: ignore[override]

@@ -144,7 +144,7 @@ def cut(part: Boundary, keep: Keep, *, side: int = 1) -> list[Boundary]:
     flags = kept(s)
     change = (flags[1:] != flags[:-1]).nonzero()[:, 0]
     low, high = s[change], s[change + 1]
-    for _ in range(50):
+    for _ in range(50 if len(change) else 0):
         middle = (low + high) / 2
         same = kept(middle) == flags[change]
         low, high = torch.where(same, middle, low), torch.where(same, high, middle)
