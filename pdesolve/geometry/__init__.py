@@ -3,12 +3,13 @@
 from pdesolve.geometry.axis import TIME, Axes, Axis
 from pdesolve.geometry.ball import Ball, Disk, Sphere
 from pdesolve.geometry.box import Box, Face, Interval
-from pdesolve.geometry.csg import Difference, Intersection, Renamed, Union
+from pdesolve.geometry.csg import Difference, Intersection, Union
 from pdesolve.geometry.curve import Arc, Chain, Segment
 from pdesolve.geometry.discretisation import Discretisation, PointCloud
 from pdesolve.geometry.domain import Boundary, Domain
 from pdesolve.geometry.grid import Grid, GridAxis, Placement
 from pdesolve.geometry.polygon import Polygon
+from pdesolve.geometry.renamed import Renamed
 from pdesolve.geometry.sampling import Sampler, adaptive_points, sample, sample_boundary, sample_instant, unit_cube
 
 __all__ = [

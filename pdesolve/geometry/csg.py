@@ -6,77 +6,20 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.errors import InputError, unknown_name
+from pdesolve.errors import InputError
 from pdesolve.geometry.axis import Axes, Axis
-from pdesolve.geometry.curve import Chain, cut, joined
+from pdesolve.geometry.curve import cut, joined
 from pdesolve.geometry.domain import Boundary, Domain
+from pdesolve.geometry.patch import Patch
 
 _STEP = 1e-10  # of the greatest extent: how far on both sides of a boundary is looked
-_VOLUME_SAMPLES, _SURFACE_SAMPLES = 2**17, 2**12  # Sobol points that estimate what has no closed form
-_CHUNK = 512  # points at once whose distance from those samples is taken
-
-
-@dataclass(frozen=True)
-class Patch(Boundary):
-    """What remains of a part of another domain's boundary, in other than two dimensions; `side` -1 turns its normals.
-
-    Where all remains, everything is that part's. Else the measure is an estimate from 4096 points of its chart, to
-    about 1e-3 of the whole chart, and the distance is that from the nearest of those points that remain, so that it is
-    too great by at most their spacing.
-    """
-
-    name: str
-    base: Boundary
-    owner: _Combination | None = None
-    second: bool = False
-    side: int = 1
-
-    @property
-    def dimension(self) -> int:
-        return self.base.dimension
-
-    @cached_property
-    def samples(self) -> tuple[Tensor, float]:
-        """Points of the part, and the share that it is of its base."""
-        n = _SURFACE_SAMPLES if self.dimension else 1
-        unit = torch.zeros(n, 0, dtype=torch.float64)
-        if self.dimension:
-            unit = torch.quasirandom.SobolEngine(self.dimension, scramble=True, seed=0).draw(n, dtype=torch.float64)
-        x, normals = self.place(unit)
-        before = self.base.keeps(x, self.side * normals)
-        kept = self.keeps(x, normals)
-        return x[kept], float(kept.sum() / before.sum().clamp_min(1))
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of its base remains, as far as samples can tell."""
-        return self.samples[1] == 1.0 and not (isinstance(self.base, Patch) and not self.base.whole)
-
-    @property
-    def measure(self) -> float:
-        return self.base.measure * self.samples[1]
-
-    def place(self, unit: Tensor) -> tuple[Tensor, Tensor]:
-        x, normals = self.base.place(unit)
-        return x, self.side * normals
-
-    def keeps(self, x: Tensor, normals: Tensor) -> Tensor:
-        kept = self.base.keeps(x, self.side * normals)
-        if self.owner is not None:
-            kept = kept & self.owner.bounds(x, normals, second=self.second)
-        return kept
-
-    def distance(self, x: Tensor) -> Tensor:
-        if self.whole:
-            return self.base.distance(x)
-        samples = self.samples[0].to(x)
-        return torch.cat([torch.cdist(part, samples).amin(1) for part in x.split(_CHUNK)])
+_SAMPLES = 2**17  # Sobol points that estimate a volume
 
 
 @dataclass(frozen=True)
@@ -154,13 +97,14 @@ class _Combination(Domain):
     def _remains(self, domain: Domain, *, second: bool) -> dict[str, Boundary]:
         side = self._turn if second else 1
         parts: dict[str, Boundary] = {}
+        keep = partial(self.bounds, second=second)
         for name, part in domain.boundaries.items():
             if len(self.axes) == 2:
-                curves = cut(part, lambda x, normals: self.bounds(x, normals, second=second), side=side)
+                curves = cut(part, keep, side=side)
                 if curves:
                     parts[name] = joined(name, curves)
             else:
-                patch = Patch(name, part, self, second, side)
+                patch = Patch(name, part, keep, side)
                 if len(patch.samples[0]):
                     parts[name] = patch
         return parts
@@ -183,7 +127,7 @@ class _Combination(Domain):
         lower = torch.tensor([axis.lower for axis in self.axes], dtype=torch.float64)
         length = torch.tensor([axis.length for axis in self.axes], dtype=torch.float64)
         engine = torch.quasirandom.SobolEngine(len(self.axes), scramble=True, seed=0)
-        inside = self.covers(lower + length * engine.draw(_VOLUME_SAMPLES, dtype=torch.float64))
+        inside = self.covers(lower + length * engine.draw(_SAMPLES, dtype=torch.float64))
         return float(inside.double().mean() * length.prod())
 
     def _flux(self, axis: int) -> float:
@@ -283,43 +227,6 @@ class Intersection(_Combination):
 
     def inside(self, x: Tensor) -> Tensor:
         return self.first.inside(x) & self.second.inside(x)
-
-
-@dataclass(frozen=True)
-class Renamed(Domain):
-    """A domain with other names for some parts of its boundary, {old: new}; two parts get no name in common.
-
-    Raises:
-        InputError: a part that there is not, or a name that two parts would have.
-    """
-
-    domain: Domain
-    names: Mapping[str, str]
-
-    def __post_init__(self) -> None:
-        for name in self.names:
-            if name not in self.domain.boundaries:
-                raise unknown_name("boundary", name, self.domain.boundaries)
-        names = [self.names.get(name, name) for name in self.domain.boundaries]
-        if len(set(names)) < len(names):
-            raise InputError(f"parts of a boundary need different names, got {', '.join(names)}")
-
-    @property
-    def axes(self) -> Axes:  # type: ignore[override]
-        return self.domain.axes
-
-    @property
-    def measure(self) -> float:
-        return self.domain.measure
-
-    @cached_property
-    def boundaries(self) -> Mapping[str, Boundary]:  # type: ignore[override]
-        new = {self.names.get(name, name): part for name, part in self.domain.boundaries.items()}
-        plane = len(self.axes) == 2
-        return {name: Chain(name, (part,)) if plane else Patch(name, part) for name, part in new.items()}
-
-    def inside(self, x: Tensor) -> Tensor:
-        return self.domain.inside(x)
 
 
 def _touches(domain: Domain, x: Tensor) -> Tensor:
