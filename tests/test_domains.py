@@ -268,6 +268,14 @@ def test_inside_is_closed_and_knows_the_corners():
     assert star.inside(x.float()).tolist() == star.inside(x).tolist()
 
 
+def test_domains_far_from_the_origin_are_cut_too():
+    far = Disk((1e6, -1e6)) - Disk((1e6 + 1, -1e6), 1.0, boundary="bite")
+    assert far.measure == pytest.approx(PI / 3 + math.sqrt(3) / 2, rel=1e-5)
+    assert tuple(far.boundaries) == ("circle", "bite")
+    points = sample_boundary(far.boundaries["bite"], far.axes, 50, generator=generator())
+    assert far.inside(points.x).all()
+
+
 def test_boundaries_that_run_along_one_another_are_counted_once():
     right = Renamed(Box(Axis("x", 0.0, 2.0), Axis("y", -1.0, 0.0)), {"x_min": "a", "y_min": "floor", "y_max": "step"})
     both = SQUARE | Renamed(right, {"x_max": "end"})
@@ -399,7 +407,7 @@ def test_a_network_solves_on_a_disk_and_proves_it(tmp_path):
     )
     solution = ps.solve(problem, SMALL, steps=60, threads=1, out=tmp_path / "run")
     assert len(problem.evaluation_set.x) == 961 and problem.domain.inside(problem.evaluation_set.x).all()
-    assert solution.proof.errors["u"]["relative_l2"] < 3e-3
+    assert solution.proof.errors["u"]["relative_l2"] < 5e-3
     assert solution.proof.violations["u at circle"] < 1e-3 and solution.proof.residual < 2e-2
     assert (solution.run / "figures" / "solution.png").stat().st_size > 10_000
 

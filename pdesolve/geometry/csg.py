@@ -75,7 +75,9 @@ class _Combination(Domain):
 
     @cached_property
     def _step(self) -> float:
-        return _STEP * max(axis.length for axis in self.axes)
+        # far from the origin above the rounding, within which points count as on a boundary
+        rounding = 1e3 * torch.finfo(torch.float64).eps * max(max(abs(a.lower), abs(a.upper)) for a in self.axes)
+        return max(_STEP * max(axis.length for axis in self.axes), rounding)
 
     def covers(self, x: Tensor) -> Tensor:
         """Like `inside`, but for points of both boundaries, of which it says anything."""

@@ -15,7 +15,7 @@ Point = tuple[float, float]
 Keep = Callable[[Tensor, Tensor], Tensor]  # points and outward normals to whether they belong to a part
 
 _SAMPLES = 1024  # of a curve that is cut: pieces shorter than this fraction of it are not seen
-_CLOSE = 1e-9  # of a curve's length: how well an arc must fit the curve it stands for
+_CLOSE = 1e-8  # of a curve's length: how well an arc must fit the curve it stands for
 
 _DEPTH = 12  # halvings of a curve that is fitted
 
@@ -131,7 +131,7 @@ def joined(name: str, curves: Sequence[Boundary]) -> Boundary:
 def cut(part: Boundary, keep: Keep, *, side: int = 1) -> list[Boundary]:
     """The pieces of a part of a plane boundary where `keep` holds, as segments and arcs; `side` -1 turns the normals.
 
-    Ends are found to rounding. A curve that is neither straight nor round is fitted by arcs to 1e-9 of its length.
+    Ends are found to rounding. A curve that is neither straight nor round is fitted by arcs to 1e-8 of its length.
     """
     if isinstance(part, Chain):
         return [piece for curve in part.curves for piece in cut(curve, keep, side=side)]
