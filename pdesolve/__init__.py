@@ -72,11 +72,18 @@ if TYPE_CHECKING:
     from pdesolve.fields import tan as tan
     from pdesolve.fields import tanh as tanh
     from pdesolve.geometry import Axis as Axis
+    from pdesolve.geometry import Ball as Ball
     from pdesolve.geometry import Box as Box
+    from pdesolve.geometry import Difference as Difference
+    from pdesolve.geometry import Disk as Disk
     from pdesolve.geometry import Domain as Domain
     from pdesolve.geometry import Grid as Grid
+    from pdesolve.geometry import Intersection as Intersection
     from pdesolve.geometry import Interval as Interval
     from pdesolve.geometry import PointCloud as PointCloud
+    from pdesolve.geometry import Polygon as Polygon
+    from pdesolve.geometry import Renamed as Renamed
+    from pdesolve.geometry import Union as Union
     from pdesolve.method import Solution as Solution
     from pdesolve.method import Solver as Solver
     from pdesolve.problem import Evaluation as Evaluation
@@ -98,7 +105,9 @@ _HOMES = {
         "Coordinates Field GridField Vector absolute arctan cos cosh curl d div dot dt dtt dx dxx dxxx dxxxx dy dyy dz "
         "dzz erf exp grad integrate laplacian log maximum mean minimum sech sin sinh sqrt step tan tanh"
     ),
-    "pdesolve.geometry": "Axis Box Domain Grid Interval PointCloud",
+    "pdesolve.geometry": (
+        "Axis Ball Box Difference Disk Domain Grid Intersection Interval PointCloud Polygon Renamed Union"
+    ),
     "pdesolve.method": "Solution Solver",
     "pdesolve.problem": "Evaluation Exact Problem",
     "pdesolve.solving": "load solve",

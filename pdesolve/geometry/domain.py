@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from pdesolve.geometry.axis import Axes
@@ -36,6 +37,10 @@ class Boundary(ABC):
     def distance(self, x: Tensor) -> Tensor:
         """Distance (n,) of points x (n, space axes) from this part."""
 
+    def keeps(self, x: Tensor, normals: Tensor) -> Tensor:
+        """Which of the placed points belong to this part (n,), bool: all, unless its chart covers more."""
+        return torch.ones(len(x), dtype=torch.bool, device=x.device)
+
 
 class Domain(ABC):
     """A bounded region of space. `axes` are its space axes, and their bounds are its bounding box."""
@@ -64,3 +69,21 @@ class Domain(ABC):
     def is_box(self) -> bool:
         """Whether the domain fills its bounding box, so that tensor-product grids fit it."""
         return False
+
+    def __or__(self, other: Domain) -> Domain:
+        """The union of two domains."""
+        from pdesolve.geometry.csg import Union  # csg is made of domains
+
+        return Union(self, other)
+
+    def __sub__(self, other: Domain) -> Domain:
+        """This domain without another."""
+        from pdesolve.geometry.csg import Difference
+
+        return Difference(self, other)
+
+    def __and__(self, other: Domain) -> Domain:
+        """The intersection of two domains."""
+        from pdesolve.geometry.csg import Intersection
+
+        return Intersection(self, other)

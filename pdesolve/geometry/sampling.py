@@ -90,14 +90,33 @@ def sample_boundary(
     sampler: Sampler = "sobol",
     time: Axis | None = None,
 ) -> PointCloud:
-    """About n points on one part of the boundary of a domain with space `axes` (at all times where `time` is given)."""
+    """About n points on one part of the boundary of a domain with space `axes` (at all times where `time` is given).
+
+    Of a part that is less than its chart the points that belong to it are kept; the random samplers go on until n are
+    found.
+    """
     dimension = boundary.dimension + (1 if time else 0)
-    unit, weights = unit_cube(n, dimension, sampler, generator)
-    x, normals = boundary.place(unit[:, 1:] if time else unit)
-    if time:
-        x = torch.cat([(time.lower + time.length * unit[:, :1]), x], 1)
     measure = boundary.measure * (time.length if time else 1.0)
-    return PointCloud(Axes(((time,) if time else ()) + axes.members), x, weights * measure, normals)
+    cloud_axes = Axes(((time,) if time else ()) + axes.members)
+    found: list[tuple[Tensor, ...]] = []
+    for _ in range(1000):
+        unit, weights = unit_cube(n, dimension, sampler, generator)
+        x, normals = boundary.place(unit[:, 1:] if time else unit)
+        kept = boundary.keeps(x, normals)
+        if time:
+            x = torch.cat([(time.lower + time.length * unit[:, :1]), x], 1)
+        if not found and kept.all():
+            return PointCloud(cloud_axes, x, weights * measure, normals)
+        found.append((x[kept], weights[kept], normals[kept]))
+        tensor_product = sampler in ("regular", "gauss_legendre")
+        if tensor_product and not kept.any():
+            n *= 2
+        elif tensor_product or sum(len(part[0]) for part in found) >= n:
+            x, weights, normals = (
+                torch.cat(parts)[: None if tensor_product else n] for parts in zip(*found, strict=True)
+            )
+            return PointCloud(cloud_axes, x, weights / weights.sum() * measure, normals)
+    raise InputError(f"no point of the boundary part {boundary.name!r} was found: is it empty?")
 
 
 def sample_instant(

@@ -81,7 +81,9 @@ def _points_figure(dataset: xr.Dataset, reference: xr.Dataset | None) -> Figure:
                 axis.plot(horizontal, values, ".")
                 axis.set(xlabel=axes[0], ylabel=title)
                 continue
-            image = axis.scatter(horizontal, dataset[axes[1]].values, c=values, s=8, cmap=colours)
+            limit = float(np.nanmax(np.abs(values))) or 1.0
+            limits = {"vmin": -limit, "vmax": limit} if colours == "RdBu_r" else {}  # white is no error
+            image = axis.scatter(horizontal, dataset[axes[1]].values, c=values, s=8, cmap=colours, **limits)
             figure.colorbar(image, ax=axis)
             axis.set(xlabel=axes[0], ylabel=axes[1], title=title, aspect="equal")
     figure.suptitle(str(dataset.attrs.get("title", "")).split(":")[0])
