@@ -4,7 +4,7 @@
     u(0, x) = sech^2((x + 20) / 2) / 2 + sech^2((x - 5) / sqrt(8)) / 4
 
 Solitons of speeds 1 and 1/2, which are about to meet at the end. Judged on the 512 points and 201 times of PySINDy's
-`kdv.mat`, whose initial state this is to rounding; its jump of 1e-4 at the ends of the period limits any grid to 1e-5.
+`kdv.mat`, whose initial state this is to rounding; its jump of 1e-4 at the ends of the period limits any grid to 3e-5.
 S. H. Rudy, S. L. Brunton, J. L. Proctor, J. N. Kutz, Sci. Adv. 3 (2017) e1602614, arXiv 1609.06401.
 """
 
