@@ -40,6 +40,9 @@ OTHERS = {
     "helmholtz_2d": {"x_waves": 1.3, "y_waves": 3.7, "wavenumber": 2.5},
     "klein_gordon_2d": {"quadratic": 0.4, "final_time": 2.0},
     "poisson_2d": {},
+    "heat_multiscale_2d": {"x_waves": 19.3, "y_waves": 0.7, "diffusivity_y": 0.2},
+    "flow_mixing": {"final_time": 1.0},
+    "poisson_nd": {"dimension": 3},
 }
 
 
