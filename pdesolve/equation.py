@@ -125,20 +125,20 @@ def velocity_name(unknown: str) -> str:
     return f"{unknown}_t"
 
 
-class FluxForm(Evolution):
-    """An evolution in conservation form, u_t + div F(u) = source(u), as finite volumes need it."""
+class FluxForm(Equation):
+    """A balance law, div F(u) = source(u), or for an evolution u_t + div F(u) = source(u): what finite volumes need."""
 
     @abstractmethod
     def flux(self, u: State, p: Values, x: Coordinates) -> Mapping[str, Vector]:
-        """The flux F of each unknown: a Vector over the space axes (for a vector unknown a mapping of its scalars)."""
+        """The flux F of each scalar of the state: a Vector over the space axes. It may use first derivatives of u."""
 
-    def source(self, u: State, p: Values, x: Coordinates) -> State:
-        """The right-hand side that is no divergence; absent unknowns have none."""
+    def source(self, u: State, p: Values, x: Coordinates) -> Mapping[str, Field]:
+        """The right-hand side that is no divergence; absent scalars have none."""
         return {}
 
-    @abstractmethod
     def wave_speed(self, u: State, p: Values, x: Coordinates) -> Mapping[str, Field]:
-        """A bound for the fastest characteristic speed along each space axis."""
+        """A bound for the fastest characteristic speed along each space axis; absent axes have no waves."""
+        return {}
 
 
 class Energetic(Equation):

@@ -591,7 +591,7 @@ REFUSED = [
     (lambda: kdv.problem(), {"resolution": 2}, "at least 8 intervals"),
     (lambda: kdv.problem(), {"steps": 0}, "at least one time step"),
     (lambda: kdv.problem(), {"tolerance": 0.0}, "a tolerance is"),
-    (disk, {}, "needs a box"),
+    (disk, {}, "its domain is no box"),
 ]
 
 

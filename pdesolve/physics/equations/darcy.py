@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pdesolve.equation import Energetic, Parameter, State, Unknown, Values
-from pdesolve.fields import Coordinates, Field, div, dot, grad
+from pdesolve.equation import Energetic, FluxForm, Parameter, State, Unknown, Values
+from pdesolve.fields import Coordinates, Field, Vector, div, dot, grad
 
 
 @dataclass(frozen=True)
-class Darcy(Energetic):
+class Darcy(FluxForm, Energetic):
     """Steady flow through a porous medium, in any number of dimensions,
 
         -div (a grad u) = f,
@@ -30,7 +31,13 @@ class Darcy(Energetic):
     )
 
     def residual(self, u: State, p: Values, x: Coordinates) -> State:
-        return {"u": -div(p["permeability"] * grad(u["u"])) - p["source"]}
+        return {"u": div(self.flux(u, p, x)["u"]) - p["source"]}
+
+    def flux(self, u: State, p: Values, x: Coordinates) -> Mapping[str, Vector]:
+        return {"u": -p["permeability"] * grad(u["u"])}
+
+    def source(self, u: State, p: Values, x: Coordinates) -> Mapping[str, Field]:
+        return {"u": p["source"]}
 
     def energy(self, u: State, p: Values, x: Coordinates) -> Field:
         slope = grad(u["u"])

@@ -18,7 +18,7 @@ from pdesolve import __version__
 from pdesolve.equation import Evolution, State, assemble, flatten, velocity_name
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Field, cos, sin
-from pdesolve.physics.solvers.reference.solution import GridSolution, fetch, store
+from pdesolve.physics.solvers.reference.solution import StoredSolution, fetch
 from pdesolve.problem import Problem, Value
 
 
@@ -34,7 +34,7 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pdesolve"
 
 
-def load(key: str, problem: Problem, values: Mapping[str, Value] | None, device: torch.device) -> GridSolution | None:
+def load(key: str, problem: Problem, values: Mapping[str, Value] | None, device: torch.device) -> StoredSolution | None:
     """The solution under a key; None where there is none that can be trusted."""
     path = folder() / f"{key}.npz"
     if not path.exists():
@@ -45,11 +45,11 @@ def load(key: str, problem: Problem, values: Mapping[str, Value] | None, device:
         return None
 
 
-def save(key: str, solution: GridSolution) -> None:
+def save(key: str, solution: StoredSolution) -> None:
     """Keep a solution. A folder that cannot be written to is no error: the next call computes again."""
     with suppress(OSError):
         folder().mkdir(parents=True, exist_ok=True)
-        store(folder() / f"{key}.npz", solution, key)
+        solution.store(folder() / f"{key}.npz", key)
 
 
 def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, settings: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,34 +12,26 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from pdesolve.equation import Evolution
 from pdesolve.errors import Diverged, InputError, unknown_name
 from pdesolve.fields import GridField
 from pdesolve.integration.fourier import Dealiasing
 from pdesolve.method import Solution, Solver
 from pdesolve.metrics import relative_l2
-from pdesolve.physics.solvers.reference import cache, cole_hopf, schemes
-from pdesolve.physics.solvers.reference.refinement import Refinement, difference
-from pdesolve.physics.solvers.reference.solution import FILE, FormulaSolution, GridSolution, fetch
+from pdesolve.physics.solvers.reference import cache, cole_hopf
+from pdesolve.physics.solvers.reference.fft import FFT
+from pdesolve.physics.solvers.reference.lines import LinesScheme
+from pdesolve.physics.solvers.reference.refinement import Refinement, finite
+from pdesolve.physics.solvers.reference.scheme import Scheme
+from pdesolve.physics.solvers.reference.solution import FILE, FormulaSolution, StoredSolution, fetch
+from pdesolve.physics.solvers.reference.sparse import Sparse
+from pdesolve.physics.solvers.reference.spectral import ETDRK4, Series
+from pdesolve.physics.solvers.reference.task import Task, differentiable, samples
 from pdesolve.problem import Problem, Value
 from pdesolve.training.run import Run
 
-Scheme = Literal["auto", "exact", "cole_hopf", "series", "etdrk4", "lines", "fft", "sparse"]
-_SCHEMES: dict[str, Callable[[schemes.Task, Mapping[str, int], int], schemes.Snapshots]] = {
-    "series": schemes.spectral, "etdrk4": schemes.spectral, "lines": schemes.lines,
-    "fft": schemes.fft, "sparse": schemes.sparse,
-}  # fmt: skip
-# first and finest number of intervals on each axis, in one, two and three dimensions
-_INTERVALS = {
-    "series": ((256, 4096), (64, 512), (16, 64)),
-    "etdrk4": ((256, 4096), (64, 256), (16, 64)),
-    "lines": ((64, 512), (16, 64), (8, 16)),
-    "fft": ((256, 16384), (64, 1024), (16, 128)),
-    "sparse": ((64, 2048), (32, 256), (8, 24)),
-}
-# at least so many intervals between snapshots, in one, two and three dimensions; adaptive steps stop at every one
-_SNAPSHOTS = {"series": (200, 100, 20), "etdrk4": (200, 100, 20), "lines": (50, 25, 10)}
-_DOUBLINGS = 4  # of the time steps, from one between two snapshots on
+SchemeName = Literal["auto", "exact", "cole_hopf", "series", "etdrk4", "lines", "fft", "sparse"]
+# in order of preference: auto takes the first that fits
+_SCHEMES: tuple[Scheme, ...] = (Series(), ETDRK4(), LinesScheme(), FFT(), Sparse())
 
 
 @dataclass(frozen=True)
@@ -61,7 +53,7 @@ class Reference(Solver):
         cache: disk keeps solutions on grids for the next time; none computes always.
     """
 
-    scheme: Scheme = "auto"
+    scheme: SchemeName = "auto"
     resolution: int | None = None
     steps: int | None = None
     tolerance: float = 1e-6
@@ -77,39 +69,38 @@ class Reference(Solver):
         formula = self._formula(problem, values, run.device)
         if formula is not None:
             return formula
-        task = schemes.Task(problem, values, (), run.device, self.dealiasing, self.accuracy, self.tolerance)
-        schemes.samples(task)
-        scheme = self.scheme if self.scheme != "auto" else _chosen(task)
+        task = Task(problem, values, (), run.device, self.dealiasing, self.accuracy, self.tolerance)
+        samples(task)
+        scheme = self._scheme(task)
         task = replace(task, times=_snapshots(problem, scheme))
-        differentiable = schemes.differentiable(task)
+        graph = differentiable(task)
         key = ""
-        if self.cache == "disk" and not differentiable:
-            settings = {**asdict(self), "scheme": scheme, "run steps": run.steps}
+        if self.cache == "disk" and not graph:
+            settings = {**asdict(self), "scheme": scheme.name, "run steps": run.steps}
             key = cache.fingerprint(problem, values, settings=settings)
             known = cache.load(key, problem, values, run.device)
             if known is not None:
                 known.notes["cached"] = True
                 return known
 
-        def compute(intervals: Mapping[str, int], steps: int) -> tuple[GridSolution, bool]:
-            snapshots = _SCHEMES[scheme](task, intervals, steps)
-            solution = _solution(task, snapshots)
-            solution.notes = {
-                "scheme": scheme,
-                "resolution": {m.axis.name: m.size for m in snapshots.grid.members},
-                "steps": steps if scheme == "etdrk4" else None,
+        def compute(intervals: Mapping[str, int], steps: int) -> tuple[StoredSolution, bool]:
+            solution, resolved = scheme.compute(task, intervals, steps)
+            solution.notes |= {
+                "scheme": scheme.name,
+                "resolution": dict(intervals),
+                "steps": steps if scheme.doublings else None,
                 "snapshots": len(task.times) or None,
             }
-            return solution, snapshots.resolved and self.resolution is None
+            return solution, resolved and self.resolution is None
 
         ladders = self._intervals(problem, scheme), self._steps(scheme, task, run)
         with torch.no_grad():
-            refined = Refinement(compute, *ladders, goal=1e-3 * self.tolerance, run=run, stage=scheme).climb()
+            refined = Refinement(compute, *ladders, goal=1e-3 * self.tolerance, run=run, stage=scheme.name).climb()
         solution = refined.solution
-        if differentiable:
+        if graph:
             solution, _ = compute(refined.intervals, refined.steps)
-        if not all(bool(torch.isfinite(field.values).all()) for field in solution.fields.values()):
-            raise Diverged(f"{problem.name}: {scheme} met a value that is not finite: give more --method.steps")
+        if not finite(solution):
+            raise Diverged(f"{problem.name}: {scheme.name} met a value that is not finite: give more --method.steps")
         solution.converged = refined.estimate <= self.tolerance
         solution.notes |= {
             "estimated_error": refined.estimate if math.isfinite(refined.estimate) else None,
@@ -132,8 +123,8 @@ class Reference(Solver):
     def _check(self, problem: Problem, learn: Sequence[str]) -> None:
         if learn:
             raise InputError(f"the reference takes parameters as given, it cannot learn {', '.join(learn)}: take pinn")
-        if self.scheme not in get_args(Scheme):
-            raise unknown_name("scheme", self.scheme, get_args(Scheme))
+        if self.scheme not in get_args(SchemeName):
+            raise unknown_name("scheme", self.scheme, get_args(SchemeName))
         if self.resolution is not None and self.resolution < 8:
             raise InputError(f"a resolution is at least 8 intervals on each axis, got {self.resolution}")
         if self.steps is not None and self.steps < 1:
@@ -142,20 +133,20 @@ class Reference(Solver):
             raise InputError(f"a tolerance is a positive relative error such as 1e-6, got {self.tolerance}")
         if self.scheme == "exact" and problem.exact is None:
             raise InputError(f"{problem.name} has no exact formula: take --method.scheme auto")
-        if problem.exact is not None and self.scheme in ("auto", "exact"):
-            return
-        if not problem.domain.is_box:
-            raise InputError(f"{problem.name}: without an exact formula the reference needs a box, its domain is none")
-        for unknown in problem.equation.unknowns:
-            if unknown.algebraic:
-                raise InputError(
-                    f"{problem.name}: the reference cannot solve for the algebraic unknown {unknown.name!r}"
-                )
-        evolution = isinstance(problem.equation, Evolution)
-        if self.scheme in ("fft", "sparse") and evolution:
-            raise InputError(f"{problem.name} evolves in time: scheme {self.scheme!r} is for stationary problems")
-        if self.scheme in ("cole_hopf", "series", "etdrk4", "lines") and not evolution:
-            raise InputError(f"{problem.name} is stationary: scheme {self.scheme!r} is for evolutions")
+
+    def _scheme(self, task: Task) -> Scheme:
+        """The scheme that was asked for, or the first that fits."""
+        name, reasons = task.problem.name, []
+        for scheme in _SCHEMES:
+            if self.scheme not in ("auto", scheme.name):
+                continue
+            reason = scheme.refusal(task)
+            if self.scheme == scheme.name and reason is not None:
+                raise InputError(f"{name}: {reason}, so that {scheme.name} does not fit: take --method.scheme auto")
+            if reason is None and (self.scheme == scheme.name or scheme.suits(task)):
+                return scheme
+            reasons += [reason] if reason is not None and reason not in reasons else []
+        raise InputError(f"{name}: no scheme of the reference fits, for {'; '.join(reasons)}")
 
     def _formula(self, problem: Problem, values: Mapping[str, Value], device: torch.device) -> FormulaSolution | None:
         """The solution in closed form where there is one, and the scheme asks for it."""
@@ -182,12 +173,12 @@ class Reference(Solver):
         solution.notes = {"scheme": "cole_hopf", "nodes": len(formula.nodes), "estimated_error": _node_error(solution)}
         return solution
 
-    def _intervals(self, problem: Problem, scheme: str) -> list[dict[str, int]]:
+    def _intervals(self, problem: Problem, scheme: Scheme) -> list[dict[str, int]]:
         """Ever more intervals on each axis, those of the evaluation set among them where their transforms are fast."""
         names = problem.domain.axes.names
         if self.resolution is not None:
             return [dict.fromkeys(names, max(4, self.resolution // 2)), dict.fromkeys(names, self.resolution)]
-        least, most = _INTERVALS[scheme][min(problem.domain.dimension, 3) - 1]
+        least, most = scheme.intervals[min(problem.domain.dimension, 3) - 1]
         points, first = problem.evaluation.points, {}
         for axis in problem.domain.axes:
             size = points if isinstance(points, int) else points[axis.name]
@@ -199,64 +190,29 @@ class Reference(Solver):
             first[axis.name] = size if 0 < size < 2 * least and _smooth(size) else least
         return [{k: n * 2**i for k, n in first.items()} for i in range(math.ceil(math.log2(most / least)) + 1)]
 
-    def _steps(self, scheme: str, task: schemes.Task, run: Run) -> list[int]:
+    def _steps(self, scheme: Scheme, task: Task, run: Run) -> list[int]:
         """Ever more time steps, for the scheme that takes as many as it is told."""
-        if scheme != "etdrk4":
+        if not scheme.doublings:
             return [1]
         given = self.steps or run.steps
         if given:
             return [max(1, given // 2), given]
-        return [(len(task.times) - 1) * 2**i for i in range(_DOUBLINGS + 1)]
+        return [(len(task.times) - 1) * 2**i for i in range(scheme.doublings + 1)]
 
 
-def _chosen(task: schemes.Task) -> str:
-    """The scheme that fits a problem without a closed form."""
-    problem = task.problem
-    small = dict.fromkeys(problem.domain.axes.names, 16)
-    with torch.no_grad():
-        if not isinstance(problem.equation, Evolution):
-            return "fft" if _transforms_well(task) else "sparse"
-        try:
-            _, system = schemes.spectral_system(task, small)
-        except InputError:
-            return "lines"
-        return "series" if system.affine else "etdrk4"
-
-
-def _transforms_well(task: schemes.Task) -> bool:
-    """Whether fast transforms apply, and their series converges fast.
-
-    Between walls it does only where the source continues smoothly beyond them: a source that does not vanish on a cold
-    wall leaves errors like n^-2, and finite differences are better.
-    """
-    axes = task.problem.domain.axes
-    try:
-        coarse, fine = (_solution(task, schemes.fft(task, dict.fromkeys(axes.names, n), 0)) for n in (24, 48))
-    except InputError:
-        return False
-    return all(axis.periodic for axis in axes) or difference(coarse, fine) <= 1e-6
-
-
-def _snapshots(problem: Problem, scheme: str) -> tuple[float, ...]:
+def _snapshots(problem: Problem, scheme: Scheme) -> tuple[float, ...]:
     """The evaluation times, both ends of time, and enough between them for the interpolant in time."""
-    if problem.time is None:
+    if problem.time is None or scheme.snapshots is None:
         return ()
     span = problem.time
     base = sorted({span.lower, *problem.evaluation.times, span.upper})
     base = [t for i, t in enumerate(base) if i == 0 or t - base[i - 1] > 1e-9 * span.length]
-    longest = span.length / _SNAPSHOTS[scheme][min(problem.domain.dimension, 3) - 1]
+    longest = span.length / scheme.snapshots[min(problem.domain.dimension, 3) - 1]
     times = [base[0]]
     for start, end in pairwise(base):
         pieces = max(1, math.ceil((end - start) / longest - 1e-6))
         times += [start + (end - start) * i / pieces for i in range(1, pieces)] + [end]
     return tuple(times)
-
-
-def _solution(task: schemes.Task, snapshots: schemes.Snapshots) -> GridSolution:
-    grid = snapshots.grid
-    if task.problem.time is not None:
-        grid = grid.with_times(task.problem.time, task.times)
-    return GridSolution(task.problem, grid, snapshots.fields, task.values)
 
 
 def _node_error(solution: FormulaSolution) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from pdesolve.metrics import relative_l2
-from pdesolve.physics.solvers.reference.solution import GridSolution
+from pdesolve.physics.solvers.reference.solution import StoredSolution
 from pdesolve.training.run import Run
 
 Intervals = Mapping[str, int]
@@ -20,7 +20,7 @@ Intervals = Mapping[str, int]
 class Refined:
     """The finest solution, where it stands on the ladders, and the estimate of its error."""
 
-    solution: GridSolution
+    solution: StoredSolution
     intervals: Intervals
     steps: int
     estimate: float
@@ -39,7 +39,7 @@ class Refinement:
 
     def __init__(
         self,
-        compute: Callable[[Intervals, int], tuple[GridSolution, bool]],
+        compute: Callable[[Intervals, int], tuple[StoredSolution, bool]],
         intervals: Sequence[Intervals],
         steps: Sequence[int],
         *,
@@ -73,7 +73,7 @@ class Refinement:
                 stopped = "budget"
                 break
             finer, resolved = self._solve(i + 1, j)
-            if not _finite(finer) and j + 1 < len(self.steps):
+            if not finite(finer) and j + 1 < len(self.steps):
                 j += 1
                 continue
             in_space, best, i = difference(best, finer), finer, i + 1
@@ -90,7 +90,7 @@ class Refinement:
             stopped = "tolerance"
         return Refined(best, self.intervals[i], self.steps[j], estimate, stopped)
 
-    def _solve(self, i: int, j: int) -> tuple[GridSolution, bool]:
+    def _solve(self, i: int, j: int) -> tuple[StoredSolution, bool]:
         start = time.process_time()
         result = self.compute(self.intervals[i], self.steps[j])
         self._cost = time.process_time() - start
@@ -99,11 +99,11 @@ class Refinement:
     def _affordable(self, factor: int) -> bool:
         return self._cost * factor <= self.run.budget.left
 
-    def _tell(self, solution: GridSolution, change: float, j: int) -> None:
+    def _tell(self, solution: StoredSolution, change: float, j: int) -> None:
         self.run.watch(solution, stage=self.stage, step=self.steps[j], losses={"change": change})
 
 
-def difference(coarse: GridSolution, fine: GridSolution) -> float:
+def difference(coarse: StoredSolution, fine: StoredSolution) -> float:
     """The relative L2 difference on the evaluation set, the largest of all scalars; infinite if it is not finite."""
     with torch.no_grad():
         a, b = coarse.on(), fine.on()
@@ -111,5 +111,6 @@ def difference(coarse: GridSolution, fine: GridSolution) -> float:
     return worst if math.isfinite(worst) else math.inf
 
 
-def _finite(solution: GridSolution) -> bool:
-    return all(bool(torch.isfinite(field.values).all()) for field in solution.fields.values())
+def finite(solution: StoredSolution) -> bool:
+    """Whether all values on the evaluation set are."""
+    return all(bool(torch.isfinite(values).all()) for values in solution.on().values())

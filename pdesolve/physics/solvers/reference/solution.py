@@ -7,6 +7,7 @@ import json
 import os
 import zipfile
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from pdesolve.method import Solution
 from pdesolve.problem import Problem, Value
 
 FORMAT = 1
+FILE = "reference.npz"
 
 
 class FormulaSolution(Solution):
@@ -47,7 +49,22 @@ class FormulaSolution(Solution):
         """Nothing: problem and values determine it."""
 
 
-class GridSolution(Solution):
+class StoredSolution(Solution):
+    """A solution that is kept as arrays in one file, which `fetch` reads."""
+
+    @abstractmethod
+    def store(self, path: Path, key: str = "") -> None:
+        """Write arrays and notes to an .npz file, aside and renamed. `key` says what they were computed from.
+
+        Raises:
+            OSError: a folder that cannot be written to.
+        """
+
+    def write(self, folder: Path) -> None:
+        self.store(folder / FILE)
+
+
+class GridSolution(StoredSolution):
     """Fields on a grid of space, and of time for evolutions, interpolated in between by polynomials of degree 7.
 
     fields: for each scalar (*sample, *time, *space).
@@ -69,35 +86,27 @@ class GridSolution(Solution):
         found: dict[str, Field] = {name: interpolate(field, x) for name, field in self.fields.items()}
         return self.problem.state({name: x.expand(field).values for name, field in found.items()}, x)
 
-    def write(self, folder: Path) -> None:
-        store(folder / FILE, self)
+    def store(self, path: Path, key: str = "") -> None:
+        fields = {name: field.values.detach().cpu().numpy() for name, field in self.fields.items()}
+        about = {
+            "format": FORMAT,
+            "key": key,
+            "checksum": _checksum(fields),
+            "axes": [[m.axis.name, m.placement, m.size, list(m.listed)] for m in self.grid.members],
+            "accuracy": self.grid.accuracy,
+            "notes": self.notes,
+            "converged": self.converged,
+        }
+        write_arrays(path, about, {f"field_{name}": field for name, field in fields.items()})
 
 
-FILE = "reference.npz"
-
-
-def store(path: Path, solution: GridSolution, key: str = "") -> None:
-    """Write fields, grid and notes to an .npz file, aside and renamed. `key` says what they were computed from.
-
-    Raises:
-        OSError: a folder that cannot be written to.
-    """
-    fields = {name: field.values.detach().cpu().numpy() for name, field in solution.fields.items()}
-    about = {
-        "format": FORMAT,
-        "key": key,
-        "checksum": _checksum(fields),
-        "axes": [[m.axis.name, m.placement, m.size, list(m.listed)] for m in solution.grid.members],
-        "accuracy": solution.grid.accuracy,
-        "notes": solution.notes,
-        "converged": solution.converged,
-    }
+def write_arrays(path: Path, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Arrays, and JSON that says what they are, in one .npz file, written aside and renamed."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with aside.open("wb") as file:
-            arrays: dict[str, Any] = {f"field_{name}": field for name, field in fields.items()}
-            text = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-            np.savez(file, about=text, **arrays)
+            content: dict[str, Any] = dict(arrays)
+            np.savez(file, about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8), **content)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
@@ -111,7 +120,7 @@ def fetch(
     device: torch.device | str = "cpu",
     key: str = "",
 ) -> GridSolution:
-    """The solution that `store` wrote.
+    """The solution that `StoredSolution.store` wrote.
 
     Raises:
         InputError: no such file, or one that is damaged, of another format, problem or key.

@@ -1,0 +1,45 @@
+"""The method of lines on boxes: finite differences in space, adaptive steps in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from pdesolve.integration.lines import Lines, explicit, implicit, spectral_radius
+from pdesolve.physics.solvers.reference.scheme import Scheme, on_grid, unfit
+from pdesolve.physics.solvers.reference.solution import GridSolution
+from pdesolve.physics.solvers.reference.task import Task, differentiable, one, samples
+
+_STIFF = 2000.0  # spectral radius times duration above which implicit steps are the cheaper ones
+
+
+class LinesScheme(Scheme):
+    """Explicit steps or, where those would be too many, implicit ones sample by sample."""
+
+    name = "lines"
+    intervals = ((64, 512), (16, 64), (8, 16))
+    snapshots = (50, 25, 10)
+
+    def refusal(self, task: Task) -> str | None:
+        return unfit(task.problem, evolution=True)
+
+    def compute(self, task: Task, intervals: Mapping[str, int], steps: int) -> tuple[GridSolution, bool]:
+        problem = task.problem
+        assert problem.time is not None
+        grid = task.grid(intervals)
+        f = Lines(problem, grid, values=task.values, device=task.device)
+        start = f.start()
+        tolerance = 1e-3 * task.tolerance
+        count = samples(task)
+        if spectral_radius(f, problem.time.lower, start) * problem.time.length <= _STIFF or differentiable(task):
+            states = explicit(f, task.times, tolerance=tolerance)
+        elif count is None:
+            states = implicit(f, task.times, tolerance=tolerance)
+        else:
+            each = [Lines(problem, grid, values=one(task, i).values, device=task.device) for i in range(count)]
+            states = torch.stack([implicit(g, task.times, tolerance=tolerance) for g in each], 1)
+        d, n = len(grid.members), len(f.scalars)
+        states = states.narrow(-d - 1, 0, n)
+        values = torch.stack([f.obeying(t, y) for t, y in zip(task.times, states, strict=True)]).movedim(0, -d - 1)
+        return on_grid(task, grid, dict(zip(f.scalars, values.unbind(-d - 2), strict=True))), False
