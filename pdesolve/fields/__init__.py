@@ -46,8 +46,8 @@ from pdesolve.fields.point import Places, PointField
 from pdesolve.fields.vector import Vector
 
 __all__ = [
-    "Constant", "Coordinates", "Edge", "Field", "FunctionField", "GridField", "Places", "PointField", "Quantity", "Vector", "absolute",
-    "arctan", "cos", "cosh", "curl", "d", "div", "dot", "dt", "dtt", "dx", "dxx", "dxxx", "dxxxx", "dy", "dyy", "dz",
-    "dzz", "erf", "exp", "grad", "integrate", "laplacian", "log", "maximum", "mean", "minimum", "sech", "sin", "sinh",
-    "sqrt", "step", "tan", "tanh",
+    "Constant", "Coordinates", "Edge", "Field", "FunctionField", "GridField", "Places", "PointField", "Quantity",
+    "Vector", "absolute", "arctan", "cos", "cosh", "curl", "d", "div", "dot", "dt", "dtt", "dx", "dxx", "dxxx", "dxxxx",
+    "dy", "dyy", "dz", "dzz", "erf", "exp", "grad", "integrate", "laplacian", "log", "maximum", "mean", "minimum",
+    "sech", "sin", "sinh", "sqrt", "step", "tan", "tanh",
 ]  # fmt: skip

@@ -24,8 +24,8 @@ def d(field: Vector, axis: str, order: int = 1) -> Vector: ...
 def d(field: Field | Vector, axis: str, order: int = 1) -> Field | Vector:
     """The partial derivative of the given order along one axis.
 
-    Point fields: autograd. Function fields: torch.func. Grid fields: Fourier on periodic axes, Chebyshev matrices on Chebyshev axes, finite
-    differences of the grid's accuracy elsewhere. Constants: zero.
+    Point fields: autograd. Function fields: torch.func. Grid fields: Fourier on periodic axes, Chebyshev matrices on
+    Chebyshev axes, finite differences of the grid's accuracy elsewhere. Constants: zero.
 
     Raises:
         InputError: an axis that the field does not have; a grid with too few points.

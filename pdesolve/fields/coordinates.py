@@ -96,7 +96,7 @@ class Coordinates(Mapping[str, Field]):
         return GridField(values, self.discretisation, Quantity(name, unit))
 
     def outputs(self, function: Callable[[Tensor], Tensor], quantities: Sequence[Quantity]) -> dict[str, Field]:
-        """One field for each output of a function (point, axis) -> (point, output) of the coordinates, as of a network."""
+        """One field for each output of a function (point, axis) -> (point, output) of the coordinates: a network."""
         if self.root is not None:
             return {**outputs(function, quantities, self.root)}
         columns = function(self.columns())

@@ -45,7 +45,7 @@ class Argument:
             return Argument(self.places, {**self.columns, axis: column}).once(function)
 
         column = self.columns[axis]
-        value, slope = torch.func.jvp(along, (column,), (torch.ones_like(column),))
+        value, slope, *_ = torch.func.jvp(along, (column,), (torch.ones_like(column),))
         self._known.setdefault(function, value)
         return slope
 

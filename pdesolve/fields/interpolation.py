@@ -138,7 +138,12 @@ def _lagrange(member: GridAxis, targets: Tensor, like: Tensor) -> tuple[Tensor, 
     tolerance = 1e-9 * axis.length
     ends = (axis.lower, axis.upper) if member.placement != "listed" else (member.points[0], member.points[-1])
     where = targets.detach()
-    if not axis.periodic and bool(((where < ends[0] - tolerance) | (where > ends[1] + tolerance)).any()):
+    outside = (where < ends[0] - tolerance) | (where > ends[1] + tolerance)
+    try:
+        refused = not axis.periodic and bool(outside.any())
+    except RuntimeError:  # vmap decides nothing: what lies outside is not a number instead
+        refused, targets = False, torch.where(outside, torch.nan, targets)
+    if refused:
         raise InputError(
             f"coordinate {axis.name} runs from {float(where.min()):.6g} to {float(where.max()):.6g}, "
             f"the field is known from {ends[0]:.6g} to {ends[1]:.6g}"

@@ -39,7 +39,8 @@ class NetworkSolution(Solution):
 
     def state(self, x: Coordinates) -> State:
         equation = self.problem.equation
-        return assemble(equation.unknowns, x.outputs(self._output, [self.problem.quantity(n) for n in equation.scalars]))
+        quantities = [self.problem.quantity(name) for name in equation.scalars]
+        return assemble(equation.unknowns, x.outputs(self._output, quantities))
 
     def _output(self, columns: Tensor) -> Tensor:
         if torch.is_grad_enabled():
