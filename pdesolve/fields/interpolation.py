@@ -137,7 +137,7 @@ def _lagrange(member: GridAxis, targets: Tensor, like: Tensor) -> tuple[Tensor, 
     axis, size = member.axis, member.size
     tolerance = 1e-9 * axis.length
     ends = (axis.lower, axis.upper) if member.placement != "listed" else (member.points[0], member.points[-1])
-    where = targets.detach()
+    where = targets.detach().contiguous()
     outside = (where < ends[0] - tolerance) | (where > ends[1] + tolerance)
     try:
         refused = not axis.periodic and bool(outside.any())
