@@ -7,13 +7,15 @@ from io import BytesIO
 from matplotlib.animation import FuncAnimation
 from matplotlib.figure import Figure
 
+_NOTEBOOK_DPI = 80  # as wide as a page, and small in the file
+
 
 class Canvas(Figure):
     """A matplotlib figure that a notebook shows as the value of a cell."""
 
     def _repr_png_(self) -> bytes:
         picture = BytesIO()
-        self.savefig(picture, format="png")
+        self.savefig(picture, format="png", dpi=_NOTEBOOK_DPI)
         return picture.getvalue()
 
 
