@@ -233,6 +233,12 @@ def test_a_residual_is_that_of_the_equation_with_the_stored_parameters() -> None
     assert float(abs(moved.pde.residual()["u"]).max()) < 1e-4
 
 
+def test_the_problem_is_made_with_the_settings_it_had() -> None:
+    """The dimension is no parameter of the equation: without it there would be other axes."""
+    found = exact("poisson_nd", 9, dimension=3).pde.residual(accuracy=2)
+    assert len(found["u"].dims) == 3
+
+
 def test_a_residual_of_several_unknowns_on_a_periodic_plane() -> None:
     """Burgers 2-D of a state that is no solution: the row that autograd gives at the same places."""
     from pdesolve.physics.equations.burgers_2d import Burgers2d
