@@ -21,6 +21,13 @@ def max_error(u: Tensor, reference: Tensor) -> float:
     return float((u - reference).abs().max())
 
 
+def errors(u: Tensor, reference: Tensor, last: tuple[Tensor, Tensor] | None = None) -> dict[str, float | None]:
+    """What proofs and data sets say of an error: `relative_l2`, `max`, and `final`, the relative L2 error of the pair
+    `last`, both at the last time; None where there is no time."""
+    final = None if last is None else relative_l2(*last)
+    return {"relative_l2": relative_l2(u, reference), "max": max_error(u, reference), "final": final}
+
+
 def root_mean_square(values: Tensor, weights: Tensor | None = None) -> float:
     """sqrt(mean(values^2)); with quadrature weights sqrt(sum(w values^2) / sum(w))."""
     if weights is None:

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pdesolve import metrics
 from pdesolve.equation import Conserving, Evolution, flatten, velocity_name
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields import d
 from pdesolve.geometry import Grid, PointCloud
 from pdesolve.method import Solution
-from pdesolve.metrics import max_error, relative_l2, root_mean_square
+from pdesolve.metrics import root_mean_square
 from pdesolve.problem import Problem
 
 _POINTS = 2048  # held-out points for residual and violations
@@ -97,8 +98,8 @@ def errors(problem: Problem, found: Mapping[str, Tensor], reference: Mapping[str
     result: dict[str, dict[str, Any]] = {}
     for name, truth in reference.items():
         u, truth = found[name].double().cpu(), truth.double().cpu()
-        final = relative_l2(problem.at_last_time(u), problem.at_last_time(truth)) if problem.time else None
-        result[name] = {"relative_l2": relative_l2(u, truth), "max": max_error(u, truth), "final": final}
+        last = (problem.at_last_time(u), problem.at_last_time(truth)) if problem.time else None
+        result[name] = metrics.errors(u, truth, last)
     return result
 
 

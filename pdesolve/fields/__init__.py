@@ -40,13 +40,14 @@ from pdesolve.fields.elementary import (
     tanh,
 )
 from pdesolve.fields.field import Constant, Field, Quantity
+from pdesolve.fields.function import FunctionField
 from pdesolve.fields.grid import Edge, GridField
 from pdesolve.fields.point import Places, PointField
 from pdesolve.fields.vector import Vector
 
 __all__ = [
-    "Constant", "Coordinates", "Edge", "Field", "GridField", "Places", "PointField", "Quantity", "Vector", "absolute",
-    "arctan", "cos", "cosh", "curl", "d", "div", "dot", "dt", "dtt", "dx", "dxx", "dxxx", "dxxxx", "dy", "dyy", "dz",
-    "dzz", "erf", "exp", "grad", "integrate", "laplacian", "log", "maximum", "mean", "minimum", "sech", "sin", "sinh",
-    "sqrt", "step", "tan", "tanh",
+    "Constant", "Coordinates", "Edge", "Field", "FunctionField", "GridField", "Places", "PointField", "Quantity",
+    "Vector", "absolute", "arctan", "cos", "cosh", "curl", "d", "div", "dot", "dt", "dtt", "dx", "dxx", "dxxx", "dxxxx",
+    "dy", "dyy", "dz", "dzz", "erf", "exp", "grad", "integrate", "laplacian", "log", "maximum", "mean", "minimum",
+    "sech", "sin", "sinh", "sqrt", "step", "tan", "tanh",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pdesolve.errors import unknown_name
 from pdesolve.fields.field import Constant, Field, Quantity
+from pdesolve.fields.function import Argument, FunctionField, coordinate, known, outputs
 from pdesolve.fields.grid import GridField
 from pdesolve.fields.point import Places, PointField
 from pdesolve.fields.vector import Vector
@@ -39,6 +40,7 @@ class Coordinates(Mapping[str, Field]):
         self.fields: dict[str, Field] = {}
         self.normals: Vector | None = None
         self.places: Places | None = None
+        self.root: Argument | None = None  # of function fields
         if isinstance(discretisation, PointCloud):
             self.places = Places(discretisation, dtype=dtype, device=device, gradients=gradients)
             for name, column in self.places.columns.items():
@@ -57,6 +59,19 @@ class Coordinates(Mapping[str, Field]):
         else:
             raise TypeError(f"no coordinates on a {type(discretisation).__name__}")
 
+    @staticmethod
+    def of_functions(
+        cloud: PointCloud, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
+    ) -> Coordinates:
+        """The coordinates of points as function fields: what is computed from them is differentiated by torch.func."""
+        made = Coordinates(cloud, dtype=dtype, device=device, gradients=False)
+        assert made.places is not None
+        root = made.root = Argument(made.places)
+        made.fields = {name: coordinate(name, root) for name in cloud.axes.names}
+        if made.normals is not None:
+            made.normals = made.normals.map(lambda normal: known(normal.values, root, normal.quantity))
+        return made
+
     @property
     def axes(self) -> Axes:
         return self.discretisation.axes
@@ -73,18 +88,32 @@ class Coordinates(Mapping[str, Field]):
 
     def field(self, values: Tensor, name: str, unit: Unit | None = None) -> Field:
         """A field of the given values (*sample, *places) at these coordinates."""
+        if self.root is not None:
+            return known(values, self.root, Quantity(name, unit))
         if self.places is not None:
             return PointField(values, self.places, Quantity(name, unit))
         assert isinstance(self.discretisation, Grid)
         return GridField(values, self.discretisation, Quantity(name, unit))
 
+    def outputs(self, function: Callable[[Tensor], Tensor], quantities: Sequence[Quantity]) -> dict[str, Field]:
+        """One field for each output of a function (point, axis) -> (point, output) of the coordinates: a network."""
+        if self.root is not None:
+            return {**outputs(function, quantities, self.root)}
+        columns = function(self.columns())
+        shape = self.discretisation.shape
+        return {q.name: self.field(columns[:, i].reshape(shape), q.name, q.unit) for i, q in enumerate(quantities)}
+
     def constant(self, value: float, name: str = "constant") -> Field:
         """A field of one value at every place."""
+        if self.root is not None:
+            return FunctionField(lambda at: torch.full_like(at.table()[:, 0], value), self.root, Quantity(name))
         return self.field(torch.full(self.discretisation.shape, value, dtype=self.dtype, device=self.device), name)
 
     def expand(self, field: Field) -> Field:
         """The field with its values written out at every place (constants and coordinates are stored thin)."""
         shape = self.discretisation.shape
+        if isinstance(field, FunctionField):
+            return field
         if not field.axes.names:
             values = field.values.reshape(*field.values.shape, *[1] * len(shape))
             return self.field(values.expand(*field.values.shape, *shape), field.name, field.unit)

@@ -18,7 +18,7 @@ def _elementary(function: Callable[[Tensor], Tensor], name: str) -> Callable[[An
         if isinstance(argument, Field):
             if argument.unit is not None and not argument.unit.dimensionless:
                 raise InputError(f"{name} needs a dimensionless argument, {argument.name} has unit {argument.unit}")
-            return argument.like(function(argument.values), Quantity(f"{name}({argument.name[:60]})", argument.unit))
+            return argument.pointwise(function, (argument,), Quantity(f"{name}({argument.name[:60]})", argument.unit))
         if isinstance(argument, Tensor):
             return function(argument)
         return float(function(torch.tensor(float(argument), dtype=torch.float64)))
@@ -50,14 +50,14 @@ def sqrt(argument: Any) -> Any:
     """Square root; the unit's exponents are halved."""
     if isinstance(argument, Field):
         unit: Unit | None = None if argument.unit is None else argument.unit.power(0.5)
-        return argument.like(argument.values.sqrt(), Quantity(f"sqrt({argument.name[:60]})", unit))
+        return argument.pointwise(torch.sqrt, (argument,), Quantity(f"sqrt({argument.name[:60]})", unit))
     return argument.sqrt() if isinstance(argument, Tensor) else float(argument) ** 0.5
 
 
 def absolute(argument: Any) -> Any:
     """Absolute value, in the same unit."""
     if isinstance(argument, Field):
-        return argument.like(argument.values.abs(), Quantity(f"|{argument.name[:60]}|", argument.unit))
+        return argument.pointwise(torch.abs, (argument,), Quantity(f"|{argument.name[:60]}|", argument.unit))
     return abs(argument)
 
 
@@ -80,7 +80,7 @@ def _choose(a: Any, b: Any, operation: Callable[[Tensor, Tensor], Tensor], name:
         v if isinstance(v, Field) else Constant(_tensor(v, field.values), Quantity(str(v), field.unit)) for v in (a, b)
     )
     result = combine(a, b, operation, "-")  # the units of a difference: both the same
-    return result.like(result.values, Quantity(f"{name}({a.name[:40]}, {b.name[:40]})", result.unit))
+    return result.named(f"{name}({a.name[:40]}, {b.name[:40]})", result.unit)
 
 
 def _tensor(number: Any, like: Tensor) -> Tensor:

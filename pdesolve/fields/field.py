@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any, ClassVar
@@ -66,6 +66,10 @@ class Field(ABC):
     def differentiate(self, axis: str, order: int) -> Field:
         """The partial derivative of the given order along one axis, as `pdesolve.fields.calculus.d` asks for it."""
 
+    def pointwise(self, operation: Callable[..., Tensor], operands: Sequence[Field], quantity: Quantity) -> Field:
+        """The operation on the values of fields at these places (constants among them), value by value."""
+        return self.like(operation(*[padded(operand, self.place_dimensions) for operand in operands]), quantity)
+
     @property
     def name(self) -> str:
         return self.quantity.name
@@ -113,13 +117,14 @@ class Field(ABC):
         return combine(other, self, torch.div, "/")
 
     def __neg__(self) -> Field:
-        return self.like(-self.values, Quantity(f"-{self.name}", self.unit))
+        return self.pointwise(torch.neg, (self,), Quantity(f"-{self.name}", self.unit))
 
     def __pow__(self, exponent: float) -> Field:
         if not isinstance(exponent, Number):
             raise InputError(f"a field can be raised to a number only, got {type(exponent).__name__}")
         unit = None if self.unit is None else self.unit.power(exponent)  # type: ignore[arg-type]
-        return self.like(self.values**exponent, Quantity(f"{_bracket(self.name)}^{exponent}", unit))
+        quantity = Quantity(f"{_bracket(self.name)}^{exponent}", unit)
+        return self.pointwise(lambda values: values**exponent, (self,), quantity)
 
 
 class Constant(Field):
@@ -160,16 +165,18 @@ def combine(left: Any, right: Any, operation: Callable[..., Tensor], symbol: str
     field = left if isinstance(left, Field) else right
     a, b = _as_operand(left, field, symbol), _as_operand(right, field, symbol)
     if isinstance(a, Field) and isinstance(b, Field):
-        main, values_a, values_b = _align(a, b, symbol)
+        main = _main(a, b, symbol)
         name = f"{_bracket(a.name, symbol)} {symbol} {_bracket(b.name, symbol)}"
         unit = _unit(a.unit, b.unit, symbol, a.name, b.name)
-        return main.like(operation(values_a, values_b), Quantity(name, unit))
+        return main.pointwise(operation, (a, b), Quantity(name, unit))
     if isinstance(a, Field):
-        return a.like(operation(a.values, b), Quantity(f"{_bracket(a.name, symbol)} {symbol} {b:.4g}", a.unit))
+        quantity = Quantity(f"{_bracket(a.name, symbol)} {symbol} {b:.4g}", a.unit)
+        return a.pointwise(lambda values: operation(values, b), (a,), quantity)
     unit = b.unit.power(-1) if symbol == "/" and b.unit is not None else b.unit
     # addition and multiplication commute, so that only these two need the number in front
-    values = a - b.values if symbol == "-" else a / b.values if symbol == "/" else operation(b.values, a)
-    return b.like(values, Quantity(f"{a:.4g} {symbol} {_bracket(b.name, symbol)}", unit))
+    turned = {"-": lambda values: a - values, "/": lambda values: a / values}
+    reverse = turned.get(symbol, lambda values: operation(values, a))
+    return b.pointwise(reverse, (b,), Quantity(f"{a:.4g} {symbol} {_bracket(b.name, symbol)}", unit))
 
 
 def _combinable(operand: Any) -> bool:
@@ -183,11 +190,11 @@ def _as_operand(operand: Any, field: Field, symbol: str) -> Any:
     return operand
 
 
-def _align(a: Field, b: Field, symbol: str) -> tuple[Field, Tensor, Tensor]:
-    """The field that gives the places, and the two tensors, sample axes first and broadcastable."""
+def _main(a: Field, b: Field, symbol: str) -> Field:
+    """The field that gives the places."""
     if isinstance(a, Constant) or isinstance(b, Constant):
-        main = b if isinstance(a, Constant) else a
-    elif a.axes.names != b.axes.names or not a.same_places(b):
+        return b if isinstance(a, Constant) else a
+    if a.axes.names != b.axes.names or not a.same_places(b):
         raise InputError(
             f"cannot compute {a.name} {symbol} {b.name}: {a.name} is a {type(a).__name__} on {a.axes} and "
             f"{b.name} is a {type(b).__name__} on {b.axes}; "
@@ -197,13 +204,11 @@ def _align(a: Field, b: Field, symbol: str) -> tuple[Field, Tensor, Tensor]:
                 else "they are known at different places: evaluate both on the same discretisation"
             )
         )
-    else:
-        main = a
-    places = main.place_dimensions
-    return main, _padded(a, places), _padded(b, places)
+    return a
 
 
-def _padded(field: Field, places: int) -> Tensor:
+def padded(field: Field, places: int) -> Tensor:
+    """The values of a field, one per sample broadcastable against values at `places` dimensions of places."""
     if isinstance(field, Constant) and field.values.ndim:
         return field.values.reshape(*field.values.shape, *[1] * places)
     return field.values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache, reduce
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from pdesolve.errors import InputError
 from pdesolve.fields.coordinates import Coordinates
 from pdesolve.fields.field import Field
+from pdesolve.fields.function import FunctionField
 from pdesolve.fields.grid import GridField
 from pdesolve.fields.stencils import apply_matrix
 from pdesolve.geometry import TIME, Grid, GridAxis
@@ -49,7 +51,10 @@ def interpolate(field: GridField, x: Coordinates) -> Field:
         # axes that the field does not depend on stay thin
         shape = [m.size if m.axis.name in field.axes else 1 for m in x.discretisation.members]
         return x.field(values.reshape(*field.sample_shape, *shape), field.name, field.unit)
-    return x.field(_at_points(field, x), field.name, field.unit)
+    if x.root is not None:
+        return FunctionField(lambda at: _at_points(field, at.columns), x.root, field.quantity)
+    columns = {name: x[name].values for name in field.axes.names}
+    return x.field(_at_points(field, columns), field.name, field.unit)
 
 
 def _at_instant(field: GridField, times: Tensor) -> GridField:
@@ -66,14 +71,14 @@ def _at_instant(field: GridField, times: Tensor) -> GridField:
     return GridField(values, field.grid.without(TIME), field.quantity)
 
 
-def _at_points(field: GridField, x: Coordinates) -> Tensor:
+def _at_points(field: GridField, columns: Mapping[str, Tensor]) -> Tensor:
     members = field.grid.members
     values = field.values.expand(*field.sample_shape, *field.grid.shape)
     first = values.ndim - len(members)
     stencils = []
     for i, member in enumerate(members):
         values, refined = _refine(values, first + i, member)
-        stencils.append(_lagrange(refined, x[member.axis.name].values, values))
+        stencils.append(_lagrange(refined, columns[member.axis.name], values))
     # gather the block of neighbours of each point, then contract one axis after the other
     flat = values.reshape(*values.shape[:first], -1)
     strides = [int(s) for s in torch.tensor([1, *values.shape[first + 1 :][::-1]]).cumprod(0).flip(0)]
@@ -132,8 +137,13 @@ def _lagrange(member: GridAxis, targets: Tensor, like: Tensor) -> tuple[Tensor, 
     axis, size = member.axis, member.size
     tolerance = 1e-9 * axis.length
     ends = (axis.lower, axis.upper) if member.placement != "listed" else (member.points[0], member.points[-1])
-    where = targets.detach()
-    if not axis.periodic and bool(((where < ends[0] - tolerance) | (where > ends[1] + tolerance)).any()):
+    where = targets.detach().contiguous()
+    outside = (where < ends[0] - tolerance) | (where > ends[1] + tolerance)
+    try:
+        refused = not axis.periodic and bool(outside.any())
+    except RuntimeError:  # vmap decides nothing: what lies outside is not a number instead
+        refused, targets = False, torch.where(outside, torch.nan, targets)
+    if refused:
         raise InputError(
             f"coordinate {axis.name} runs from {float(where.min()):.6g} to {float(where.max()):.6g}, "
             f"the field is known from {ends[0]:.6g} to {ends[1]:.6g}"

@@ -16,7 +16,8 @@ class Places:
     def __init__(self, cloud: PointCloud, *, dtype: torch.dtype, device: torch.device | str, gradients: bool = True):
         self.axes = cloud.axes
         columns = cloud.columns(dtype=dtype, device=device)
-        self.columns = {name: column.clone().requires_grad_(gradients) for name, column in columns.items()}
+        # not requires_grad_(False): transforms of torch.func refuse it on what they trace
+        self.columns = {n: c.clone().requires_grad_() if gradients else c for n, c in columns.items()}
         self.weights = None if cloud.weights is None else cloud.weights.to(dtype=dtype, device=device)
 
 

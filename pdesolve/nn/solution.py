@@ -10,7 +10,7 @@ from pickle import UnpicklingError  # what weights_only raises; nothing here is 
 import torch
 from torch import Tensor, nn
 
-from pdesolve.equation import State
+from pdesolve.equation import State, assemble
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates
 from pdesolve.method import Solution
@@ -38,15 +38,14 @@ class NetworkSolution(Solution):
         self.parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
 
     def state(self, x: Coordinates) -> State:
-        columns = x.columns()
+        equation = self.problem.equation
+        quantities = [self.problem.quantity(name) for name in equation.scalars]
+        return assemble(equation.unknowns, x.outputs(self._output, quantities))
+
+    def _output(self, columns: Tensor) -> Tensor:
         if torch.is_grad_enabled():
-            output = self.module(columns)
-        else:
-            output = torch.cat([self.module(chunk) for chunk in columns.split(_CHUNK)])
-        scalars = {
-            name: output[:, i].reshape(x.discretisation.shape) for i, name in enumerate(self.problem.equation.scalars)
-        }
-        return self.problem.state(scalars, x)
+            return self.module(columns)
+        return torch.cat([self.module(chunk) for chunk in columns.split(_CHUNK)])
 
     def write(self, folder: Path) -> None:
         content = {f"module.{name}": tensor.detach().cpu() for name, tensor in self.module.state_dict().items()}

@@ -1,6 +1,10 @@
-"""Figures of solutions, errors and histories. Matplotlib is imported when the first figure is drawn."""
+"""Figures of solutions, errors and histories, and the accessor `.pde` of xarray.
 
-from pdesolve.plotting.animation import animate
+Matplotlib is imported when the first figure is drawn.
+"""
+
+import pdesolve.accessor  # noqa: F401  registers itself
+from pdesolve.plotting.animation import animate, movie
 from pdesolve.plotting.figures import comparison_figure, history_figure, save_figure, solution_figure
 
-__all__ = ["animate", "comparison_figure", "history_figure", "save_figure", "solution_figure"]
+__all__ = ["animate", "comparison_figure", "history_figure", "movie", "save_figure", "solution_figure"]

@@ -9,24 +9,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdesolve.errors import InputError
+from pdesolve.plotting.drawable import drawable
 from pdesolve.plotting.figures import new_figure
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.animation import FuncAnimation
 
 
 def animate(dataset: xr.Dataset, path: Path, *, frames: int = 60, rate: int = 15) -> Path:
-    """Write a GIF of the first unknown over time: a curve over one axis of space, a map over two.
+    """Write the `movie` of a data set as a GIF, aside and renamed."""
+    from matplotlib.animation import PillowWriter
+
+    aside = path.with_name(f".{os.getpid()}.{path.name}")
+    movie(dataset, frames=frames, rate=rate).save(aside, writer=PillowWriter(fps=rate))
+    aside.replace(path)
+    return path
+
+
+def movie(dataset: xr.Dataset, *, frames: int = 60, rate: int = 15) -> FuncAnimation:
+    """The first unknown that has a time axis: a curve over one axis of space, a map over two.
 
     Raises:
         InputError: the data set has no time axis, or no axis of space.
     """
-    from matplotlib.animation import FuncAnimation, PillowWriter
+    from pdesolve.plotting.canvas import Movie
 
-    name = str(next(iter(dataset.data_vars)))
-    field = dataset[name].isel(sample=0) if "sample" in dataset[name].dims else dataset[name]
+    dataset = drawable(dataset)
+    names = [str(name) for name in dataset.data_vars]
+    name = next((name for name in names if {"t"} < {*dataset[name].dims}), names[0])
+    field = dataset[name]
     space = [str(dim) for dim in field.dims if dim != "t"]
-    if "t" not in field.dims or not space:
+    if "t" not in field.dims or not space or "point" in space:
         raise InputError(
             f"an animation needs the axis t and one of space, {name} has {', '.join(map(str, field.dims))}"
         )
@@ -55,9 +69,4 @@ def animate(dataset: xr.Dataset, path: Path, *, frames: int = 60, rate: int = 15
             artist.set_array(frame.transpose(space[1], space[0]).values)
         return (artist,)
 
-    aside = path.with_name(f".{os.getpid()}.{path.name}")
-    # the animation must stay referenced until it is saved
-    movie = FuncAnimation(figure, draw, frames=chosen.tolist())
-    movie.save(aside, writer=PillowWriter(fps=rate))
-    aside.replace(path)
-    return path
+    return Movie(figure, draw, frames=chosen.tolist(), interval=1000 / rate)

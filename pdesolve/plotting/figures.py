@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pdesolve.errors import InputError
+from pdesolve.plotting.drawable import drawable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,10 +19,10 @@ _INSTANTS = 4  # profiles or snapshots in one figure
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure without pyplot, so that no window, backend or global state is touched."""
-    from matplotlib.figure import Figure
+    """An empty figure; sizes in inches."""
+    from pdesolve.plotting.canvas import Canvas
 
-    return Figure(figsize=(width, height), layout="constrained", dpi=130)
+    return Canvas(figsize=(width, height), layout="constrained", dpi=130)
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
@@ -35,18 +35,27 @@ def save_figure(figure: Figure, path: Path) -> Path:
 
 def solution_figure(dataset: xr.Dataset, reference: xr.Dataset | None = None) -> Figure:
     """The first sample of each unknown: over one axis of space as a map over (x, t) with profiles at a few times, over
-    two as maps (at the last time), with the reference and the error beside where a reference is given."""
+    two as maps (at the last time), with the reference and the error beside where a reference is given.
+
+    Raises:
+        InputError: no variable of numbers over axes.
+    """
+    dataset = drawable(dataset)
+    reference = None if reference is None else drawable(reference)
+    names = [str(name) for name in dataset.data_vars if reference is None or name in reference]
     if "point" in dataset.dims:
-        return _points_figure(dataset, reference)
-    names = [str(name) for name in dataset.data_vars]
-    space = _space(dataset)
+        return _points_figure(dataset[names], reference)
     columns = 2 if reference is None else 3
     figure = new_figure(4.2 * columns, 3.2 * len(names))
     axes = np.atleast_2d(np.asarray(figure.subplots(len(names), columns, squeeze=False)))
     for row, name in zip(axes, names, strict=True):
-        field = _first_sample(dataset[name])
-        truth = None if reference is None else _first_sample(reference[name])
-        if len(space) == 1 and "t" in field.dims:
+        field = dataset[name]
+        truth = None if reference is None else reference[name].transpose(*field.dims)
+        space = [str(dim) for dim in field.dims if dim != "t"]
+        if not space:
+            _profiles(row[0], field.rename(t="time"), None if truth is None else truth.rename(t="time"), "time")
+            row[1].axis("off")
+        elif len(space) == 1 and "t" in field.dims:
             _map(figure, row[0], field.transpose(space[0], "t"), name)
             _profiles(row[1], field, truth, space[0])
             if truth is not None:
@@ -81,8 +90,7 @@ def _points_figure(dataset: xr.Dataset, reference: xr.Dataset | None) -> Figure:
                 axis.plot(horizontal, values, ".")
                 axis.set(xlabel=axes[0], ylabel=title)
                 continue
-            limit = float(np.nanmax(np.abs(values))) or 1.0
-            limits = {"vmin": -limit, "vmax": limit} if colours == "RdBu_r" else {}  # white is no error
+            limits = _around_zero(values) if colours == "RdBu_r" else {}
             image = axis.scatter(horizontal, dataset[axes[1]].values, c=values, s=8, cmap=colours, **limits)
             figure.colorbar(image, ax=axis)
             axis.set(xlabel=axes[0], ylabel=axes[1], title=title, aspect="equal")
@@ -117,8 +125,7 @@ def _slice(field: xr.DataArray, space: list[str]) -> xr.DataArray:
 def _map(figure: Figure, axis: Any, field: xr.DataArray, title: str, *, diverging: bool = False) -> None:
     vertical, horizontal = (str(dim) for dim in field.dims)
     values = field.values
-    limit = float(np.nanmax(np.abs(values))) or 1.0
-    limits = {"vmin": -limit, "vmax": limit} if diverging else {}
+    limits = _around_zero(values) if diverging else {}
     image = axis.pcolormesh(
         field[horizontal].values,
         field[vertical].values,
@@ -130,6 +137,12 @@ def _map(figure: Figure, axis: Any, field: xr.DataArray, title: str, *, divergin
     )
     figure.colorbar(image, ax=axis)
     axis.set(xlabel=horizontal, ylabel=vertical, title=title)
+
+
+def _around_zero(values: np.ndarray) -> dict[str, float]:
+    """Limits of colours so that white is no error, where all values are missing too."""
+    limit = float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
+    return {"vmin": -limit, "vmax": limit}
 
 
 def _profiles(axis: Any, field: xr.DataArray, truth: xr.DataArray | None, space: str) -> None:
@@ -195,23 +208,12 @@ def comparison_figure(
         left.text(0.5, 0.5, "no error to show", ha="center", transform=left.transAxes)
     for method, dataset in datasets.items():
         name = str(next(iter(dataset.data_vars)))
-        field = _first_sample(dataset[name])
+        field = drawable(dataset)[name]
         field = field.isel(t=-1) if "t" in field.dims else field
-        space = _space(dataset)
+        space = [str(dim) for dim in field.dims]
         field = field.isel({axis: field.sizes[axis] // 2 for axis in space[1:]})
         style = {"color": "k", "linestyle": "--", "linewidth": 1.0} if method.startswith("reference") else {}
         right.plot(field[space[0]], field, label=method, **style)
         right.set(xlabel=space[0], ylabel=name, title="at the last time" if "t" in dataset.dims else "solution")
     right.legend()
     return figure
-
-
-def _space(dataset: xr.Dataset) -> list[str]:
-    space = [str(dim) for dim in dataset.dims if dim not in ("t", "sample")]
-    if not space or not dataset.data_vars:
-        raise InputError(f"nothing to draw: expected variables over axes of space, got dimensions {list(dataset.dims)}")
-    return space
-
-
-def _first_sample(field: xr.DataArray) -> xr.DataArray:
-    return field.isel(sample=0) if "sample" in field.dims else field

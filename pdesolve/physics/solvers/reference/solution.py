@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.equation import State, Values
+from pdesolve.equation import State, Values, assemble
 from pdesolve.errors import InputError
-from pdesolve.fields import Coordinates, Field, GridField
+from pdesolve.fields import Coordinates, GridField
 from pdesolve.fields.interpolation import interpolate
 from pdesolve.geometry import Grid, GridAxis
 from pdesolve.method import Solution
@@ -83,8 +83,8 @@ class GridSolution(StoredSolution):
         self.fields = {name: GridField(field, grid, problem.quantity(name)) for name, field in fields.items()}
 
     def state(self, x: Coordinates) -> State:
-        found: dict[str, Field] = {name: interpolate(field, x) for name, field in self.fields.items()}
-        return self.problem.state({name: x.expand(field).values for name, field in found.items()}, x)
+        found = {name: x.expand(interpolate(field, x)) for name, field in self.fields.items()}
+        return assemble(self.problem.equation.unknowns, found)
 
     def store(self, path: Path, key: str = "") -> None:
         fields = {name: field.values.detach().cpu().numpy() for name, field in self.fields.items()}
