@@ -103,7 +103,9 @@ class Pinn(Solver):
         # quasi-Newton calls look at the clock between them only, so that one takes about a second; a call that makes
         # a single iteration has converged, so that it must be allowed two
         if run.steps is None:
-            inner = run.choose("inner_iterations", lambda: min(50, max(2, measured_steps(objective, batch, seconds=1.0))))
+            inner = run.choose(
+                "inner_iterations", lambda: min(50, max(2, measured_steps(objective, batch, seconds=1.0)))
+            )
             left = math.inf
         else:
             inner, left = 25, run.steps - steps
