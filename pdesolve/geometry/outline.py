@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from pdesolve.errors import InputError
@@ -137,7 +137,7 @@ def outline(domain: Domain, spacing: Spacing, corner_size: float | None) -> Outl
     np.minimum.at(shortest, corner, lengths[:, None])
     head = np.where(angle < _ACUTE, np.minimum(spacing.at(places), 0.4 * shortest), 0.0)
     samples = [_samples(curve, spacing) for curve in curves]
-    for s, x, h in samples:  # fine places of one curve matter to the others
+    for _, x, h in samples:  # fine places of one curve matter to the others
         spacing.refine(x, h)
     none = np.zeros(0)
     sharp = [np.flatnonzero((corner == k).any(1)) for k in np.flatnonzero(angle < _ACUTE)]
@@ -175,7 +175,7 @@ def _on(curve: Boundary, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _merged(points: np.ndarray, close: float) -> np.ndarray:
     """A label for each point, the same for those that are close."""
     label = np.arange(len(points))
-    for i, j in sorted(cKDTree(points).query_pairs(close)):
+    for i, j in sorted(KDTree(points).query_pairs(close)):
         label[label == label[j]] = label[i]
     return np.unique(label, return_inverse=True)[1]
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import Delaunay, cKDTree
+from scipy.spatial import Delaunay, KDTree
 
 from pdesolve.errors import InputError
 from pdesolve.geometry.domain import Domain
@@ -63,7 +63,12 @@ def triangulate(domain: Domain, size: Size, *, corner_size: float | None = None,
     anew[used] = np.arange(len(used))
     part = np.array(frame.names)[frame.curve]
     boundaries = {name: anew[frame.ends[part == name]] for name in domain.boundaries}
-    return Mesh.of(points[used], number.reshape(-1, 3), boundaries, axes=domain.axes)
+    number = number.reshape(-1, 3)
+    joins = coo_array((np.ones(number.size), (number.ravel(), np.roll(number, 1, 1).ravel())), shape=[len(used)] * 2)
+    pieces = connected_components(joins, directed=False)[0]
+    if pieces > 1:
+        raise InputError(f"the domain is in {pieces} pieces that do not touch: make a mesh of each")
+    return Mesh.of(points[used], number, boundaries, axes=domain.axes)
 
 
 def smallest_angle(mesh: Mesh) -> float:
@@ -129,7 +134,7 @@ def _filled(frame: Outline, spacing: Spacing, free: np.ndarray) -> np.ndarray:
     """Free points, added to until no triangle is too large or too sharp; facets that are cut off are halved."""
     if len(free):
         h = spacing.at(free)
-        free = free[(h >= 0.85 * spacing.given(free)) & (cKDTree(frame.vertices).query(free)[0] > 0.7 * h)]
+        free = free[(h >= 0.85 * spacing.given(free)) & (KDTree(frame.vertices).query(free)[0] > 0.7 * h)]
     for _ in range(_ROUNDS):
         free = free[~_encroaching(frame, free)]
         tree = Delaunay(np.concatenate([frame.vertices, free]))
@@ -183,7 +188,7 @@ def _encroaching(frame: Outline, free: np.ndarray) -> np.ndarray:
     """Which free points are in the circle over a facet: without them all facets are edges of the triangulation."""
     found = np.zeros(len(free), dtype=bool)
     if len(free):
-        for near in cKDTree(free).query_ball_point(frame.middles, frame.lengths / 2):
+        for near in KDTree(free).query_ball_point(frame.middles, frame.lengths / 2):
             found[near] = True
     return found
 
@@ -258,8 +263,8 @@ def _narrow(frame: Outline, tree: Delaunay, spacing: Spacing) -> None:
 
 def _too_narrow(place: np.ndarray) -> InputError:
     return InputError(
-        f"near ({place[0]:.4g}, {place[1]:.4g}) the domain is narrower, or its corner sharper, than {_FINEST:.3g} of the "
-        "size that its mesh is to have: give a size that is smaller there"
+        f"near ({place[0]:.4g}, {place[1]:.4g}) the domain is narrower, or its corner sharper, than {_FINEST:.3g} of "
+        "the size that its mesh is to have: give a size that is smaller there"
     )
 
 
@@ -285,7 +290,7 @@ def _circumcentres(frame: Outline, tree: Delaunay, spacing: Spacing) -> tuple[np
     if not len(centres):
         return centres, halved
     lengths = frame.lengths
-    gaps, near = cKDTree(frame.middles).query(centres, k=min(4, len(lengths)))
+    gaps, near = KDTree(frame.middles).query(centres, k=min(4, len(lengths)))
     gaps, near = gaps.reshape(len(centres), -1), near.reshape(len(centres), -1)
     holder = tree.find_simplex(centres)
     outside = (holder < 0) | ~inside[holder]
@@ -303,7 +308,7 @@ def _apart(points: np.ndarray, distance: np.ndarray) -> np.ndarray:
         return points
     free = np.ones(len(points), dtype=bool)
     taken = []
-    for i, near in enumerate(cKDTree(points).query_ball_point(points, distance)):
+    for i, near in enumerate(KDTree(points).query_ball_point(points, distance)):
         if free[i]:
             taken.append(i)
             free[near] = False
