@@ -11,6 +11,7 @@ from pdesolve.geometry.grid import Grid, GridAxis, Placement
 from pdesolve.geometry.location import Locator
 from pdesolve.geometry.mesh import Mesh
 from pdesolve.geometry.mesh_domain import MeshBoundary, MeshDomain
+from pdesolve.geometry.mesh_file import read_mesh, write_mesh
 from pdesolve.geometry.polygon import Polygon
 from pdesolve.geometry.refinement import refine
 from pdesolve.geometry.renamed import Renamed
@@ -21,5 +22,6 @@ __all__ = [
     "TIME", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference", "Discretisation", "Disk", "Domain",
     "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh", "MeshBoundary", "MeshDomain",
     "Placement", "PointCloud", "Polygon", "Renamed", "Sampler", "Segment", "Sphere", "Union", "adaptive_points",
-    "refine", "sample", "sample_boundary", "sample_instant", "smallest_angle", "triangulate", "unit_cube",
+    "read_mesh", "refine", "sample", "sample_boundary", "sample_instant", "smallest_angle", "triangulate", "unit_cube",
+    "write_mesh",
 ]  # fmt: skip
