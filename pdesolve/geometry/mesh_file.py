@@ -74,13 +74,17 @@ def write_mesh(mesh: Mesh, path: str | Path) -> Path:
     `read_mesh` gives the same mesh back, to the last bit. Needs the extra `mesh`.
 
     Raises:
-        InputError: another ending, a folder that cannot be written.
+        InputError: another ending, intervals as XDMF, a folder that cannot be written.
     """
     path = Path(path)
     if path.suffix not in WRITTEN:
         raise InputError(f"a mesh is written as {', '.join(WRITTEN)}, got {path.name!r}: give one of these endings")
-    meshio = _meshio()
     d = mesh.dimension
+    if d == 1 and path.suffix == ".xdmf":
+        raise InputError("end points cannot be marked in XDMF: write a mesh of intervals as .vtu, .vtk or .msh")
+    if path.suffix == ".msh" and any(mark in name for name in mesh.boundaries for mark in '"\n'):
+        raise InputError("names of Gmsh's groups hold no quotation marks: call the boundary parts otherwise")
+    meshio = _meshio()
     points = np.zeros((len(mesh.points), 3))
     points[:, :d] = mesh.points.numpy()
     cells = [(_CELLS[d], mesh.cells.numpy()), *((_FACETS[d], f.numpy()) for f in mesh.boundaries.values())]

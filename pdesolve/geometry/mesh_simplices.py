@@ -75,7 +75,7 @@ def simplices(points: np.ndarray, blocks: Sequence[Block]) -> tuple[np.ndarray, 
         turned = _turned(points, block)
         # exchanging the second and the last corner turns all of them, in intervals the first and the last
         first, last = min(1, d - 1), rows.shape[1] - 1
-        rows[np.ix_(turned, [first, last])] = rows[np.ix_(turned, [last, first])]
+        rows[turned, first], rows[turned, last] = rows[turned, last], rows[turned, first]
         cells.append(_halved(points, rows) if block.kind == "quad" else rows)
     numbers = np.full(len(points), -1)
     numbers[used] = np.arange(len(used))
