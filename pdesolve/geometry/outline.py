@@ -73,7 +73,7 @@ class Outline:
 
     names: of each curve the part of the boundary that it is of. vertices: (vertex, 2). curve, first, last: of each
     facet its curve and the unit coordinates of its ends on it. ends: (facet, 2), vertex numbers. sharp: of each corner
-    of less than 60 degrees the curves that meet there.
+    of less than 60 degrees (or more than 300) the curves that meet there.
     """
 
     curves: list[Boundary]
@@ -142,12 +142,13 @@ def outline(domain: Domain, spacing: Spacing) -> Outline:
     lengths = np.array([curve.measure for curve in curves])
     shortest = np.full(len(places), np.inf)
     np.minimum.at(shortest, corner, lengths[:, None])
-    head = np.where(angle < _ACUTE, np.minimum(spacing.at(places), 0.4 * shortest), 0.0)
+    acute = np.minimum(angle, 2 * np.pi - angle) < _ACUTE  # seen from inside or outside
+    head = np.where(acute, np.minimum(spacing.at(places), 0.4 * shortest), 0.0)
     samples = [_samples(curve, spacing) for curve in curves]
     for _, x, h in samples:  # fine places of one curve matter to the others
         spacing.refine(x, h)
     none = np.zeros(0)
-    sharp = [np.flatnonzero((corner == k).any(1)) for k in np.flatnonzero(angle < _ACUTE)]
+    sharp = [np.flatnonzero((corner == k).any(1)) for k in np.flatnonzero(acute)]
     found = Outline(curves, names, places, none.astype(int), none, none, np.zeros((0, 2), dtype=int), sharp)
     for i, curve in enumerate(curves):
         begin, end = corner[i] if leftward[i] else corner[i][::-1]

@@ -34,7 +34,7 @@ def triangulate(domain: Domain, size: Size, *, corner_size: float | None = None,
     by at most 22.5 degrees. `corner_size` is the spacing at re-entrant corners, where solutions have singularities (a
     tenth of `size` is good). From places that need a finer spacing (those corners, small circles, narrow gaps) it
     grows with the distance by the rate `growth` (0.1 slow, 0.5 fast). The facets of the mesh carry the names of the
-    domain's boundary parts. Angles are above 20 degrees, but at sharper corners of the domain.
+    domain's boundary parts. Angles are above 20 degrees, but near corners of the domain of less than 35.
     In one dimension: an interval in equal steps, or steps of the given size. The mesh of a MeshDomain is refined
     uniformly until its longest edge is at most `size`, which is a number then.
 
@@ -255,10 +255,10 @@ def _narrow(frame: Outline, tree: Delaunay, spacing: Spacing) -> None:
     ends = frame.vertices[edges[~beside]]
     gap = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
     middle = ends.mean(1)
-    thin = gap < spacing.least(middle)
+    close = gap < 0.7 * spacing.at(middle)
+    thin = close & (gap < spacing.least(middle))
     if thin.any():
         raise _too_narrow(middle[thin][0])
-    close = gap < 0.7 * spacing.at(middle)
     spacing.refine(middle[close], gap[close])
 
 
