@@ -86,8 +86,8 @@ class MeshBoundary(Boundary):
 class MeshDomain(Domain):
     """The region that the cells of a mesh fill; its boundary parts are the mesh's.
 
-    Curved sides are what the mesh makes of them: polygons. Points are located to 1e-9 of a cell; points that the
-    domain is sampled at are drawn from its bounding box.
+    Curved sides are what the mesh makes of them: polygons. Points that the domain is sampled at are drawn from
+    its bounding box.
 
     Raises:
         InputError: a name for both ends of a mesh in one dimension.
