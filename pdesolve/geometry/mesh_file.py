@@ -148,6 +148,7 @@ def _load(path: Path) -> Any:
                     return meshio.Mesh(*series.read_points_cells())
     except (Exception, SystemExit) as error:
         words = str(error) if isinstance(error, Exception) and str(error) else said.getvalue()
+        words = words.replace(str(path), path.name)
         reason = f"{type(error).__name__}: {' '.join(words.split())[:160]}".removeprefix("SystemExit: ")
         raise InputError(f"meshio cannot read this file ({reason}): is it whole, and a format of meshio?") from error
 
