@@ -145,6 +145,13 @@ def test_boundaries_of_scikit_fem_and_node_sets(tmp_path):
     assert sorted(nodes.part("corner").tolist()) == [[0, 1], [3, 0]]
 
 
+def test_sets_of_cells_are_parts_of_the_boundary(tmp_path):
+    cells = [("line", [[0, 1], [1, 2]]), ("triangle", HALVES)]
+    sets = {"right": [np.array([1]), np.zeros(0, dtype=int)]}
+    mesh = ps.read_mesh(stored(tmp_path / "sets.inp", PLANAR, cells, cell_sets=sets))
+    assert mesh.part("right").tolist() == [[1, 2]] and len(mesh.part("boundary")) == 3
+
+
 def test_markers_of_su2_keep_their_names(tmp_path):
     text = "NDIME= 2\nNELEM= 2\n5 0 1 2 0\n5 0 2 3 1\nNPOIN= 4\n0 0 0\n1 0 1\n1 1 2\n0 1 3\nNMARK= 2\n"
     text += "MARKER_TAG= inlet\nMARKER_ELEMS= 1\n3 3 0\nMARKER_TAG= wall\nMARKER_ELEMS= 2\n3 0 1\n3 2 3\n"
