@@ -80,10 +80,16 @@ if TYPE_CHECKING:
     from pdesolve.geometry import Grid as Grid
     from pdesolve.geometry import Intersection as Intersection
     from pdesolve.geometry import Interval as Interval
+    from pdesolve.geometry import Mesh as Mesh
+    from pdesolve.geometry import MeshDomain as MeshDomain
     from pdesolve.geometry import PointCloud as PointCloud
     from pdesolve.geometry import Polygon as Polygon
     from pdesolve.geometry import Renamed as Renamed
     from pdesolve.geometry import Union as Union
+    from pdesolve.geometry import read_mesh as read_mesh
+    from pdesolve.geometry import refine as refine
+    from pdesolve.geometry import triangulate as triangulate
+    from pdesolve.geometry import write_mesh as write_mesh
     from pdesolve.method import Solution as Solution
     from pdesolve.method import Solver as Solver
     from pdesolve.problem import Evaluation as Evaluation
@@ -106,7 +112,8 @@ _HOMES = {
         "dzz erf exp grad integrate laplacian log maximum mean minimum sech sin sinh sqrt step tan tanh"
     ),
     "pdesolve.geometry": (
-        "Axis Ball Box Difference Disk Domain Grid Intersection Interval PointCloud Polygon Renamed Union"
+        "Axis Ball Box Difference Disk Domain Grid Intersection Interval Mesh MeshDomain PointCloud Polygon Renamed "
+        "Union read_mesh refine triangulate write_mesh"
     ),
     "pdesolve.method": "Solution Solver",
     "pdesolve.problem": "Evaluation Exact Problem",
