@@ -11,7 +11,7 @@ from torch import Tensor
 from pdesolve.equation import Evolution, FluxForm, State, assemble, flatten
 from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates, Field, Quantity, Vector
-from pdesolve.geometry import Grid, GridAxis
+from pdesolve.geometry import Grid
 from pdesolve.integration.ghosts import LAYERS, Ghosts
 from pdesolve.integration.initial import initial_values
 from pdesolve.integration.parameters import CellParameters, spacing
@@ -127,12 +127,9 @@ class FiniteVolumes:
         """The states on the lower and the upper side of each face, interpolated in primitive variables."""
         if type(self.equation).primitive is FluxForm.primitive:
             return face_values(cells, dim, self.limiter)
-        member = self.grid.members[dim]
-        size = spacing(member)
-        places = member.points[0] + size * torch.arange(-LAYERS, member.size + LAYERS, dtype=torch.float64)
-        wider = GridAxis.at(member.axis, places.tolist())
-        grid = Grid(tuple(wider if m is member else m for m in self.grid.members), self.grid.accuracy)
-        around = Coordinates(grid, dtype=cells.dtype, device=cells.device).at_instant(t)
+        around = self.parameters.around[dim].at_instant(t)
+        grid = around.discretisation
+        assert isinstance(grid, Grid)
         beyond = {
             name: SlopedField(self.ghosts.reflect(f.values, dim), grid, f.quantity) if len(f.axes) else f
             for name, f in p.items()
@@ -245,12 +242,13 @@ def march(f: FiniteVolumes, times: Sequence[float]) -> Tensor:
     rate: Callable[..., Tensor] = f
     if not (torch.is_grad_enabled() and (y.requires_grad or f(t, y).requires_grad)):
         rate = traced(f, t, y)
+    stable = traced(f.step_size, t, y.detach())
     states, shortest = [y], 1e-12 * (times[-1] - times[0])
     for end in times[1:]:
         left = end - t
         while bool((left > shortest).any()):
             with torch.no_grad():
-                count = torch.ceil(left / f.step_size(t, y))
+                count = torch.ceil(left / stable(t, y))
             step = left / count.clamp_min(1.0)
             if not bool(torch.isfinite(count).all() & ((step > shortest) | (left <= shortest)).all()):
                 raise Diverged(f"{f.problem.name}: finite volumes cannot go on at t = {float(t.min()):.4g}")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pdesolve.fields import Coordinates, Field
 from pdesolve.geometry import Grid, GridAxis
+from pdesolve.integration.ghosts import LAYERS, instants
 from pdesolve.integration.reconstruction import SlopedField
 from pdesolve.problem import Problem, Value
 
@@ -25,11 +26,18 @@ def face_axis(member: GridAxis) -> GridAxis:
     return GridAxis.at(member.axis, (start + spacing(member) * np.arange(member.size + 1)).tolist())
 
 
+def _wider(member: GridAxis) -> GridAxis:
+    """The cells along an axis with the ghost cells at both ends."""
+    cells = np.arange(-LAYERS, member.size + LAYERS)
+    return GridAxis.at(member.axis, (member.points[0] + spacing(member) * cells).tolist())
+
+
 class CellParameters:
     """The parameters on cells and faces, from their values at the corners of cells.
 
     Those that vary in space are averages over the corners, and their slopes differences of faces: then water at rest
     over an uneven bed stays at rest, since the force of the bed is the difference of the pressures on the faces.
+    `cells`, `faces` and `around`, with ghost cells, are the coordinates; the latter two for each axis.
     """
 
     def __init__(
@@ -44,9 +52,13 @@ class CellParameters:
             for i in range(len(corners))
         )
         self.cells = Coordinates(grid, dtype=dtype, device=device)
+        self.around = tuple(
+            Coordinates(Grid((*grid.members[:i], _wider(grid.members[i]), *grid.members[i + 1 :])), dtype=dtype, device=device)
+            for i in range(len(corners))
+        )
         self._steady: dict[str, Field] | None = None
         a, b = problem.time.lower, problem.time.upper
-        first, *later = [self._at_corners(torch.tensor(t, dtype=dtype, device=device)) for t in (a, a + 0.31 * (b - a), b)]
+        first, *later = [self._at_corners(torch.tensor(t, dtype=dtype, device=device)) for t in instants(a, b)]
         if all(torch.equal(first[name].values, other[name].values) for other in later for name in first):
             self._steady = first
 

@@ -47,7 +47,7 @@ class DiffusionSorption(Conserving):
 
 def _capacity(p: Values) -> Field:
     """(1 - phi) / phi rho k: what sticks to the grains around a volume of water at u = 1, to what is in it."""
-    return (1.0 - p["porosity"]) / p["porosity"] * p["grain_density"] * p["freundlich_coefficient"]
+    return (1.0 / p["porosity"] - 1.0) * p["grain_density"] * p["freundlich_coefficient"]
 
 
 def _present(u: Field) -> Field:
