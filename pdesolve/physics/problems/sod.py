@@ -32,9 +32,12 @@ def problem(*, heat_capacity_ratio: float = 1.4, final_time: float = 0.2) -> Pro
     """The problem for a gas, and a final time; from 0.28 on the shock comes back from the wall, without a formula."""
     time = Axis("t", 0.0, final_time)
 
+    def states(like: torch.Tensor) -> Any:
+        return [[torch.full_like(like.detach(), v) for v in state] for state in (_LEFT, _RIGHT)]
+
     def fastest(ratio: torch.Tensor) -> float:
         """The speed of the shock, which is faster than the sound on the left."""
-        p, _ = riemann.euler_star(*_states(ratio), ratio)
+        p, _ = riemann.euler_star(*states(ratio), ratio)
         sound = (ratio * _RIGHT[2] / _RIGHT[0]).sqrt()
         strength = ((ratio + 1) / (2 * ratio) * p / _RIGHT[2] + (ratio - 1) / (2 * ratio)).sqrt()
         return float(torch.maximum(sound * strength, ratio.sqrt()).max())
@@ -49,7 +52,7 @@ def problem(*, heat_capacity_ratio: float = 1.4, final_time: float = 0.2) -> Pro
         # at the initial time on the membrane it would be 0 / 0
         s = x.expand((x["x"] - _MEMBRANE) / maximum(x["t"], 1e-12)).values
         ratio = ratio.reshape(*ratio.shape, *[1] * len(x.discretisation.shape))
-        rho, v, pressure = riemann.euler(s, *_states(ratio), ratio)
+        rho, v, pressure = riemann.euler(s, *states(ratio), ratio)
         energy = pressure / (ratio - 1) + 0.5 * rho * v**2
         return {name: x.field(u, name) for name, u in zip(Euler().scalars, (rho, rho * v, energy), strict=True)}
 
@@ -76,8 +79,3 @@ def problem(*, heat_capacity_ratio: float = 1.4, final_time: float = 0.2) -> Pro
         description=__doc__ or "",
         source="Sod, J. Comput. Phys. 27 (1978) 1",
     )
-
-
-def _states(like: torch.Tensor) -> tuple[Any, Any]:
-    """The states of both gases as tensors."""
-    return tuple(tuple(torch.full_like(like.detach(), v) for v in state) for state in (_LEFT, _RIGHT))  # type: ignore[return-value]
