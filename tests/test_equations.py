@@ -276,7 +276,9 @@ def test_a_wrong_unit_is_refused_and_both_are_named(name):
     for parameter in equation.parameters:
         p = constants(equation)
         p[parameter.name] = p[parameter.name].named(parameter.name, Unit.parse("kg A"))
-        with pytest.raises(InputError, match=r"has unit '.*', .* has '.*'|dimensionless argument, .* has unit") as error:
+        with pytest.raises(
+            InputError, match=r"has unit '.*', .* has '.*'|dimensionless argument, .* has unit"
+        ) as error:
             equation.residual(smooth(equation, x), p, x)
         assert any(unit in str(error.value) for unit in ("kg", "A-1")) and "\n" not in str(error.value)
 

@@ -65,7 +65,9 @@ class Ghosts:
         self.sides: dict[str, _Side] = {}
         for i, member in enumerate(grid.members):
             axis = member.axis
-            for name, at in () if axis.periodic else ((f"{axis.name}_min", axis.lower), (f"{axis.name}_max", axis.upper)):
+            for name, at in (
+                () if axis.periodic else ((f"{axis.name}_min", axis.lower), (f"{axis.name}_max", axis.upper))
+            ):
                 where = GridAxis.at(axis, [at])
                 places = Grid(tuple(where if m is member else m for m in grid.members), grid.accuracy)
                 face = Coordinates(places, dtype=dtype, device=device)
@@ -98,7 +100,11 @@ class Ghosts:
         side = self.sides[name]
         if not side.conditions:
             return edge.expand_as(mirrored)
-        return side.mirror * mirrored + side.edge * edge + side.load * (self._given(side, t) if side.given is None else side.given)
+        return (
+            side.mirror * mirrored
+            + side.edge * edge
+            + side.load * (self._given(side, t) if side.given is None else side.given)
+        )
 
     def _value(self, side: _Side, row: int, t: Tensor) -> Tensor:
         """What the condition of one scalar gives (*sample, *face) at an instant."""

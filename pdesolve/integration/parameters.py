@@ -41,19 +41,29 @@ class CellParameters:
     """
 
     def __init__(
-        self, problem: Problem, grid: Grid, values: Mapping[str, Value] | None, *, dtype: torch.dtype, device: torch.device | str
+        self,
+        problem: Problem,
+        grid: Grid,
+        values: Mapping[str, Value] | None,
+        *,
+        dtype: torch.dtype,
+        device: torch.device | str,
     ) -> None:
         assert problem.time is not None
         self.problem, self.grid, self.values = problem, grid, values
         corners = tuple(face_axis(member) for member in grid.members)
         self.corners = Coordinates(Grid(corners, grid.accuracy), dtype=dtype, device=device)
         self.faces = tuple(
-            Coordinates(Grid((*grid.members[:i], corners[i], *grid.members[i + 1 :]), grid.accuracy), dtype=dtype, device=device)
+            Coordinates(
+                Grid((*grid.members[:i], corners[i], *grid.members[i + 1 :]), grid.accuracy), dtype=dtype, device=device
+            )
             for i in range(len(corners))
         )
         self.cells = Coordinates(grid, dtype=dtype, device=device)
         self.around = tuple(
-            Coordinates(Grid((*grid.members[:i], _wider(grid.members[i]), *grid.members[i + 1 :])), dtype=dtype, device=device)
+            Coordinates(
+                Grid((*grid.members[:i], _wider(grid.members[i]), *grid.members[i + 1 :])), dtype=dtype, device=device
+            )
             for i in range(len(corners))
         )
         self._steady: dict[str, Field] | None = None

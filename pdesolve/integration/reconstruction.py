@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pdesolve.errors import InputError
-from pdesolve.fields import Field, GridField, Quantity
+from pdesolve.fields import GridField, Quantity
 from pdesolve.fields.point import derivative_unit
 from pdesolve.geometry import Grid
 
@@ -30,12 +30,12 @@ class SlopedField(GridField):
     def like(self, values: Tensor, quantity: Quantity) -> SlopedField:
         return SlopedField(values, self.grid, quantity)
 
-    def differentiate(self, axis: str, order: int) -> Field:
+    def differentiate(self, axis: str, order: int) -> SlopedField:
         self.axes.index(axis)
         if order != 1 or self.slopes is None or axis not in self.slopes:
             raise InputError(
-                f"finite volumes know the first derivatives of unknowns and parameters alone, not d{order}({self.name}): "
-                "write the flux or the source in these, or take another scheme"
+                f"finite volumes know the first derivatives of unknowns and parameters alone, not "
+                f"d{order}({self.name}): write the flux or the source in these, or take another scheme"
             )
         unit = derivative_unit(self.unit, self.axes, axis, 1)
         return self.like(self.slopes[axis], Quantity(f"d{self.name}/d{axis}", unit))

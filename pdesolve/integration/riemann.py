@@ -16,7 +16,9 @@ _ITERATIONS = 60  # of Newton's method: near vacuum the first ones are small; ea
 _ROUNDING = 4e-16
 
 
-def shallow_water_star(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor], gravity: Tensor) -> tuple[Tensor, Tensor]:
+def shallow_water_star(
+    left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor], gravity: Tensor
+) -> tuple[Tensor, Tensor]:
     """Depth and velocity between the two waves, for states (depth >= 0, velocity).
 
     Depths and velocities of a wave of the left satisfy v = v_l - f(h), with f(h) = 2 (sqrt(g h) - sqrt(g h_l)) for a
@@ -63,7 +65,9 @@ def _celerity(h: Tensor, g: Tensor) -> Tensor:
     return (g * h).clamp_min(1e-300).sqrt()
 
 
-def _shallow_wave(s: Tensor, outer: tuple[Tensor, Tensor], star: tuple[Tensor, Tensor], g: Tensor) -> tuple[Tensor, Tensor]:
+def _shallow_wave(
+    s: Tensor, outer: tuple[Tensor, Tensor], star: tuple[Tensor, Tensor], g: Tensor
+) -> tuple[Tensor, Tensor]:
     """The wave that runs to the left into the outer state."""
     (h_k, v_k), (h, v) = outer, star
     shock = h > h_k

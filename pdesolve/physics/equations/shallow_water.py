@@ -23,8 +23,8 @@ class ShallowWater(FluxForm, Conserving):
     v +- sqrt(g h): crests overtake troughs and become bores, across which mass and momentum are kept and energy falls.
     Momentum is kept over a flat bed only. Where nothing moves, the surface h + b is level.
     `gravity` g: one number; `bed` b: a number or a field, continuous and under water.
-    Source: A. Barre de Saint-Venant, C. R. Acad. Sci. 73 (1871) 147; R. J. LeVeque, Finite Volume Methods for Hyperbolic
-    Problems (2002), chapter 13.
+    Source: A. Barre de Saint-Venant, C. R. Acad. Sci. 73 (1871) 147; R. J. LeVeque, Finite Volume Methods for
+    Hyperbolic Problems (2002), chapter 13.
     """
 
     unknowns = (

@@ -22,8 +22,8 @@ class ShallowWater2d(FluxForm, Conserving):
     v +- sqrt(g h) and eddies are carried along at v. Momentum is kept over a flat bed only. Where nothing moves, the
     surface h + b is level.
     `gravity` g: one number; `bed` b: a number or a field, continuous and under water.
-    Source: A. Barre de Saint-Venant, C. R. Acad. Sci. 73 (1871) 147; R. J. LeVeque, Finite Volume Methods for Hyperbolic
-    Problems (2002), chapter 21.
+    Source: A. Barre de Saint-Venant, C. R. Acad. Sci. 73 (1871) 147; R. J. LeVeque, Finite Volume Methods for
+    Hyperbolic Problems (2002), chapter 21.
     """
 
     unknowns = (

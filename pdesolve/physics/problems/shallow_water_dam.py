@@ -52,7 +52,9 @@ def problem(
     def solution(p: Any, x: Any) -> dict[str, Any]:
         g = p["gravity"].values
         if len(p["bed"].axes):
-            raise InputError("shallow_water_dam: over a bed that varies there is no formula: take --method.scheme finite_volume")
+            raise InputError(
+                "shallow_water_dam: over a bed that varies there is no formula: take --method.scheme finite_volume"
+            )
         if fastest(g.detach()) * final_time > _DAM:
             raise InputError(
                 f"shallow_water_dam: its waves reach a wall before t = {final_time}, beyond which there is no formula: "

@@ -19,7 +19,7 @@ from pdesolve.problem import Evaluation, Problem
 
 
 def problem(*, radius: float = 0.5, inner_depth: float = 2.0, gravity: float = 1.0, final_time: float = 1.0) -> Problem:
-    """The problem for the radius and the depth of the pond, and a final time: the bore reaches the boundary near 1.5."""
+    """The problem for the radius and the depth of the pond, and a final time: the bore is near the ends at 1.5."""
     time = Axis("t", 0.0, final_time)
     return Problem(
         name="shallow_water_radial",

@@ -32,8 +32,9 @@ def problem(*, heat_capacity_ratio: float = 1.4, final_time: float = 0.2) -> Pro
     """The problem for a gas, and a final time; from 0.28 on the shock comes back from the wall, without a formula."""
     time = Axis("t", 0.0, final_time)
 
-    def states(like: torch.Tensor) -> Any:
-        return [[torch.full_like(like.detach(), v) for v in state] for state in (_LEFT, _RIGHT)]
+    def states(like: torch.Tensor) -> tuple[Any, Any]:
+        left, right = (tuple(torch.full_like(like.detach(), v) for v in state) for state in (_LEFT, _RIGHT))
+        return left, right
 
     def fastest(ratio: torch.Tensor) -> float:
         """The speed of the shock, which is faster than the sound on the left."""

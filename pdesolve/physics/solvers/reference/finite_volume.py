@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-
 from pdesolve.errors import InputError
 from pdesolve.integration.finite_volume import FiniteVolumes, march
 from pdesolve.physics.solvers.reference.scheme import Scheme, on_grid, unfit
