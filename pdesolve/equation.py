@@ -140,6 +140,21 @@ class FluxForm(Equation):
         """A bound for the fastest characteristic speed along each space axis; absent axes have no waves."""
         return {}
 
+    def characteristic_speeds(self, u: State, p: Values, x: Coordinates) -> Mapping[str, tuple[Field, Field]]:
+        """Bounds, with sign, for the slowest and the fastest characteristic along each axis that has waves."""
+        return {axis: (-speed, speed) for axis, speed in self.wave_speed(u, p, x).items()}
+
+    def primitive(self, u: State, p: Values, x: Coordinates) -> State:
+        """The variables that finite volumes interpolate from cell centres to faces; the unknowns themselves here.
+
+        Between two admissible states any mixture of theirs is admissible, and what is at rest is constant in them.
+        """
+        return u
+
+    def conservative(self, w: State, p: Values, x: Coordinates) -> State:
+        """The state of the unknowns that has the primitive variables w: the inverse of `primitive`."""
+        return w
+
 
 class Energetic(Equation):
     """An equation with an energy E(u) = integral of `energy`: a minimiser, or a gradient flow u_t = -dE/du."""

@@ -139,6 +139,43 @@ def strained(p, x):
     return {"displacement": Vector(u)}, force
 
 
+def soaked(p, x):
+    """A wave that rises, and the diffusivity it needs: D = R(u) u_t / u_xx."""
+    e = exp(0.3 * x["t"] + 0.5 * x["x"])
+    n = float(p["freundlich_exponent"].values)
+    stuck = (1 - p["porosity"]) / p["porosity"] * p["grain_density"] * p["freundlich_coefficient"]
+    return {"u": 1 + e}, {"diffusivity": 1.2 * (1 + stuck * n * (1 + e + 1e-6) ** (n - 1))}
+
+
+def eddy(x):
+    """r^2 and the velocity of a body that turns at the rate 1.3 and drifts along."""
+    a, b = x["x"] - 0.4 * x["t"], x["y"] + 0.2 * x["t"]
+    return a**2 + b**2, {"x": 0.4 - 1.3 * b, "y": -0.2 + 1.3 * a}
+
+
+def pool(p, x):
+    """Water that turns in a bowl, and the bowl: the surface slopes with the centrifugal force."""
+    r2, v = eddy(x)
+    h = 1.5 + 0.1 * r2 + 0.0 * x["y"]
+    bowl = 0.5 * 1.3**2 * r2 / p["gravity"] - h
+    return {"depth": h, "momentum": Vector({n: h * v[n] for n in v})}, {"bed": bowl}
+
+
+def stirred(p, x):
+    """Gas that turns, denser outside, held together by the pressure: dp/dr = 1.3^2 rho r."""
+    r2, v = eddy(x)
+    rho = 1.1 + 0.3 * r2 + 0.0 * x["y"]
+    pressure = 2.0 + 1.3**2 * (0.55 * r2 + 0.075 * r2**2)
+    energy = pressure / (p["heat_capacity_ratio"] - 1) + 0.5 * rho * (v["x"] ** 2 + v["y"] ** 2)
+    return {"density": rho, "momentum": Vector({n: rho * v[n] for n in v}), "energy": energy}
+
+
+def carried(p, x):
+    """A wave of density alone, carried along."""
+    rho = 2 + sin(2 * (x["x"] - 0.7 * x["t"]))
+    return {"density": rho, "momentum": 0.7 * rho, "energy": 1.3 / (p["heat_capacity_ratio"] - 1) + 0.5 * 0.49 * rho}
+
+
 # by module: the formula and the values of the parameters. A formula gives the state, of one unknown its field alone; or
 # the state and the parameters that follow from it.
 SOLUTIONS = {
@@ -162,6 +199,13 @@ SOLUTIONS = {
     "darcy": (seepage, {}),
     "nonlinear_poisson": (cubic, {"cubic": 1.3}),
     "transport": (circles, {}),
+    "diffusion_sorption": (
+        soaked,
+        {"porosity": 0.4, "grain_density": 1.7, "freundlich_coefficient": 0.6, "freundlich_exponent": 0.8},
+    ),
+    "shallow_water_2d": (pool, {"gravity": 1.4}),
+    "euler": (carried, {"heat_capacity_ratio": 1.6}),
+    "euler_2d": (stirred, {"heat_capacity_ratio": 1.6}),
     "linear_elasticity": (strained, {"first_lame": 1.3, "shear_modulus": 0.7}),
 }
 

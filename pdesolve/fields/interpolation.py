@@ -18,22 +18,23 @@ from pdesolve.fields.grid import GridField
 from pdesolve.fields.stencils import apply_matrix
 from pdesolve.geometry import TIME, Grid, GridAxis
 
-_WIDTH = 8  # points an axis: degree 7, so that second derivatives of the interpolant are of order 6
+_DEGREE = 7  # along each axis, so that second derivatives of the interpolant are of order 6
 _REFINED = 2**22  # spectral refinement stops at this many values
 
 
-def interpolate(field: GridField, x: Coordinates) -> Field:
-    """The field at coordinates of its axes (and maybe more), by products of degree-7 Lagrange polynomials.
+def interpolate(field: GridField, x: Coordinates, *, degree: int = _DEGREE) -> Field:
+    """The field at coordinates of its axes (and maybe more), by products of Lagrange polynomials of odd degree.
 
     Periodic and Chebyshev axes are first refined spectrally, where memory allows. At points, derivatives of the result
     are those of the interpolant (autograd through the coordinates). On a node the value is the node's. A field that
-    depends on time is taken at the instant of coordinates that have one.
+    depends on time is taken at the instant of coordinates that have one. Degree 1 is for fields that jump: it refines
+    nothing and never overshoots between nodes.
 
     Raises:
         InputError: other axes, or coordinates outside the grid.
     """
     if TIME in field.axes and TIME in x and TIME not in x.axes:
-        field = _at_instant(field, x[TIME].values)
+        field = _at_instant(field, x[TIME].values, degree)
     if not set(field.axes.names) <= set(x.axes.names):
         raise InputError(f"{field.name} is known on {field.axes}, not on {x.axes}")
     if isinstance(x.discretisation, Grid):
@@ -44,24 +45,24 @@ def interpolate(field: GridField, x: Coordinates) -> Field:
                 continue
             dim = values.ndim - len(field.grid.members) + i
             targets = torch.as_tensor(member.points, dtype=values.dtype, device=values.device)
-            values, refined = _refine(values, dim, source)
-            indices, weights = _lagrange(refined, targets, values)
+            values, refined = _refine(values, dim, source, degree)
+            indices, weights = _lagrange(refined, targets, values, degree)
             gathered = values.index_select(dim, indices.reshape(-1)).unflatten(dim, tuple(indices.shape))
             values = (gathered * weights.reshape(*weights.shape, *[1] * (values.ndim - dim - 1))).sum(dim + 1)
         # axes that the field does not depend on stay thin
         shape = [m.size if m.axis.name in field.axes else 1 for m in x.discretisation.members]
         return x.field(values.reshape(*field.sample_shape, *shape), field.name, field.unit)
     if x.root is not None:
-        return FunctionField(lambda at: _at_points(field, at.columns), x.root, field.quantity)
+        return FunctionField(lambda at: _at_points(field, at.columns, degree), x.root, field.quantity)
     columns = {name: x[name].values for name in field.axes.names}
-    return x.field(_at_points(field, columns), field.name, field.unit)
+    return x.field(_at_points(field, columns, degree), field.name, field.unit)
 
 
-def _at_instant(field: GridField, times: Tensor) -> GridField:
+def _at_instant(field: GridField, times: Tensor, degree: int) -> GridField:
     """The field of space at one time, or at one per sample."""
     first = field.values.ndim - len(field.grid.members)
     values = field.values.expand(*field.sample_shape, *field.grid.shape)
-    indices, weights = _lagrange(field.grid.members[0], times.reshape(-1), values)
+    indices, weights = _lagrange(field.grid.members[0], times.reshape(-1), values, degree)
     gathered = values.index_select(first, indices.reshape(-1)).unflatten(first, tuple(indices.shape))
     values = (gathered * weights.reshape(*weights.shape, *[1] * (values.ndim - first - 1))).sum(first + 1)
     if not times.ndim:
@@ -71,14 +72,14 @@ def _at_instant(field: GridField, times: Tensor) -> GridField:
     return GridField(values, field.grid.without(TIME), field.quantity)
 
 
-def _at_points(field: GridField, columns: Mapping[str, Tensor]) -> Tensor:
+def _at_points(field: GridField, columns: Mapping[str, Tensor], degree: int) -> Tensor:
     members = field.grid.members
     values = field.values.expand(*field.sample_shape, *field.grid.shape)
     first = values.ndim - len(members)
     stencils = []
     for i, member in enumerate(members):
-        values, refined = _refine(values, first + i, member)
-        stencils.append(_lagrange(refined, columns[member.axis.name], values))
+        values, refined = _refine(values, first + i, member, degree)
+        stencils.append(_lagrange(refined, columns[member.axis.name], values, degree))
     # gather the block of neighbours of each point, then contract one axis after the other
     flat = values.reshape(*values.shape[:first], -1)
     strides = [int(s) for s in torch.tensor([1, *values.shape[first + 1 :][::-1]]).cumprod(0).flip(0)]
@@ -93,9 +94,9 @@ def _at_points(field: GridField, columns: Mapping[str, Tensor]) -> Tensor:
     return block
 
 
-def _refine(values: Tensor, dim: int, member: GridAxis) -> tuple[Tensor, GridAxis]:
+def _refine(values: Tensor, dim: int, member: GridAxis, degree: int) -> tuple[Tensor, GridAxis]:
     """Values on a finer axis, old nodes among the new: by zero padding of the spectrum, or the Chebyshev polynomial."""
-    if member.placement not in ("periodic", "chebyshev"):
+    if member.placement not in ("periodic", "chebyshev") or degree == 1:
         return values, member
     factor = 1
     while factor < 16 and member.size * factor < 2048 and values.numel() * 2 * factor <= _REFINED:
@@ -132,7 +133,7 @@ def _chebyshev_refinement(n: int, factor: int) -> Tensor:
     return torch.from_numpy(matrix)
 
 
-def _lagrange(member: GridAxis, targets: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+def _lagrange(member: GridAxis, targets: Tensor, like: Tensor, degree: int) -> tuple[Tensor, Tensor]:
     """Indices and weights (target, width) of the nearest points of one axis; weights are differentiable in targets."""
     axis, size = member.axis, member.size
     tolerance = 1e-9 * axis.length
@@ -148,13 +149,13 @@ def _lagrange(member: GridAxis, targets: Tensor, like: Tensor) -> tuple[Tensor, 
             f"coordinate {axis.name} runs from {float(where.min()):.6g} to {float(where.max()):.6g}, "
             f"the field is known from {ends[0]:.6g} to {ends[1]:.6g}"
         )
-    width = min(_WIDTH, size)
+    width = min(degree + 1, size)
     if axis.periodic and member.placement == "listed":
         # a file's coordinate: continued by a period on either side, less an end that repeats the start
         points = torch.as_tensor(member.points, dtype=like.dtype, device=like.device)
         points = points[: size - 1] if float(points[-1] - points[0]) > axis.length - tolerance else points
         targets = points[0] + torch.remainder(targets - points[0], axis.length)
-        size, width = len(points), min(_WIDTH, len(points))
+        size, width = len(points), min(degree + 1, len(points))
         points = torch.cat([points - axis.length, points, points + axis.length])
         start = torch.searchsorted(points, targets.detach()) - width // 2
         indices = start[:, None] + torch.arange(width, device=like.device)

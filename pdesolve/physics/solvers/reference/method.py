@@ -15,10 +15,12 @@ from torch import Tensor
 from pdesolve.errors import Diverged, InputError, unknown_name
 from pdesolve.fields import GridField
 from pdesolve.integration.fourier import Dealiasing
+from pdesolve.integration.reconstruction import Limiter
 from pdesolve.method import Solution, Solver
 from pdesolve.metrics import relative_l2
 from pdesolve.physics.solvers.reference import cache, cole_hopf
 from pdesolve.physics.solvers.reference.fft import FFT
+from pdesolve.physics.solvers.reference.finite_volume import FiniteVolume
 from pdesolve.physics.solvers.reference.lines import LinesScheme
 from pdesolve.physics.solvers.reference.refinement import Refinement, finite
 from pdesolve.physics.solvers.reference.scheme import Scheme
@@ -29,9 +31,9 @@ from pdesolve.physics.solvers.reference.task import Task, differentiable, sample
 from pdesolve.problem import Problem, Value
 from pdesolve.training.run import Run
 
-SchemeName = Literal["auto", "exact", "cole_hopf", "series", "etdrk4", "lines", "fft", "sparse"]
+SchemeName = Literal["auto", "exact", "cole_hopf", "series", "finite_volume", "etdrk4", "lines", "fft", "sparse"]
 # in order of preference: auto takes the first that fits
-_SCHEMES: tuple[Scheme, ...] = (Series(), ETDRK4(), LinesScheme(), FFT(), Sparse())
+_SCHEMES: tuple[Scheme, ...] = (Series(), FiniteVolume(), ETDRK4(), LinesScheme(), FFT(), Sparse())
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Reference(Solver):
     Attributes:
         scheme: auto picks by the problem. exact: its formula. cole_hopf: the closed form for Burgers. series: exact
             exponentials for linear evolutions, periodic or between walls with zero values or slopes. etdrk4: the same
-            boxes, nonlinear. lines: evolutions on any box. fft, sparse: stationary problems.
+            boxes, nonlinear. finite_volume: balance laws on any box, also where solutions jump. lines: evolutions on
+            any box. fft, sparse: stationary problems.
         resolution: intervals on every axis of space; none: doubled from a coarse grid on.
         steps: time steps of etdrk4 in all; none: doubled from one between two snapshots on. lines takes its own.
         tolerance: the estimated error that counts as converged. Refinement goes on to a thousandth of it, or to the
@@ -50,6 +53,8 @@ class Reference(Solver):
             published data do.
         accuracy: order of the finite differences of lines and sparse: 2, 4 or 6. Between walls waves need 4 or less:
             one-sided differences of order 6 let them grow.
+        limiter: of the slopes in the cells of finite_volume. van_leer is the sharper one, minmod the calmer one; none
+            is for smooth solutions alone.
         cache: disk keeps solutions on grids for the next time; none computes always.
     """
 
@@ -59,6 +64,7 @@ class Reference(Solver):
     tolerance: float = 1e-6
     dealiasing: Dealiasing = "two_thirds"
     accuracy: Literal[2, 4, 6] = 4
+    limiter: Limiter = "van_leer"
     cache: Literal["disk", "none"] = "disk"
 
     def solve(
@@ -69,7 +75,7 @@ class Reference(Solver):
         formula = self._formula(problem, values, run.device)
         if formula is not None:
             return formula
-        task = Task(problem, values, (), run.device, self.dealiasing, self.accuracy, self.tolerance)
+        task = Task(problem, values, (), run.device, self.dealiasing, self.accuracy, self.tolerance, self.limiter)
         samples(task)
         scheme = self._scheme(task)
         task = replace(task, times=_snapshots(problem, scheme))

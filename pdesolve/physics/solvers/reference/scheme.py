@@ -51,8 +51,8 @@ def unfit(problem: Problem, *, evolution: bool) -> str | None:
     return f"it has the algebraic unknown {algebraic[0]!r}" if algebraic else None
 
 
-def on_grid(task: Task, grid: Grid, fields: Mapping[str, Tensor]) -> GridSolution:
-    """The solution from fields (*sample, *time, *space) of each scalar on a grid of space."""
+def on_grid(task: Task, grid: Grid, fields: Mapping[str, Tensor], *, degree: int = 7) -> GridSolution:
+    """The solution from fields (*sample, *time, *space) of each scalar on a grid of space, and how to interpolate."""
     if task.problem.time is not None:
         grid = grid.with_times(task.problem.time, task.times)
-    return GridSolution(task.problem, grid, fields, task.values)
+    return GridSolution(task.problem, grid, fields, task.values, degree=degree)

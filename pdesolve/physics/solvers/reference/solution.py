@@ -65,9 +65,9 @@ class StoredSolution(Solution):
 
 
 class GridSolution(StoredSolution):
-    """Fields on a grid of space, and of time for evolutions, interpolated in between by polynomials of degree 7.
+    """Fields on a grid of space, and of time for evolutions, interpolated in between by polynomials.
 
-    fields: for each scalar (*sample, *time, *space).
+    fields: for each scalar (*sample, *time, *space). degree: of the polynomials, 1 for fields that jump.
     """
 
     def __init__(
@@ -76,14 +76,16 @@ class GridSolution(StoredSolution):
         grid: Grid,
         fields: Mapping[str, Tensor],
         values: Mapping[str, Value] | None = None,
+        *,
+        degree: int = 7,
     ) -> None:
         first = next(iter(fields.values()))
         super().__init__(problem, values, first.device)
-        self.grid = grid
+        self.grid, self.degree = grid, degree
         self.fields = {name: GridField(field, grid, problem.quantity(name)) for name, field in fields.items()}
 
     def state(self, x: Coordinates) -> State:
-        found = {name: x.expand(interpolate(field, x)) for name, field in self.fields.items()}
+        found = {n: x.expand(interpolate(field, x, degree=self.degree)) for n, field in self.fields.items()}
         return assemble(self.problem.equation.unknowns, found)
 
     def store(self, path: Path, key: str = "") -> None:
@@ -94,6 +96,7 @@ class GridSolution(StoredSolution):
             "checksum": _checksum(fields),
             "axes": [[m.axis.name, m.placement, m.size, list(m.listed)] for m in self.grid.members],
             "accuracy": self.grid.accuracy,
+            "degree": self.degree,
             "notes": self.notes,
             "converged": self.converged,
         }
@@ -144,7 +147,7 @@ def fetch(
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise InputError(f"cannot read the reference in {path}: {reason}; delete it and solve again") from error
     tensors = {name: torch.from_numpy(field).to(device) for name, field in fields.items()}
-    solution = GridSolution(problem, grid, tensors, values)
+    solution = GridSolution(problem, grid, tensors, values, degree=about.get("degree", 7))
     solution.notes, solution.converged = about["notes"], about["converged"]
     return solution
 

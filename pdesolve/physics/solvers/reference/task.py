@@ -13,6 +13,7 @@ from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Field, GridField
 from pdesolve.geometry import Discretisation, Grid, PointCloud
 from pdesolve.integration.fourier import Dealiasing
+from pdesolve.integration.reconstruction import Limiter
 from pdesolve.problem import Problem, Value
 
 
@@ -27,6 +28,7 @@ class Task:
     dealiasing: Dealiasing
     accuracy: int
     tolerance: float
+    limiter: Limiter = "van_leer"
 
     def grid(self, intervals: Mapping[str, int]) -> Grid:
         """The grid of space with so many intervals on each axis."""
