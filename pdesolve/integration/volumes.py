@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pdesolve.equation import FluxForm
 from pdesolve.errors import InputError
-from pdesolve.fields import Coordinates, Edge, Field, GridField
+from pdesolve.fields import Coordinates, Edge, Field, GridField, Quantity
 from pdesolve.geometry import Axis, Grid, GridAxis
 from pdesolve.integration.factors import Reordered, Solve, factorise, symmetric_factors
 from pdesolve.problem import Problem, Value
@@ -31,11 +31,15 @@ from pdesolve.problem import Problem, Value
 
 @dataclass(frozen=True, eq=False)
 class Coefficients:
-    """a for each axis of space, c and f (*sample, *halves), twice as many halves as intervals on each axis."""
+    """a for each axis of space, c and f (*sample, *halves), twice as many halves as intervals on each axis.
+
+    `walls` has the a of the normal direction on each side, one entry thick.
+    """
 
     conductivity: tuple[Tensor, ...]
     reaction: Tensor
     source: Tensor
+    walls: Mapping[str, Tensor]
 
 
 def coefficients(
@@ -53,32 +57,64 @@ def coefficients(
         raise InputError("it is no balance law of one unknown")
     (name,) = equation.scalars
     halves = Grid(tuple(_halves(axis, intervals[axis.name]) for axis in problem.domain.axes))
-    x = Coordinates(halves, device=device)
-    p = {n: _pieces(f, problem, values, n, halves) for n, f in problem.bind(x, values).items()}
-
-    def flux(u: Field) -> dict[str, Tensor]:
-        return {n: x.expand(f).values for n, f in equation.flux({name: u}, p, x)[name].components.items()}
+    x, p = _surroundings(problem, halves, values, device)
 
     def source(u: float) -> Tensor:
         found = equation.source({name: x.constant(u, name)}, p, x).get(name)
         return torch.zeros(halves.shape, dtype=x.dtype, device=device) if found is None else x.expand(found).values
 
-    conductivity, axes = [], problem.domain.axes.names
-    for axis in axes:
-        found, other = flux(x[axis]), flux(2.0 * x[axis] - 3.0)
-        size = found[axis].detach().abs().max()
-        across = [found[n] for n in axes if n != axis]
-        gaps = [other[n] - 2.0 * found[n] for n in axes] + across
-        # flux(2 x - 3) of a_ij or of b u would differ
-        if any(bool(gap.detach().abs().max() > 1e-9 * size) for gap in gaps):
-            raise InputError("its flux is not -a grad u with a that is known beforehand")
-        if bool((found[axis].detach() >= 0).any()):
-            raise InputError("its flux -a grad u needs a that is positive everywhere")
-        conductivity.append(-found[axis])
     nothing, one, three = source(0.0), source(1.0), source(3.0)
     if bool((three - 3.0 * one + 2.0 * nothing).detach().abs().max() > 1e-9 * (1.0 + three.detach().abs().max())):
         raise InputError("its source is not linear in the unknown")
-    return Coefficients(tuple(conductivity), nothing - one, nothing)
+    conductivity = tuple(_conductivity(equation, axis, p, x) for axis in halves.axes.names)
+    walls = {}
+    for side in problem.domain.boundaries:
+        axis, end = side.rsplit("_", 1)
+        at = halves.axes[axis].lower if end == "min" else halves.axes[axis].upper
+        face = Grid(tuple(GridAxis.at(m.axis, [at]) if m.axis.name == axis else m for m in halves.members))
+        there, given = _surroundings(problem, face, values, device)
+        walls[side] = _conductivity(equation, axis, given, there)
+    return Coefficients(conductivity, nothing - one, nothing, walls)
+
+
+class _Tilted(GridField):
+    """A state of one value and one slope everywhere: a flux is a function of both."""
+
+    def __init__(self, values: Tensor, grid: Grid, quantity: Quantity, axis: str, slope: float) -> None:
+        super().__init__(values, grid, quantity)
+        self.axis, self.slope = axis, slope
+
+    def differentiate(self, axis: str, order: int) -> GridField:
+        slope = self.slope if axis == self.axis and order == 1 else 0.0
+        return self.like(torch.full_like(self.values, slope), self.quantity)
+
+
+def _surroundings(
+    problem: Problem, grid: Grid, values: Mapping[str, Value] | None, device: torch.device
+) -> tuple[Coordinates, dict[str, Field]]:
+    x = Coordinates(grid, device=device)
+    return x, {n: _pieces(f, problem, values, n, grid) for n, f in problem.bind(x, values).items()}
+
+
+def _conductivity(equation: FluxForm, axis: str, p: Mapping[str, Field], x: Coordinates) -> Tensor:
+    """a of a flux -a du/dx_i along an axis."""
+    (name,) = equation.scalars
+
+    grid = x.discretisation
+    assert isinstance(grid, Grid)
+
+    def flux(u: float, slope: float) -> dict[str, Tensor]:
+        tilted = _Tilted(x.constant(u, name).values, grid, Quantity(name), axis, slope)
+        return {n: x.expand(f).values for n, f in equation.flux({name: tilted}, p, x)[name].components.items()}
+
+    found, other = flux(0.0, 1.0), flux(3.0, 2.0)
+    # the other would not be twice as large, were there a term in u
+    gaps = [other[n] - 2.0 * found[n] for n in found] + [found[n] for n in found if n != axis]
+    if any(bool(gap.detach().abs().max() > 1e-9 * found[axis].detach().abs().max()) for gap in gaps):
+        raise InputError("its flux is not -a grad u with a that is known beforehand")
+    if bool((found[axis].detach() >= 0).any()):
+        raise InputError("its flux -a grad u needs a that is positive everywhere")
+    return -found[axis]
 
 
 def _halves(axis: Axis, intervals: int) -> GridAxis:
@@ -97,7 +133,7 @@ def _pieces(field: Field, problem: Problem, values: Mapping[str, Value] | None, 
         return field
     own, d = given.values.expand(*given.sample_shape, *given.grid.shape), len(halves.members)
     if given.grid.axes.names == halves.axes.names:
-        nearest = [_nearest(member, half.size) for member, half in zip(given.grid.members, halves.members, strict=True)]
+        nearest = [_nearest(member, half) for member, half in zip(given.grid.members, halves.members, strict=True)]
         if all(places is not None for places in nearest):
             for i, places in enumerate(nearest):
                 assert places is not None
@@ -109,14 +145,16 @@ def _pieces(field: Field, problem: Problem, values: Mapping[str, Value] | None, 
     return field.like(torch.minimum(torch.maximum(field.values, low), high), field.quantity)
 
 
-def _nearest(member: GridAxis, halves: int) -> Tensor | None:
+def _nearest(member: GridAxis, half: GridAxis) -> Tensor | None:
     """The index of the point nearest to each half, where the points are the scheme's nodes or cells."""
-    numbers = torch.arange(halves)
-    if member.placement == "cells" and 2 * member.size == halves:
+    if half.size == 1 and member.placement in ("nodes", "cells"):  # a wall
+        return torch.tensor([0 if half.listed[0] == half.axis.lower else member.size - 1])
+    numbers = torch.arange(half.size)
+    if member.placement == "cells" and 2 * member.size == half.size:
         return numbers // 2
-    if member.placement == "nodes" and 2 * (member.size - 1) == halves:
+    if member.placement == "nodes" and 2 * (member.size - 1) == half.size:
         return (numbers + 1) // 2
-    if member.placement == "periodic" and 2 * member.size == halves:
+    if member.placement == "periodic" and 2 * member.size == half.size:
         return (numbers + 1) // 2 % member.size
     return None
 
@@ -151,9 +189,7 @@ class Volumes:
                 self.held.append((i, position, value / edge.alpha))
                 continue
             # a du/dn = a (value - alpha u) / beta flows in
-            a = found.conductivity[i]
-            near = a.narrow(i - self.dimension, 0 if position == 0 else a.shape[i - self.dimension] - 1, 1)
-            face = self._gathered(near, without=i) / edge.beta
+            face = self._gathered(found.walls[side], without=i) / edge.beta
             self.reaction = self._added(self.reaction, edge.alpha * face, i, position)
             self.source = self._added(self.source, value * face, i, position)
         self.definite = bool((self.reaction.detach() >= 0).all())
@@ -166,7 +202,9 @@ class Volumes:
         """u with the values that Dirichlet conditions give."""
         for i, position, value in self.held:
             dim = i - self.dimension
-            lead = torch.broadcast_shapes(u.shape[: -self.dimension], value.shape[: max(0, value.ndim - self.dimension)])
+            lead = torch.broadcast_shapes(
+                u.shape[: -self.dimension], value.shape[: max(0, value.ndim - self.dimension)]
+            )
             u = u.expand(*lead, *u.shape[-self.dimension :])
             slot = value.expand(*lead, *[1 if j == i else n for j, n in enumerate(self.grid.shape)])
             parts = [u.narrow(dim, 0, position), slot, u.narrow(dim, position + 1, u.shape[dim] - position - 1)]

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import torch
 
 from pdesolve.errors import InputError
-from pdesolve.integration.volumes import Volumes, balanced, coefficients
+from pdesolve.integration.volumes import Coefficients, Volumes, balanced, coefficients
 from pdesolve.physics.solvers.reference.scheme import Scheme, on_grid, unfit
 from pdesolve.physics.solvers.reference.solution import GridSolution
 from pdesolve.physics.solvers.reference.task import Task
 
 _COARSE = 32
+_STEEP = 0.4  # a change by half within half an interval: a field that was given on a grid may not jump any more
 
 
 class VolumesScheme(Scheme):
@@ -33,7 +34,7 @@ class VolumesScheme(Scheme):
         return None
 
     def suits(self, task: Task) -> bool:
-        """Whether the coefficient jumps: its steps then are as high on a grid twice as fine.
+        """Whether the coefficient jumps: its steps are high, or as high on a grid twice as fine.
 
         Finite differences of higher order are better where it does not.
         """
@@ -44,7 +45,7 @@ class VolumesScheme(Scheme):
                 d = task.problem.domain.dimension
                 steps = [a.log().diff(dim=i - d).abs().max() for i in range(d) for a in found]
                 heights.append(float(torch.stack(steps).max()))
-        return heights[0] > 1e-9 and heights[1] > 0.8 * heights[0]
+        return heights[1] > _STEEP or (heights[0] > 1e-9 and heights[1] > 0.8 * heights[0])
 
     def compute(self, task: Task, intervals: Mapping[str, int], steps: int) -> tuple[GridSolution, bool]:
         problem, grid = task.problem, task.grid(intervals)
@@ -53,5 +54,5 @@ class VolumesScheme(Scheme):
         found = self._coefficients(task, intervals)
         return on_grid(task, grid, {name: balanced(Volumes(problem, grid, found, edges, task.device))}), False
 
-    def _coefficients(self, task: Task, intervals: Mapping[str, int]):
+    def _coefficients(self, task: Task, intervals: Mapping[str, int]) -> Coefficients:
         return coefficients(task.problem, intervals, values=task.values, device=task.device)
