@@ -6,8 +6,8 @@ through two halves one after the other and through the halves beside them in par
 
     F = -(u_2 - u_1) sum over the parallel halves of |face| / (h/2 (1/a_1 + 1/a_2)),
 
-the harmonic mean along the flow and the arithmetic mean across. R. Eymard, T. Gallouet, R. Herbin, Finite volume methods,
-Handbook of Numerical Analysis 7 (2000) 713.
+the harmonic mean along the flow and the arithmetic mean across. R. Eymard, T. Gallouet, R. Herbin, Finite volume
+methods, Handbook of Numerical Analysis 7 (2000) 713.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _halves(axis: Axis, intervals: int) -> GridAxis:
 
 
 def _pieces(field: Field, problem: Problem, values: Mapping[str, Value] | None, name: str, halves: Grid) -> Field:
-    """A parameter in the halves of intervals; one that is given on the scheme's own nodes or cells is that of the nearest.
+    """A parameter in the halves of intervals; given on the scheme's own nodes or cells it is that of the nearest.
 
     On another grid it is interpolated, within the bounds of its values: polynomials overshoot at jumps.
     """
@@ -195,7 +195,8 @@ class Volumes:
         self.definite = bool((self.reaction.detach() >= 0).all())
         if not self.held and not bool((self.reaction.detach() != 0).any()):
             raise InputError(
-                f"{problem.name}: nothing fixes the solution (a constant may be added): give a Dirichlet or Robin condition"
+                f"{problem.name}: nothing fixes the solution (a constant may be added): give a Dirichlet or Robin "
+                "condition"
             )
 
     def obeying(self, u: Tensor) -> Tensor:
@@ -295,11 +296,12 @@ def balanced(volumes: Volumes) -> Tensor:
     lead = r.shape[: r.ndim - volumes.dimension]
     count = lead[0] if lead else 1
     factors: list[Any] = []
+    order: np.ndarray | None = None
     for sample in range(count):
         matrix = volumes.matrix(sample)
         if not volumes.definite:
             factors.append(factorise(matrix, volumes.problem.name))
-        elif factors:
+        elif order is not None:
             factors.append(Reordered(matrix, order))
         else:
             factors.append(symmetric_factors(matrix))
