@@ -132,7 +132,7 @@ def test_exact_solutions_follow_values_that_travel_beside_the_problem(name):
 
 
 def made_of_sines(problem: Problem) -> bool:
-    """Whether u_4 + a u_2 + b u = 0 along each axis, with roots that are not positive: at most two sines and a constant.
+    """Whether u_4 + a u_2 + b u = 0 along each axis, without positive roots: at most two sines and a constant.
 
     u_k is the derivative of order k; a and b are fitted at random points. A polynomial of degree one has no u_2.
     """

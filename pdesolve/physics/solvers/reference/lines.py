@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import torch
 
-from pdesolve.integration.lines import Lines, explicit, implicit, spectral_radius
+from pdesolve.errors import Diverged
+from pdesolve.integration.additive import Additive, Implicit
+from pdesolve.integration.lines import Lines, explicit, spectral_radius
 from pdesolve.physics.solvers.reference.scheme import Scheme, on_grid, unfit
 from pdesolve.physics.solvers.reference.solution import GridSolution
 from pdesolve.physics.solvers.reference.task import Task, differentiable, one, samples
@@ -15,7 +17,7 @@ _STIFF = 2000.0  # spectral radius times duration above which implicit steps are
 
 
 class LinesScheme(Scheme):
-    """Explicit steps or, where those would be too many, implicit ones sample by sample."""
+    """Explicit steps or, where those would be too many, steps whose stiff part is implicit."""
 
     name = "lines"
     intervals = ((64, 512), (16, 64), (8, 16))
@@ -34,11 +36,14 @@ class LinesScheme(Scheme):
         count = samples(task)
         if spectral_radius(f, problem.time.lower, start) * problem.time.length <= _STIFF or differentiable(task):
             states = explicit(f, task.times, tolerance=tolerance)
-        elif count is None:
-            states = implicit(f, task.times, tolerance=tolerance)
         else:
-            each = [Lines(problem, grid, values=one(task, i).values, device=task.device) for i in range(count)]
-            states = torch.stack([implicit(g, task.times, tolerance=tolerance) for g in each], 1)
+            each = [f]
+            if count is not None:
+                each = [Lines(problem, grid, values=one(task, i).values, device=task.device) for i in range(count)]
+            try:
+                states = Additive(f, each, tolerance=tolerance).run(task.times)
+            except Diverged:  # what is stiff is not nearly linear
+                states = Implicit(f, each, tolerance=tolerance).run(task.times)
         d, n = len(grid.members), len(f.scalars)
         states = states.narrow(-d - 1, 0, n)
         values = torch.stack([f.obeying(t, y) for t, y in zip(task.times, states, strict=True)]).movedim(0, -d - 1)
