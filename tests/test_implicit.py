@@ -91,7 +91,7 @@ def burgers() -> Lines:
         Burgers(), lambda p, x: 0.5 - tanh(5 * x["x"]), Dirichlet("u", "x_min", 0.5 + math.tanh(5)),
         Neumann("u", "x_max", 0.0), viscosity=0.1,
     )  # fmt: skip
-    return Lines(problem, problem.grid(65))
+    return Lines(problem, problem.grid(33))
 
 
 @STEPPERS
@@ -99,7 +99,7 @@ def test_steps_of_equal_length_are_of_order_four(kind) -> None:
     f = burgers()
     truth = explicit(f, (0.0, 0.5), tolerance=1e-12)[-1]
     errors = []
-    for steps in (16, 32, 64):
+    for steps in (16, 32):
         stepper = kind(f, [f], tolerance=1e-11)
         y = stepper.whole[:, stepper.free]
         with torch.no_grad():
@@ -107,7 +107,7 @@ def test_steps_of_equal_length_are_of_order_four(kind) -> None:
                 stepper._renew(0.5 * i / steps, y)
                 y, _ = stepper._step(0.5 * i / steps, y, 0.5 / steps)
         errors.append(float((stepper._tensor(y) - truth).norm() / truth.norm()))
-    assert all(math.log2(a / b) > 3.4 for a, b in pairwise(errors)) and errors[-1] < 1e-6, errors
+    assert all(math.log2(a / b) > 3.4 for a, b in pairwise(errors)) and errors[-1] < 1e-5, errors
 
 
 @STEPPERS
@@ -173,7 +173,7 @@ def test_porous_media_are_stiff_and_nonlinear() -> None:
     def heap(p, x):
         return 0.1 + exp(-10.0 * x["x"] ** 2)
 
-    problem = evolve(NonlinearDiffusion(), heap, Neumann("u"), diffusivity=5.0)
+    problem = evolve(NonlinearDiffusion(), heap, Dirichlet("u", "all", 0.1 + math.exp(-10)), diffusivity=5.0)
     f = Lines(problem, problem.grid(65, accuracy=2))
     truth = explicit(f, (0.0, 0.1, 0.5), tolerance=1e-8)
     for kind in (Implicit, Additive):

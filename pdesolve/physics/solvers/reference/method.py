@@ -18,6 +18,7 @@ from pdesolve.integration.fourier import Dealiasing
 from pdesolve.method import Solution, Solver
 from pdesolve.metrics import relative_l2
 from pdesolve.physics.solvers.reference import cache, cole_hopf
+from pdesolve.physics.solvers.reference.chebyshev import Chebyshev
 from pdesolve.physics.solvers.reference.fft import FFT
 from pdesolve.physics.solvers.reference.lines import LinesScheme
 from pdesolve.physics.solvers.reference.refinement import Refinement, finite
@@ -30,9 +31,17 @@ from pdesolve.physics.solvers.reference.volumes import VolumesScheme
 from pdesolve.problem import Problem, Value
 from pdesolve.training.run import Run
 
-SchemeName = Literal["auto", "exact", "cole_hopf", "series", "etdrk4", "lines", "fft", "volumes", "sparse"]
+SchemeName = Literal["auto", "exact", "cole_hopf", "series", "etdrk4", "lines", "fft", "volumes", "chebyshev", "sparse"]
 # in order of preference: auto takes the first that fits
-_SCHEMES: tuple[Scheme, ...] = (Series(), ETDRK4(), LinesScheme(), FFT(), VolumesScheme(), Sparse())
+_SCHEMES: tuple[Scheme, ...] = (
+    Series(),
+    ETDRK4(),
+    LinesScheme(),
+    FFT(),
+    VolumesScheme(),
+    Chebyshev(),
+    Sparse(),
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class Reference(Solver):
         scheme: auto picks by the problem. exact: its formula. cole_hopf: the closed form for Burgers. series: exact
             exponentials for linear evolutions, periodic or between walls with zero values or slopes. etdrk4: the same
             boxes, nonlinear. lines: evolutions on any box. fft, volumes, sparse: stationary problems; volumes takes
-            coefficients that jump.
+            coefficients that jump. chebyshev: both kinds between walls, for smooth data.
         resolution: intervals on every axis of space; none: doubled from a coarse grid on.
         steps: time steps of etdrk4 in all; none: doubled from one between two snapshots on. lines takes its own.
         tolerance: the estimated error that counts as converged. Refinement goes on to a thousandth of it, or to the
@@ -97,7 +106,10 @@ class Reference(Solver):
 
         ladders = self._intervals(problem, scheme), self._steps(scheme, task, run)
         with torch.no_grad():
-            refined = Refinement(compute, *ladders, goal=1e-3 * self.tolerance, run=run, stage=scheme.name).climb()
+            refined = Refinement(
+                compute, *ladders, goal=1e-3 * self.tolerance, run=run, stage=scheme.name, tolerance=self.tolerance,
+                reserve=self._reserve(problem, scheme, run),
+            ).climb()  # fmt: skip
         solution = refined.solution
         if graph:
             solution, _ = compute(refined.intervals, refined.steps)
@@ -190,7 +202,8 @@ class Reference(Solver):
             while 0 < size < least:
                 size *= 2
             first[axis.name] = size if 0 < size < 2 * least and _smooth(size) else least
-        return [{k: n * 2**i for k, n in first.items()} for i in range(math.ceil(math.log2(most / least)) + 1)]
+        count = math.ceil(math.log2(most / least)) + 1 + scheme.reserve[min(problem.domain.dimension, 3) - 1][0]
+        return [{k: n * 2**i for k, n in first.items()} for i in range(count)]
 
     def _steps(self, scheme: Scheme, task: Task, run: Run) -> list[int]:
         """Ever more time steps, for the scheme that takes as many as it is told."""
@@ -199,7 +212,13 @@ class Reference(Solver):
         given = self.steps or run.steps
         if given:
             return [max(1, given // 2), given]
-        return [(len(task.times) - 1) * 2**i for i in range(scheme.doublings + 1)]
+        more = scheme.reserve[min(task.problem.domain.dimension, 3) - 1][1]
+        return [(len(task.times) - 1) * 2**i for i in range(scheme.doublings + 1 + more)]
+
+    def _reserve(self, problem: Problem, scheme: Scheme, run: Run) -> tuple[int, int]:
+        """How many of the last intervals and steps are tried only where the tolerance is not met."""
+        intervals, steps = scheme.reserve[min(problem.domain.dimension, 3) - 1]
+        return 0 if self.resolution else intervals, 0 if self.steps or run.steps else steps
 
 
 def _snapshots(problem: Problem, scheme: Scheme) -> tuple[float, ...]:
