@@ -1,4 +1,4 @@
-"""The same problem by several methods: one table, one figure."""
+"""The same problem, or a problem and its sister, by several methods: one table, one figure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMPARISON = "comparison.json"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Solutions of one problem (or of a sweep over its settings) by several methods and seeds, each with its proof."""
+    """Solutions of a problem (of several, or of a sweep) by several methods and seeds, each with its proof."""
 
     labels: tuple[str, ...]
     solutions: tuple[Solution, ...]
@@ -52,7 +52,7 @@ class Comparison:
 
 
 def compare(
-    problem: Problem | str,
+    problem: Problem | str | Sequence[Problem | str],
     methods: Sequence[Solver | str],
     *,
     settings: Mapping[str, Any] | None = None,
@@ -68,6 +68,7 @@ def compare(
 ) -> Comparison:
     """Solve a problem by each method with each seed, one run after the other, each with a budget of its own.
 
+    problem: one, or several that are solved alike: a problem and its sister, whose solution is not made of sines.
     settings: of a problem named by the catalogue. sweep: values for some of them, {"viscosity": (0.1, 0.01)}; every
     combination is solved. A method without randomness (`reference`) runs once whatever the seeds.
     out: the folder of the comparison, with a run folder for each run, `comparison.png`, `comparison.txt` and
@@ -78,29 +79,32 @@ def compare(
     """
     if not methods:
         raise InputError("compare needs at least one method: write --methods pinn,reference")
-    if isinstance(problem, Problem) and (sweep or settings):
-        raise InputError("a sweep changes settings of a problem of the catalogue: give its name")
+    given = [problem] if isinstance(problem, (Problem, str)) else list(problem)
+    if not given:
+        raise InputError("compare needs at least one problem: write compare heat_1d,heat_1d_sister --methods pinn")
+    if (sweep or settings) and (len(given) > 1 or isinstance(given[0], Problem)):
+        raise InputError("settings and sweeps are those of one problem of the catalogue: give its name alone")
     made = [catalogue.make_method(m) if isinstance(m, str) else m for m in methods]
     names = list(sweep or {})
     points = [dict(zip(names, values, strict=True)) for values in itertools.product(*(sweep or {}).values())]
-    problems = [
-        problem if isinstance(problem, Problem) else catalogue.make_problem(problem, {**(settings or {}), **point})
-        for point in points
+    posed = [
+        (one if isinstance(one, Problem) else catalogue.make_problem(one, {**(settings or {}), **point}), point)
+        for one, point in itertools.product(given, points)
     ]
-    folder = _folder(out, problems[0].name)
+    folder = _folder(out, posed[0][0].name)
     labels: list[str] = []
     solutions: list[Solution] = []
-    for (posed, point), method in itertools.product(zip(problems, points, strict=True), made):
+    for (one, point), method in itertools.product(posed, made):
         name = catalogue.method_name(method)
         for seed in seeds if name != "reference" else seeds[:1]:
             if solutions and solutions[-1].proof is not None and solutions[-1].proof.status == "interrupted":
                 break  # an interrupt ends the comparison; what there is so far is shown
-            parts = [name, *(f"{k}={v}" for k, v in point.items())]
+            parts = [name, *([one.name] if len(given) > 1 else []), *(f"{k}={v}" for k, v in point.items())]
             if len(seeds) > 1 and name != "reference":
                 parts.append(f"seed {seed}")
             label = unique(" ".join(parts), labels)
             solution = solve(
-                posed, method, budget=budget, target=target, steps=steps, seed=seed, device=device, dtype=dtype,
+                one, method, budget=budget, target=target, steps=steps, seed=seed, device=device, dtype=dtype,
                 threads=threads, out=folder / label.replace(" ", "-"),
             )  # fmt: skip
             labels.append(label)

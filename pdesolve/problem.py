@@ -58,6 +58,8 @@ class Problem:
     `values` are the parameters (numbers, or functions of (p, x) for fields); others may travel beside the problem into
     every solver. `conserved` names the equation's conserved quantities that the conditions on a bounded domain keep
     (on a periodic one all are kept). `settings` are the keyword arguments of the catalogue's function that made it.
+    `sister` names the problem of the catalogue that a method must solve too, where the solution of this one is made of
+    sines: same equation, domain and kind of conditions, another kind of solution.
     Problems are immutable: `dataclasses.replace` makes another.
 
     Raises:
@@ -73,6 +75,7 @@ class Problem:
     exact: Exact | None = None
     evaluation: Evaluation = field(default_factory=Evaluation)
     conserved: tuple[str, ...] = ()
+    sister: str = ""
     description: str = ""
     source: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)

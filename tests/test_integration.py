@@ -22,7 +22,7 @@ from pdesolve.integration.exponential import Linear, block_phi_functions, etdrk4
 from pdesolve.integration.fourier import FourierBasis, SpectralField
 from pdesolve.integration.initial import initial_values
 from pdesolve.integration.jacobian import sparse_jacobian
-from pdesolve.integration.lines import Lines, explicit, implicit, spectral_radius
+from pdesolve.integration.lines import Lines, explicit, spectral_radius
 from pdesolve.integration.reflection import Reflection, homogeneous
 from pdesolve.integration.spectral import SpectralEvolution
 from pdesolve.physics.equations.advection import Advection
@@ -447,24 +447,6 @@ def test_lines_on_cells_and_chebyshev_points(placement) -> None:
     x = torch.from_numpy(grid.members[0].points)
     truth = torch.sin(PI * x) * math.exp(-0.1 * PI**2 * 0.5) + x
     assert error(u, truth) < (3e-5 if placement == "cells" else 1e-9)
-
-
-def test_implicit_steps_agree_with_explicit_ones_and_take_the_stiff() -> None:
-    def problem(diffusivity: float) -> Problem:
-        return evolve(
-            AllenCahn(), 2.0, lambda p, x: x["x"] ** 2 * cos(PI * x["x"]), lower=-1.0, periodic=False, final=0.5,
-            values={"diffusivity": diffusivity, "reaction": 5.0}, conditions=(Dirichlet("u", "all", -1.0),),
-        )  # fmt: skip
-
-    f = Lines(problem(0.01), problem(0.01).grid(65))
-    times = (0.0, 0.2, 0.5)
-    one, other = explicit(f, times, tolerance=1e-10), implicit(f, times, tolerance=1e-10)
-    torch.testing.assert_close(one, other, atol=1e-8, rtol=0)
-    # 4 k = 20 and 5.3 D / h^2: the largest eigenvalue of differences of order 4
-    stiff = Lines(problem(10.0), problem(10.0).grid(65))
-    radius = spectral_radius(stiff, 0.0, stiff.start())
-    assert radius == pytest.approx(5.3 * 10.0 * 32**2, rel=0.3)
-    assert bool(torch.isfinite(implicit(stiff, times, tolerance=1e-8)).all())
 
 
 def test_the_radius_of_a_wave_is_its_largest_frequency() -> None:

@@ -286,14 +286,14 @@ def test_the_centre_of_the_vortex_is_out_of_the_evaluation_set_and_harmless_else
     assert float(u.values.detach()) == 0.0 and slope == pytest.approx(-0.5 * math.cos(angle), rel=1e-12)
 
 
-def test_the_sister_of_the_multiscale_wave_does_not_vanish_at_the_walls() -> None:
-    plain, sister = (heat_multiscale_2d.problem(**s) for s in ({}, {"x_waves": 19.3, "y_waves": 0.7}))
+def test_waves_that_do_not_fit_do_not_vanish_at_the_walls() -> None:
+    plain, other = (heat_multiscale_2d.problem(**s) for s in ({}, {"x_waves": 19.3, "y_waves": 0.7}))
     condition = plain.conditions[1]
     assert isinstance(condition, Dirichlet) and condition.value == 0.0  # the number: nobody needs the exact solution
-    condition = sister.conditions[1]
+    condition = other.conditions[1]
     assert isinstance(condition, Dirichlet) and callable(condition.value)
-    x = Coordinates(condition.sample(sister, 64, "sobol", torch.Generator().manual_seed(0)))
-    assert float(condition.value(sister.bind(x), x).values.detach().abs().max()) > 0.3
+    x = Coordinates(condition.sample(other, 64, "sobol", torch.Generator().manual_seed(0)))
+    assert float(condition.value(other.bind(x), x).values.detach().abs().max()) > 0.3
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 5, 10])

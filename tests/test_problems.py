@@ -1,4 +1,4 @@
-"""Every problem in the folder: exact solutions solve it, settings reach it, evaluation sets fit the files."""
+"""Every problem in the folder: exact solutions solve it, settings reach it, evaluation sets fit the files, sisters."""
 
 from __future__ import annotations
 
@@ -45,6 +45,12 @@ OTHERS = {
     "poisson_nd": {"dimension": 3},
     "shallow_water_dam": {"left_depth": 0.6, "right_depth": 1.1, "gravity": 2.0, "final_time": 0.2},
     "sod": {"heat_capacity_ratio": 5 / 3, "final_time": 0.15},
+    "heat_1d_sister": {"diffusivity": 0.07},
+    "wave_1d_sister": {"speed": 0.9},
+    "helmholtz_2d_sister": {"wavenumber": 2.5},
+    "heat_multiscale_2d_sister": {"diffusivity_y": 0.2},
+    "poisson_2d_sister": {},
+    "poisson_nd_sister": {"dimension": 2},
 }
 
 
@@ -127,6 +133,46 @@ def test_exact_solutions_follow_values_that_travel_beside_the_problem(name):
         assert any(row.sample_shape == (2,) for row in rows)
         for row in rows:
             assert float(row.values.detach().abs().max()) < 1e-9
+
+
+def made_of_sines(problem: Problem) -> bool:
+    """Whether u_4 + a u_2 + b u = 0 along each axis, without positive roots: at most two sines and a constant.
+
+    u_k is the derivative of order k; a and b are fitted at random points. A polynomial of degree one has no u_2.
+    """
+    x = Coordinates(problem.sample(60, "sobol", generator()))
+    state = flatten(problem.exact.formula(problem.bind(x), x))
+    for u in state.values():
+        for axis in problem.domain.axes.names:
+            rows = [x.expand(d(u, axis, k) if k else u).values.detach() for k in (0, 2, 4)]
+            flat, bent, twice = (row.numpy() for row in rows)
+            if np.abs(bent).max() < 1e-9 * np.abs(flat).max():
+                return False
+            single = (bent @ flat) / (flat @ flat)
+            if np.abs(bent - single * flat).max() < 1e-8 * np.abs(bent).max():
+                if single > 0:
+                    return False
+                continue
+            fit = np.linalg.lstsq(np.stack([bent, flat], 1), -twice, rcond=None)[0]
+            if np.abs(twice + fit[0] * bent + fit[1] * flat).max() > 1e-7 * np.abs(twice).max():
+                return False
+            roots = np.roots([1.0, *fit])
+            if np.abs(roots.imag).max() > 1e-6 * np.abs(roots).max() or roots.real.max() > 1e-6 * np.abs(roots).max():
+                return False
+    return True
+
+
+@exact
+def test_what_is_made_of_sines_has_a_sister_that_is_not(name):
+    problem = MODULES[name].problem()
+    assert made_of_sines(problem) == bool(problem.sister), "give it a sister: same equation and domain, other solution"
+    if not problem.sister:
+        return
+    sister = MODULES[problem.sister].problem()
+    assert not sister.sister and sister.name == f"{name}_sister"
+    assert sister.equation == problem.equation and sister.domain == problem.domain and sister.time == problem.time
+    assert [c.name for c in sister.conditions] == [c.name for c in problem.conditions]
+    assert sister.evaluation == problem.evaluation
 
 
 @pytest.mark.parametrize("name", [n for n, m in MODULES.items() if m.problem().conserved])

@@ -311,6 +311,17 @@ def test_a_comparison_is_one_table_one_figure_and_a_folder() -> None:
         compare("heat_1d", [])
 
 
+def test_a_problem_and_its_sister_are_solved_alike() -> None:
+    names = ("heat_1d", ps.make_problem("heat_1d").sister)
+    comparison = compare(names, ["reference"], out="sisters")
+    assert comparison.labels == ("reference heat_1d", "reference heat_1d_sister")
+    assert [run["problem"] for run in comparison.json()] == list(names)
+    with pytest.raises(InputError, match="of one problem of the catalogue"):
+        compare(names, ["reference"], settings={"diffusivity": 0.1})
+    with pytest.raises(InputError, match="at least one problem"):
+        compare([], ["reference"])
+
+
 def test_a_sweep_solves_every_value() -> None:
     comparison = compare("burgers_shock", ["reference"], sweep={"viscosity": (0.1, 0.05)}, out="sweep")
     assert comparison.labels == ("reference viscosity=0.1", "reference viscosity=0.05")

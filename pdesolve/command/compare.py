@@ -18,12 +18,13 @@ _EPILOG = """settings:
 examples:
   pdesolve compare burgers_shock --methods pinn,reference
   pdesolve compare burgers_shock --methods pinn,reference --pinn.width 64 --seeds 0,1,2
-  pdesolve compare burgers_shock --methods pinn --sweep problem.viscosity=0.1,0.01"""
+  pdesolve compare burgers_shock --methods pinn --sweep problem.viscosity=0.1,0.01
+  pdesolve compare heat_1d,heat_1d_sister --methods pinn"""
 
 
 def parser() -> Parser:
     made = Parser("compare", "Solve the same problem by several methods, each within a budget of its own.", _EPILOG)
-    made.add_argument("problem", nargs="?", metavar="PROBLEM", help="a name; pdesolve list problems names them")
+    made.add_argument("problem", nargs="?", metavar="PROBLEM", help="a name of `pdesolve list`; several with commas")
     made.add_argument("--methods", metavar="A,B,C", help="names with commas between; `reference` is one")
     made.add_argument("--seeds", metavar="0,1,2", help="run each method once with each of these seeds")
     made.add_argument("--seed", metavar="VALUE", help="one seed for all (default: 0)")
@@ -60,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
 
     with only_json(given.json):
         comparison = compare(
-            given.problem,
+            [name.strip() for name in given.problem.split(",") if name.strip()],
             [make_method(name, settings.get(name)) for name in methods],
             settings=settings.get("problem"),
             sweep=sweep,

@@ -100,6 +100,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
             "times": len(problem.evaluation.times),
         },
         "exact": problem.exact.source or "in closed form" if problem.exact else None,
+        "sister": problem.sister or None,
         "paper": problem.source,
     }
 
@@ -130,6 +131,9 @@ def _print(content: dict[str, Any]) -> None:
         print(f"conditions: {'; '.join(content['conditions'])}")
         print(f"judged on: {content['evaluation']['points']} points" + (f" at {times} times" if times else ""))
         print(f"exact solution: {content['exact'] or 'none, judged against the method reference'}")
+        if content["sister"]:
+            both = f"{content['name']},{content['sister']}"
+            print(f"sister problem, made of no sines: pdesolve compare {both} --methods pinn")
         print(f"next: pdesolve solve {content['name']} --method pinn")
     elif kind == "equation":
         unknowns = ", ".join(f"{u['name']} [{u['unit'] or '1'}]" for u in content["unknowns"])

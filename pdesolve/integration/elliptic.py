@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import splu
 from torch import Tensor
 
 from pdesolve.equation import assemble, flatten
 from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates, GridField
 from pdesolve.geometry import Grid
+from pdesolve.integration.factors import Solve, factorise
 from pdesolve.integration.fourier import FourierBasis
 from pdesolve.integration.jacobian import sparse_jacobian
 from pdesolve.integration.reflection import Reflection
@@ -158,36 +158,9 @@ class GridEquations:
         return fields
 
 
-class _Solve(torch.autograd.Function):
-    """x = A^-1 b for a factorised A; backwards g -> A^-T g."""
-
-    @staticmethod
-    def forward(ctx: Any, right: Tensor, factors: Any) -> Tensor:
-        ctx.factors = factors
-        solved = factors.solve(right.detach().cpu().numpy().astype(float))
-        return torch.as_tensor(solved, dtype=right.dtype, device=right.device)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        g = gradients[0]
-        back = ctx.factors.solve(g.detach().cpu().numpy().astype(float), trans="T")
-        return torch.as_tensor(back, dtype=g.dtype, device=g.device), None
-
-
 def _factors(equations: GridEquations, y: Tensor) -> Any:
     matrix = sparse_jacobian(equations.residual, y, equations.grid)[equations.free][:, equations.free]
-    singular = InputError(
-        f"{equations.problem.name}: the linear system is singular, since nothing fixes the solution (a constant may be "
-        "added): give a Dirichlet or Robin condition"
-    )
-    try:
-        factors = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A")
-    except RuntimeError as error:
-        raise singular from error
-    pivots = np.abs(factors.U.diagonal())
-    if pivots.min() < 1e-13 * pivots.max():  # rounding fills in the zero that exact arithmetic would find
-        raise singular
-    return factors
+    return factorise(matrix, equations.problem.name)
 
 
 def sparse_newton(equations: GridEquations, *, steps: int = 50) -> Tensor:
@@ -217,7 +190,7 @@ def sparse_newton(equations: GridEquations, *, steps: int = 50) -> Tensor:
         for _ in range(steps):
             if factors is None:
                 factors = _factors(equations, y)
-            step, length = -_Solve.apply(r, factors), 1.0
+            step, length = -Solve.apply(r, factors), 1.0
             while True:
                 trial = moved(y, step, length)
                 after = rows(trial)
@@ -238,5 +211,5 @@ def sparse_newton(equations: GridEquations, *, steps: int = 50) -> Tensor:
     r = rows(y)
     if r.requires_grad:  # gradients are as exact as the factors
         factors = _factors(equations, y)
-    y = moved(y, -_Solve.apply(r, factors))
+    y = moved(y, -Solve.apply(r, factors))
     return equations.obeying(y)

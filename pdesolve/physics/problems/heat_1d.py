@@ -36,6 +36,7 @@ def problem(*, diffusivity: float = 0.25) -> Problem:
             source="separation of variables",
         ),
         evaluation=Evaluation.uniform(101, time, 100),
+        sister="heat_1d_sister",
         description=__doc__ or "",
         source="Mueller, Zeinhofer, ICML 2023, arXiv 2302.13163",
     )

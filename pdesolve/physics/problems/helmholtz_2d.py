@@ -4,7 +4,7 @@
     exact: u = sin(a pi x) sin(b pi y),    q = (k^2 - (a^2 + b^2) pi^2) u,  a = 1 along x, b = 4 along y
 
 Beware of the order: papers call this the problem (4, 1), the first number belonging to y. Their hard case: a = b = 10.
-The sister problem has wave numbers that are no integers (a = 1.3, b = 3.7): its boundary values do not vanish.
+Wave numbers may be no integers (a = 1.3, b = 3.7): the boundary values then do not vanish.
 Judged on the papers' 250 by 250 points.
 N. Kang, J. Oh, Y. Hong, E. Park, ICLR 2025, arXiv 2412.05994.
 """
@@ -40,6 +40,7 @@ def problem(*, x_waves: float = 1.0, y_waves: float = 4.0, wavenumber: float = 1
         },
         exact=Exact(lambda p, x: {"u": sin(a * pi * x["x"]) * sin(b * pi * x["y"])}, source="made for the equation"),
         evaluation=Evaluation(250),
+        sister="helmholtz_2d_sister",
         description=__doc__ or "",
         source="Kang, Oh, Hong, Park, ICLR 2025, arXiv 2412.05994",
     )

@@ -27,6 +27,7 @@ def problem() -> Problem:
         values={"source": lambda p, x: 2 * math.pi**2 * sin(math.pi * x["x"]) * sin(math.pi * x["y"])},
         exact=Exact(lambda p, x: {"u": sin(math.pi * x["x"]) * sin(math.pi * x["y"])}, source="eigenfunction"),
         evaluation=Evaluation(101),
+        sister="poisson_2d_sister",
         description=__doc__ or "",
         source="Mueller, Zeinhofer, ICML 2023, arXiv 2302.13163",
     )

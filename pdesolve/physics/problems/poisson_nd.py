@@ -43,6 +43,7 @@ def problem(*, dimension: int = 5) -> Problem:
         values={"source": lambda p, x: math.pi**2 * waves(p, x)},
         exact=Exact(lambda p, x: {"u": waves(p, x)}, source="eigenfunctions"),
         evaluation=Evaluation(max(3, min(1001, round(20000 ** (1 / dimension))))),
+        sister="poisson_nd_sister",
         description=__doc__ or "",
         source="Dangel, Mueller, Zeinhofer, NeurIPS 2024, arXiv 2405.15603",
     )

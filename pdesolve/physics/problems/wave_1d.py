@@ -43,6 +43,7 @@ def problem(*, speed: float = 2.0) -> Problem:
         ),
         evaluation=Evaluation.uniform(101, time, 100),
         conserved=("energy",),
+        sister="wave_1d_sister",
         description=__doc__ or "",
         source="Hao et al., 2023, arXiv 2306.08827",
     )

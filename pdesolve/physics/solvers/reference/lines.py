@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 import torch
 
-from pdesolve.integration.lines import Lines, explicit, implicit, spectral_radius
+from pdesolve.errors import Diverged
+from pdesolve.geometry import Grid
+from pdesolve.integration.additive import Additive, Implicit
+from pdesolve.integration.lines import Lines, explicit, spectral_radius
 from pdesolve.physics.solvers.reference.scheme import Scheme, on_grid, unfit
 from pdesolve.physics.solvers.reference.solution import GridSolution
 from pdesolve.physics.solvers.reference.task import Task, differentiable, one, samples
@@ -15,31 +18,38 @@ _STIFF = 2000.0  # spectral radius times duration above which implicit steps are
 
 
 class LinesScheme(Scheme):
-    """Explicit steps or, where those would be too many, implicit ones sample by sample."""
+    """Explicit steps or, where those would be too many, steps whose stiff part is implicit."""
 
     name = "lines"
     intervals = ((64, 512), (16, 64), (8, 16))
     snapshots = (50, 25, 10)
+    reserve = ((1, 0), (1, 0), (0, 0))
 
     def refusal(self, task: Task) -> str | None:
         return unfit(task.problem, evolution=True)
 
     def compute(self, task: Task, intervals: Mapping[str, int], steps: int) -> tuple[GridSolution, bool]:
-        problem = task.problem
-        assert problem.time is not None
-        grid = task.grid(intervals)
-        f = Lines(problem, grid, values=task.values, device=task.device)
-        start = f.start()
-        tolerance = 1e-3 * task.tolerance
+        return follow(task, task.grid(intervals)), False
+
+
+def follow(task: Task, grid: Grid) -> GridSolution:
+    """The evolution on a grid of space at the snapshots, with steps of the kind that is the cheaper."""
+    problem = task.problem
+    assert problem.time is not None
+    f = Lines(problem, grid, values=task.values, device=task.device)
+    tolerance = 1e-3 * task.tolerance
+    if spectral_radius(f, problem.time.lower, f.start()) * problem.time.length <= _STIFF or differentiable(task):
+        states = explicit(f, task.times, tolerance=tolerance)
+    else:
         count = samples(task)
-        if spectral_radius(f, problem.time.lower, start) * problem.time.length <= _STIFF or differentiable(task):
-            states = explicit(f, task.times, tolerance=tolerance)
-        elif count is None:
-            states = implicit(f, task.times, tolerance=tolerance)
-        else:
+        each = [f]
+        if count is not None:
             each = [Lines(problem, grid, values=one(task, i).values, device=task.device) for i in range(count)]
-            states = torch.stack([implicit(g, task.times, tolerance=tolerance) for g in each], 1)
-        d, n = len(grid.members), len(f.scalars)
-        states = states.narrow(-d - 1, 0, n)
-        values = torch.stack([f.obeying(t, y) for t, y in zip(task.times, states, strict=True)]).movedim(0, -d - 1)
-        return on_grid(task, grid, dict(zip(f.scalars, values.unbind(-d - 2), strict=True))), False
+        try:
+            states = Additive(f, each, tolerance=tolerance).run(task.times)
+        except Diverged:  # what is stiff is not nearly linear
+            states = Implicit(f, each, tolerance=tolerance).run(task.times)
+    d, n = len(grid.members), len(f.scalars)
+    states = states.narrow(-d - 1, 0, n)
+    values = torch.stack([f.obeying(t, y) for t, y in zip(task.times, states, strict=True)]).movedim(0, -d - 1)
+    return on_grid(task, grid, dict(zip(f.scalars, values.unbind(-d - 2), strict=True)))

@@ -19,6 +19,7 @@ from pdesolve.integration.reconstruction import Limiter
 from pdesolve.method import Solution, Solver
 from pdesolve.metrics import relative_l2
 from pdesolve.physics.solvers.reference import cache, cole_hopf
+from pdesolve.physics.solvers.reference.chebyshev import Chebyshev
 from pdesolve.physics.solvers.reference.fft import FFT
 from pdesolve.physics.solvers.reference.finite_volume import FiniteVolume
 from pdesolve.physics.solvers.reference.lines import LinesScheme
@@ -28,12 +29,18 @@ from pdesolve.physics.solvers.reference.solution import FILE, FormulaSolution, S
 from pdesolve.physics.solvers.reference.sparse import Sparse
 from pdesolve.physics.solvers.reference.spectral import ETDRK4, Series
 from pdesolve.physics.solvers.reference.task import Task, differentiable, samples
+from pdesolve.physics.solvers.reference.two_point_flux import TwoPointFlux
 from pdesolve.problem import Problem, Value
 from pdesolve.training.run import Run
 
-SchemeName = Literal["auto", "exact", "cole_hopf", "series", "finite_volume", "etdrk4", "lines", "fft", "sparse"]
+SchemeName = Literal[
+    "auto", "exact", "cole_hopf", "series", "finite_volume", "etdrk4", "lines", "fft", "two_point_flux", "chebyshev",
+    "sparse",
+]  # fmt: skip
 # in order of preference: auto takes the first that fits
-_SCHEMES: tuple[Scheme, ...] = (Series(), FiniteVolume(), ETDRK4(), LinesScheme(), FFT(), Sparse())
+_SCHEMES: tuple[Scheme, ...] = (
+    Series(), FiniteVolume(), ETDRK4(), LinesScheme(), FFT(), TwoPointFlux(), Chebyshev(), Sparse(),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ class Reference(Solver):
         scheme: auto picks by the problem. exact: its formula. cole_hopf: the closed form for Burgers. series: exact
             exponentials for linear evolutions, periodic or between walls with zero values or slopes. etdrk4: the same
             boxes, nonlinear. finite_volume: balance laws on any box, also where solutions jump. lines: evolutions on
-            any box. fft, sparse: stationary problems.
+            any box. fft, two_point_flux, sparse: stationary problems; two_point_flux takes coefficients that jump.
+            chebyshev: both kinds between walls, for smooth data.
         resolution: intervals on every axis of space; none: doubled from a coarse grid on.
         steps: time steps of etdrk4 in all; none: doubled from one between two snapshots on. lines takes its own.
         tolerance: the estimated error that counts as converged. Refinement goes on to a thousandth of it, or to the
@@ -101,7 +109,10 @@ class Reference(Solver):
 
         ladders = self._intervals(problem, scheme), self._steps(scheme, task, run)
         with torch.no_grad():
-            refined = Refinement(compute, *ladders, goal=1e-3 * self.tolerance, run=run, stage=scheme.name).climb()
+            refined = Refinement(
+                compute, *ladders, goal=1e-3 * self.tolerance, run=run, stage=scheme.name, tolerance=self.tolerance,
+                reserve=self._reserve(problem, scheme, run),
+            ).climb()  # fmt: skip
         solution = refined.solution
         if graph:
             solution, _ = compute(refined.intervals, refined.steps)
@@ -194,7 +205,8 @@ class Reference(Solver):
             while 0 < size < least:
                 size *= 2
             first[axis.name] = size if 0 < size < 2 * least and _smooth(size) else least
-        return [{k: n * 2**i for k, n in first.items()} for i in range(math.ceil(math.log2(most / least)) + 1)]
+        count = math.ceil(math.log2(most / least)) + 1 + scheme.reserve[min(problem.domain.dimension, 3) - 1][0]
+        return [{k: n * 2**i for k, n in first.items()} for i in range(count)]
 
     def _steps(self, scheme: Scheme, task: Task, run: Run) -> list[int]:
         """Ever more time steps, for the scheme that takes as many as it is told."""
@@ -203,7 +215,13 @@ class Reference(Solver):
         given = self.steps or run.steps
         if given:
             return [max(1, given // 2), given]
-        return [(len(task.times) - 1) * 2**i for i in range(scheme.doublings + 1)]
+        more = scheme.reserve[min(task.problem.domain.dimension, 3) - 1][1]
+        return [(len(task.times) - 1) * 2**i for i in range(scheme.doublings + 1 + more)]
+
+    def _reserve(self, problem: Problem, scheme: Scheme, run: Run) -> tuple[int, int]:
+        """How many of the last intervals and steps are tried only where the tolerance is not met."""
+        intervals, steps = scheme.reserve[min(problem.domain.dimension, 3) - 1]
+        return 0 if self.resolution else intervals, 0 if self.steps or run.steps else steps
 
 
 def _snapshots(problem: Problem, scheme: Scheme) -> tuple[float, ...]:

@@ -21,12 +21,15 @@ class Scheme(ABC):
     `intervals` are the first and the finest number of intervals on each axis, in one, two and three dimensions.
     `snapshots` is the least number of intervals of time between snapshots, by dimension; None for stationary problems.
     `doublings` of the time steps are tried, from one between two snapshots on; none where a scheme takes its own.
+    `reserve` is how many more doublings of the intervals and of the steps are tried where the tolerance is not met yet,
+    in one, two and three dimensions.
     """
 
     name: ClassVar[str]
     intervals: ClassVar[Sequence[tuple[int, int]]]
     snapshots: ClassVar[tuple[int, int, int] | None] = None
     doublings: ClassVar[int] = 0
+    reserve: ClassVar[Sequence[tuple[int, int]]] = ((0, 0), (0, 0), (0, 0))
 
     @abstractmethod
     def refusal(self, task: Task) -> str | None:

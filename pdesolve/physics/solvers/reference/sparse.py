@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
+from pdesolve.geometry import Grid
 from pdesolve.integration.elliptic import GridEquations, sparse_newton
 from pdesolve.physics.solvers.reference.scheme import Scheme, on_grid, unfit
 from pdesolve.physics.solvers.reference.solution import GridSolution
@@ -22,9 +23,14 @@ class Sparse(Scheme):
         return unfit(task.problem, evolution=False)
 
     def compute(self, task: Task, intervals: Mapping[str, int], steps: int) -> tuple[GridSolution, bool]:
-        grid, count = task.grid(intervals), samples(task)
-        tasks = [task] if count is None else [one(task, i) for i in range(count)]
-        found = [sparse_newton(GridEquations(t.problem, grid, values=t.values, device=task.device)) for t in tasks]
-        u = found[0] if count is None else torch.stack(found)
-        parts = u.unbind(-len(grid.members) - 1)
-        return on_grid(task, grid, dict(zip(task.problem.equation.scalars, parts, strict=True))), False
+        return balance(task, task.grid(intervals)), False
+
+
+def balance(task: Task, grid: Grid) -> GridSolution:
+    """The stationary solution on a grid, by Newton's method sample by sample."""
+    count = samples(task)
+    tasks = [task] if count is None else [one(task, i) for i in range(count)]
+    found = [sparse_newton(GridEquations(t.problem, grid, values=t.values, device=task.device)) for t in tasks]
+    u = found[0] if count is None else torch.stack(found)
+    parts = u.unbind(-len(grid.members) - 1)
+    return on_grid(task, grid, dict(zip(task.problem.equation.scalars, parts, strict=True)))

@@ -46,6 +46,7 @@ class ETDRK4(Scheme):
     intervals = ((256, 4096), (64, 256), (16, 64))
     snapshots = (200, 100, 20)
     doublings = 4
+    reserve = ((0, 4), (0, 4), (0, 1))
 
     def refusal(self, task: Task) -> str | None:
         found = _coarse(task)
