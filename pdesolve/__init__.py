@@ -80,6 +80,8 @@ if TYPE_CHECKING:
     from pdesolve.geometry import Grid as Grid
     from pdesolve.geometry import Intersection as Intersection
     from pdesolve.geometry import Interval as Interval
+    from pdesolve.geometry import Mesh as Mesh
+    from pdesolve.geometry import MeshDomain as MeshDomain
     from pdesolve.geometry import PointCloud as PointCloud
     from pdesolve.geometry import Polygon as Polygon
     from pdesolve.geometry import Renamed as Renamed
@@ -106,7 +108,8 @@ _HOMES = {
         "dzz erf exp grad integrate laplacian log maximum mean minimum sech sin sinh sqrt step tan tanh"
     ),
     "pdesolve.geometry": (
-        "Axis Ball Box Difference Disk Domain Grid Intersection Interval PointCloud Polygon Renamed Union"
+        "Axis Ball Box Difference Disk Domain Grid Intersection Interval Mesh MeshDomain PointCloud Polygon Renamed "
+        "Union"
     ),
     "pdesolve.method": "Solution Solver",
     "pdesolve.problem": "Evaluation Exact Problem",

@@ -1,4 +1,4 @@
-"""Axes, domains, grids and points: where problems are posed and fields are known."""
+"""Axes, domains, grids, meshes and points: where problems are posed and fields are known."""
 
 from pdesolve.geometry.axis import TIME, Axes, Axis
 from pdesolve.geometry.ball import Ball, Disk, Sphere
@@ -8,12 +8,16 @@ from pdesolve.geometry.curve import Arc, Chain, Segment
 from pdesolve.geometry.discretisation import Discretisation, PointCloud
 from pdesolve.geometry.domain import Boundary, Domain
 from pdesolve.geometry.grid import Grid, GridAxis, Placement
+from pdesolve.geometry.location import Locator
+from pdesolve.geometry.mesh import Mesh
+from pdesolve.geometry.mesh_domain import MeshBoundary, MeshDomain
 from pdesolve.geometry.polygon import Polygon
 from pdesolve.geometry.renamed import Renamed
 from pdesolve.geometry.sampling import Sampler, adaptive_points, sample, sample_boundary, sample_instant, unit_cube
 
 __all__ = [
     "TIME", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference", "Discretisation", "Disk", "Domain",
-    "Face", "Grid", "GridAxis", "Intersection", "Interval", "Placement", "PointCloud", "Polygon", "Renamed", "Sampler",
-    "Segment", "Sphere", "Union", "adaptive_points", "sample", "sample_boundary", "sample_instant", "unit_cube",
+    "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh", "MeshBoundary", "MeshDomain",
+    "Placement", "PointCloud", "Polygon", "Renamed", "Sampler", "Segment", "Sphere", "Union", "adaptive_points",
+    "sample", "sample_boundary", "sample_instant", "unit_cube",
 ]  # fmt: skip

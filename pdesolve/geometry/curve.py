@@ -133,8 +133,9 @@ def cut(part: Boundary, keep: Keep, *, side: int = 1) -> list[Boundary]:
 
     Ends are found to rounding. A curve that is neither straight nor round is fitted by arcs to 1e-8 of its length.
     """
-    if isinstance(part, Chain):
-        return [piece for curve in part.curves for piece in cut(curve, keep, side=side)]
+    curves: Sequence[Boundary] = getattr(part, "curves", ())  # of chains and of the boundaries of meshes
+    if curves:
+        return [piece for curve in curves for piece in cut(curve, keep, side=side)]
 
     def kept(s: Tensor) -> Tensor:
         x, normals = part.place(s[:, None])

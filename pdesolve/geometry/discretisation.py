@@ -1,4 +1,4 @@
-"""Discretisations: where a field is known. A tensor-product Grid, a PointCloud; later a Mesh."""
+"""Discretisations: where a field is known. A tensor-product Grid, a PointCloud, a Mesh."""
 
 from __future__ import annotations
 
