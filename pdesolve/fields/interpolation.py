@@ -73,7 +73,8 @@ def _at_points(field: GridField, x: Coordinates) -> Tensor:
     stencils = []
     for i, member in enumerate(members):
         values, refined = _refine(values, first + i, member)
-        stencils.append(_lagrange(refined, x[member.axis.name].values, values))
+        targets = x[member.axis.name].values.expand(x.discretisation.shape).reshape(-1)
+        stencils.append(_lagrange(refined, targets, values))
     # gather the block of neighbours of each point, then contract one axis after the other
     flat = values.reshape(*values.shape[:first], -1)
     strides = [int(s) for s in torch.tensor([1, *values.shape[first + 1 :][::-1]]).cumprod(0).flip(0)]
@@ -85,7 +86,7 @@ def _at_points(field: GridField, x: Coordinates) -> Tensor:
     block = flat[..., places]
     for _, weights in reversed(stencils):
         block = (block * weights.reshape(weights.shape[0], *[1] * (block.ndim - first - 2), weights.shape[1])).sum(-1)
-    return block
+    return block.reshape(*block.shape[:first], *x.discretisation.shape)
 
 
 def _refine(values: Tensor, dim: int, member: GridAxis) -> tuple[Tensor, GridAxis]:
