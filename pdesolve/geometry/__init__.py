@@ -13,12 +13,15 @@ from pdesolve.geometry.mesh import Mesh
 from pdesolve.geometry.mesh_domain import MeshBoundary, MeshDomain
 from pdesolve.geometry.polygon import Polygon
 from pdesolve.geometry.quadrature import Quadrature, simplex_rule
+from pdesolve.geometry.refinement import refine
 from pdesolve.geometry.renamed import Renamed
 from pdesolve.geometry.sampling import Sampler, adaptive_points, sample, sample_boundary, sample_instant, unit_cube
+from pdesolve.geometry.triangulation import smallest_angle, triangulate
 
 __all__ = [
-    "TIME", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference", "Discretisation", "Disk", "Domain",
-    "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh", "MeshBoundary", "MeshDomain",
-    "Placement", "PointCloud", "Polygon", "Quadrature", "Renamed", "Sampler", "Segment", "Sphere", "Union",
-    "adaptive_points", "sample", "sample_boundary", "sample_instant", "simplex_rule", "unit_cube",
+    "TIME", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference", "Discretisation", "Disk",
+    "Domain", "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh", "MeshBoundary",
+    "MeshDomain", "Placement", "PointCloud", "Polygon", "Quadrature", "Renamed", "Sampler", "Segment", "Sphere",
+    "Union", "adaptive_points", "refine", "sample", "sample_boundary", "sample_instant", "simplex_rule",
+    "smallest_angle", "triangulate", "unit_cube",
 ]  # fmt: skip

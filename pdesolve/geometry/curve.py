@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -143,6 +143,13 @@ def cut(part: Boundary, keep: Keep, *, side: int = 1) -> list[Boundary]:
 
     s = (torch.arange(_SAMPLES, dtype=torch.float64) + 0.5) / _SAMPLES
     flags = kept(s)
+    if isinstance(part, Arc) and part.angle >= 2 * math.pi * (1 - 1e-12) and flags[0] != flags[-1]:
+        # a change beside the place where a circle begins and ends would not be seen: let it begin far from any
+        runs = torch.cat([flags.new_zeros(1), flags[1:] != flags[:-1]]).cumsum(0)
+        longest = (runs == torch.bincount(runs).argmax()).nonzero()[:, 0]
+        begin = float(s[longest[len(longest) // 2]])
+        part = replace(part, first=part.first + begin * part.angle)
+        flags = kept(s)
     change = (flags[1:] != flags[:-1]).nonzero()[:, 0]
     low, high = s[change], s[change + 1]
     for _ in range(50 if len(change) else 0):

@@ -58,16 +58,19 @@ class Mesh(Discretisation):
         cells: Any,
         boundaries: Mapping[str, Any] | None = None,
         *,
-        names: Sequence[str] = ("x", "y", "z"),
-        unit: str | None = None,
+        axes: Axes | Sequence[str] = ("x", "y", "z"),
     ) -> Mesh:
-        """A mesh on axes of these names (as many as the points have columns), bounded by its points."""
+        """A mesh on axes that are bounded by its points, with the names (and units) of the first of the given axes."""
         points = torch.as_tensor(points, dtype=torch.float64, device="cpu")
-        if points.ndim != 2 or not 1 <= points.shape[1] <= min(3, len(names)) or not len(points):
-            raise InputError(f"the points of a mesh need the shape (point, 1 to 3 axes), got {tuple(points.shape)}")
-        bounds = zip(names, points.amin(0).tolist(), points.amax(0).tolist(), strict=False)
-        axes = Axes(tuple(Axis(name, lower, upper, unit=unit) for name, lower, upper in bounds))
-        return Mesh(axes, points, cells, boundaries or {})
+        given = [axis if isinstance(axis, Axis) else Axis(axis, 0.0, 1.0) for axis in axes]
+        if points.ndim != 2 or not 1 <= points.shape[1] <= min(3, len(given)) or not len(points):
+            raise InputError(
+                f"the points of a mesh need the shape (point, 1 to 3 axes), got {tuple(points.shape)} for the axes "
+                f"{', '.join(axis.name for axis in given)}"
+            )
+        bounds = zip(given, points.amin(0).tolist(), points.amax(0).tolist(), strict=False)
+        found = Axes(tuple(Axis(axis.name, *b, unit=axis.unit, periodic=axis.periodic) for axis, *b in bounds))
+        return Mesh(found, points, cells, boundaries or {})
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -13,7 +13,6 @@ from pdesolve.errors import InputError
 from pdesolve.geometry.axis import Axes
 from pdesolve.geometry.curve import Segment
 from pdesolve.geometry.domain import Boundary, Domain
-from pdesolve.geometry.facets import outward
 from pdesolve.geometry.location import Locator
 from pdesolve.geometry.mesh import Mesh
 

@@ -22,13 +22,12 @@ _CURVED = 1e-12  # of the mesh size: middles of edges that are off by more make 
 class Table:
     """Shape functions at quadrature points: of all cells, or of the cells at a part of the boundary.
 
-    cells: (cell,). values, slopes: by degree, (cell, point, node) and (cell, point, axis, node).
+    cells: (cell,). functions: by degree (cell, point, 1 + axis, node), the values and then the slopes.
     """
 
     quadrature: Quadrature
     cells: Tensor
-    values: dict[int, Tensor]
-    slopes: dict[int, Tensor]
+    functions: dict[int, Tensor]
 
 
 class Elements:
@@ -148,12 +147,11 @@ class Elements:
         if not bool((torch.linalg.det(jacobian) > 0).all()):
             raise InputError("a cell of the mesh turns over where its side follows the boundary: make the mesh finer")
         inverse = torch.linalg.inv(jacobian)
-        degrees = range(1, self.degree + 1)
-        return Table(
-            quadrature, cells,
-            {k: self.shapes(at, k) for k in degrees},
-            {k: inverse @ self._slopes(at, k) for k in degrees},
-        )  # fmt: skip
+        functions = {
+            k: torch.cat([self.shapes(at, k).unsqueeze(-2), inverse @ self._slopes(at, k)], -2)
+            for k in range(1, self.degree + 1)
+        }
+        return Table(quadrature, cells, functions)
 
     def _facets(self, part: str) -> tuple[Tensor, Tensor]:
         """The cell of each facet of a part, and which of its vertices lies opposite."""
