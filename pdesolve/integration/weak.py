@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from pdesolve.condition import BoundaryCondition, Dirichlet, evaluate
 from pdesolve.equation import Evolution, State, Values, assemble, flatten, velocity_name
 from pdesolve.errors import InputError
-from pdesolve.fields import Coordinates, Field, MeshField, MeshPlaces, Vector
+from pdesolve.fields import Coordinates, Field, MeshField, MeshPlaces, Quantity, Vector
 from pdesolve.fields.mesh import weak_parts
 from pdesolve.geometry import PointCloud
 from pdesolve.integration.blocks import Block, Entries, blocks
@@ -107,58 +107,62 @@ class WeakForm:
     def mass(self) -> csr_array:
         """The integrals of phi_i phi_j for the scalars that evolve; nothing for algebraic ones."""
         algebraic = {unknown.name for unknown in self.equation.unknowns if unknown.algebraic}
-        table = self.elements.inside
-        entries = Entries(self.size)
-        for block in self.blocks:
-            if block.unknown not in algebraic:
-                phi = table.values[block.degree]
-                nodes = block.start + self.elements.cell_nodes(block.degree)
-                entries.add(nodes, nodes, (phi * table.quadrature.weights[..., None]).transpose(1, 2) @ phi)
+        return self._bilinear([b for b in self.blocks if b.unknown not in algebraic], slice(0, 1))
+
+    def stiffness(self) -> csr_array:
+        """The integrals of grad phi_i . grad phi_j for all scalars."""
+        return self._bilinear(self.blocks, slice(1, None))
+
+    def _bilinear(self, chosen: Sequence[Block], entry: slice) -> csr_array:
+        table, entries = self.elements.inside, Entries(self.size)
+        for block in chosen:
+            functions = table.functions[block.degree][:, :, entry]
+            weighted = functions * table.quadrature.weights[..., None, None]
+            nodes = block.start + self.elements.cell_nodes(block.degree)
+            entries.add(nodes, nodes, weighted.flatten(1, 2).transpose(1, 2) @ functions.flatten(1, 2))
         return entries.matrix()
 
     def integrals(self, name: str) -> Tensor:
         """The integrals of the shape functions of one scalar, at its place in a vector (node of each block,)."""
         block, table = self._block(name), self.elements.inside
-        y = torch.zeros(self.size, dtype=torch.float64)
-        shares = (table.values[block.degree] * table.quadrature.weights[..., None]).sum(1)
-        return y.index_add(0, (block.start + self.elements.cell_nodes(block.degree)).reshape(-1), shares.reshape(-1))
+        shares = (table.functions[block.degree][:, :, 0] * table.quadrature.weights[..., None]).sum(1)
+        nodes = block.start + self.elements.cell_nodes(block.degree)
+        return torch.zeros(self.size, dtype=torch.float64).index_add(0, nodes.reshape(-1), shares.reshape(-1))
 
     def residual(self, y: Tensor, time: float | None = None, *, rates: Tensor | None = None) -> Tensor:
         """R (node of each block,). `rates` are the nodal values of u_t for evolutions of order 2."""
         total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         for place in self._places:
+            weights = place.table.quadrature.weights.to(y.device)[..., None]
             for block, integrand in self._integrands(place, y, rates, time)[1]:
-                tests = self._tests(place, block.degree).to(y.device)
-                weights = place.table.quadrature.weights.to(y.device)[..., None]
-                local = ((integrand.detach() * weights).unsqueeze(-2) @ tests).squeeze(-2).sum(1)
+                tests = place.table.functions[block.degree].to(y.device)[:, :, : integrand.shape[-1]]
+                local = ((integrand.detach() * weights).flatten(1).unsqueeze(1) @ tests.flatten(1, 2)).squeeze(1)
                 total.index_add_(0, self._numbers(place, block).to(y.device).reshape(-1), local.reshape(-1))
         return total
 
     def jacobian(
         self, y: Tensor, time: float | None = None, *, rates: Tensor | None = None
-    ) -> tuple[csr_array, csr_array | None]:
-        """dR/dy, and for evolutions of order 2 dR/d(u_t)."""
-        count = 2 if rates is not None else 1
-        entries = [Entries(self.size) for _ in range(count)]
+    ) -> tuple[csr_array, csr_array]:
+        """dR/dy and dR/d(u_t); the latter is zero but for evolutions of order 2."""
+        entries = Entries(self.size), Entries(self.size)
+        n = len(self.blocks)
         for place in self._places:
-            nodes, rows = self._integrands(place, y, rates, time)
             weights = place.table.quadrature.weights[..., None, None]
-            flat = [tensor for pair in nodes for tensor in pair]
+            leaves, rows = self._integrands(place, y, rates, time)
             for block, integrand in rows:
-                parts = [_derivatives(entry, flat) for entry in integrand.unbind(-1)]
-                left = (self._tests(place, block.degree) * weights).flatten(1, 2).transpose(1, 2)
-                for k in range(len(nodes)):
-                    if all(part[2 * k] is None and part[2 * k + 1] is None for part in parts):
+                partials = [_derivatives(entry, leaves) for entry in integrand.unbind(-1)]
+                tests = place.table.functions[block.degree][:, :, : integrand.shape[-1]] * weights
+                tests = tests.flatten(1, 2).transpose(1, 2)
+                for k, leaf in enumerate(leaves):
+                    found = [partial[k] for partial in partials]
+                    if all(partial is None for partial in found):
                         continue
-                    other = self.blocks[k % len(self.blocks)]
-                    trials = self._trials(place, other.degree)
+                    other = self.blocks[k % n]
                     # (cell, point, entry of the integrand, value and slopes of the unknown)
-                    partial = torch.stack([_joined(p[2 * k], p[2 * k + 1], *nodes[k]) for p in parts], -2).cpu()
-                    local = left @ (partial @ trials).flatten(1, 2)
-                    target = entries[k // len(self.blocks)]
-                    target.add(self._numbers(place, block), self._numbers(place, other), local)
-        matrices = [entry.matrix() for entry in entries]
-        return matrices[0], matrices[1] if rates is not None else None
+                    matrix = torch.stack([torch.zeros_like(leaf) if f is None else f for f in found], -2).cpu()
+                    local = tests @ (matrix @ place.table.functions[other.degree]).flatten(1, 2)
+                    entries[k // n].add(self._numbers(place, block), self._numbers(place, other), local)
+        return entries[0].matrix(), entries[1].matrix()
 
     def fields(self, y: Tensor) -> tuple[State, Values, Coordinates]:
         """The state, the parameters and the coordinates at the quadrature points of the cells."""
@@ -168,36 +172,43 @@ class WeakForm:
         scalars = {}
         for block in self.blocks:
             assert isinstance(x.places, MeshPlaces)
-            value, slope = self._known(place, block, y)
-            scalars[block.name] = x.places.unknown(value, slope, self.problem.quantity(block.name))
+            known = self._known(place, block, y)
+            scalars[block.name] = x.places.unknown(known[..., 0], known[..., 1:], self.problem.quantity(block.name))
         return assemble(self.equation.unknowns, scalars), p, x
 
     def _integrands(
         self, place: _Place, y: Tensor, rates: Tensor | None, time: float | None
-    ) -> tuple[list[tuple[Tensor, Tensor]], list[tuple[Block, Tensor]]]:
-        """Values and slopes of the unknowns, and for each row (v, -f), or f . n on the boundary (cell, point, entry)."""
+    ) -> tuple[list[Tensor], list[tuple[Block, Tensor]]]:
+        """The values and slopes of each unknown (cell, point, 1 + axis), and what each row is integrated of.
+
+        That is (v, -f) on cells, f . n on facets (cell, point, entry).
+        """
         with torch.enable_grad():
             bound = self._values_at(place, time)
             x = self._instant(place.x.without_unknowns(), time)
             assert isinstance(x.places, MeshPlaces)
             p = {name: _moved(field, x) for name, field in bound.items()}
-            nodes, scalars = [], {}
-            for values, suffix in ((y, ""), (rates, "_t")):
-                for block in self.blocks if values is not None else ():
-                    value, slope = (part.detach().requires_grad_() for part in self._known(place, block, values))
-                    nodes.append((value, slope))
-                    condition = None if place.part is None else self.conditions.get((place.part, block.name))
-                    if condition is not None and not suffix:
-                        slope = self._conditioned(condition, block, value, slope, x, p)
-                    quantity = self.problem.quantity(block.name)
-                    name = block.name + suffix if not suffix else block.velocity
-                    scalars[name] = x.places.unknown(value, slope, quantity)
+            leaves: list[Tensor] = []
+            scalars: dict[str, Field] = {}
+            for block in self.blocks:
+                leaf = self._known(place, block, y).detach().requires_grad_()
+                value, slope = leaf[..., 0], leaf[..., 1:]
+                condition = self.conditions.get((place.part or "", block.name))
+                if condition is not None:
+                    slope = self._conditioned(condition, block, value, slope, x, p)
+                scalars[block.name] = x.places.unknown(value, slope, self.problem.quantity(block.name))
+                leaves.append(leaf)
+            for block in self.blocks if rates is not None else ():
+                assert rates is not None
+                leaf = self._known(place, block, rates).detach().requires_grad_()
+                scalars[block.velocity] = x.places.unknown(leaf[..., 0], leaf[..., 1:], Quantity(block.velocity))
+                leaves.append(leaf)
             rows = self._rows(scalars, p, x)
             found = []
             for block in self.blocks:
                 density, flux = weak_parts(rows[block.name], x.places)
                 if place.part is None:
-                    parts = [density, *[-flux[a] if a in flux else None for a in x.axes.names]]
+                    parts = [density, *[-flux[a] if a in flux else torch.zeros(()) for a in x.axes.names]]
                 else:
                     if (place.part, block.name) in self.dirichlet or not flux:
                         continue
@@ -207,9 +218,8 @@ class WeakForm:
                     normals = x.normals
                     parts = [sum((f * normals[a].values for a, f in flux.items()), torch.zeros(()))]
                 shape = x.places.weights.shape
-                filled = [x.places.weights.new_zeros(shape) if part is None else part.expand(shape) for part in parts]
-                found.append((block, torch.stack(filled, -1)))
-            return nodes, found
+                found.append((block, torch.stack([part.to(y).expand(shape) for part in parts], -1)))
+            return leaves, found
 
     def _rows(self, scalars: Mapping[str, Field], p: Values, x: Coordinates) -> dict[str, Field]:
         equation = self.equation
@@ -223,11 +233,11 @@ class WeakForm:
                 u[name] = Vector(parts) if parts else scalars[name]
         return {**flatten(equation.rate(u, p, x)), **flatten(equation.constraint(u, p, x))}
 
-    def _known(self, place: _Place, block: Block, y: Tensor) -> tuple[Tensor, Tensor]:
-        table = place.table
-        local = y[self._numbers(place, block).to(y.device)].unsqueeze(1)
-        value = (table.values[block.degree].to(y.device) * local).sum(-1)
-        return value, (table.slopes[block.degree].to(y.device) @ local.unsqueeze(-1)).squeeze(-1)
+    def _known(self, place: _Place, block: Block, y: Tensor) -> Tensor:
+        """The value and the slopes of a scalar (cell, point, 1 + axis)."""
+        local = y[self._numbers(place, block).to(y.device)]
+        functions = place.table.functions[block.degree].to(y.device)
+        return (functions.flatten(1, 2) @ local.unsqueeze(-1)).reshape(functions.shape[:-1])
 
     def _conditioned(
         self, condition: BoundaryCondition, block: Block, value: Tensor, slope: Tensor, x: Coordinates, p: Values
@@ -249,13 +259,6 @@ class WeakForm:
             known = time, self.problem.bind(self._instant(place.x, time), self.values)
             self._bound[id(place)] = known
         return known[1]
-
-    def _tests(self, place: _Place, degree: int) -> Tensor:
-        """What an integrand is tested with: phi, and inside its slopes (cell, point, entry, node)."""
-        return place.table.values[degree].unsqueeze(-2) if place.part else self._trials(place, degree)
-
-    def _trials(self, place: _Place, degree: int) -> Tensor:
-        return torch.cat([place.table.values[degree].unsqueeze(-2), place.table.slopes[degree]], -2)
 
     def _numbers(self, place: _Place, block: Block) -> Tensor:
         return block.start + self.elements.cell_nodes(block.degree)[place.table.cells]
