@@ -43,7 +43,7 @@ def interpolate(field: GridField, x: Coordinates) -> Field:
             dim = values.ndim - len(field.grid.members) + i
             targets = torch.as_tensor(member.points, dtype=values.dtype, device=values.device)
             values, refined = _refine(values, dim, source)
-            indices, weights = _lagrange(refined, targets, values)
+            indices, weights = lagrange(refined, targets, values)
             gathered = values.index_select(dim, indices.reshape(-1)).unflatten(dim, tuple(indices.shape))
             values = (gathered * weights.reshape(*weights.shape, *[1] * (values.ndim - dim - 1))).sum(dim + 1)
         # axes that the field does not depend on stay thin
@@ -56,7 +56,7 @@ def _at_instant(field: GridField, times: Tensor) -> GridField:
     """The field of space at one time, or at one per sample."""
     first = field.values.ndim - len(field.grid.members)
     values = field.values.expand(*field.sample_shape, *field.grid.shape)
-    indices, weights = _lagrange(field.grid.members[0], times.reshape(-1), values)
+    indices, weights = lagrange(field.grid.members[0], times.reshape(-1), values)
     gathered = values.index_select(first, indices.reshape(-1)).unflatten(first, tuple(indices.shape))
     values = (gathered * weights.reshape(*weights.shape, *[1] * (values.ndim - first - 1))).sum(first + 1)
     if not times.ndim:
@@ -74,7 +74,7 @@ def _at_points(field: GridField, x: Coordinates) -> Tensor:
     for i, member in enumerate(members):
         values, refined = _refine(values, first + i, member)
         targets = x[member.axis.name].values.expand(x.discretisation.shape).reshape(-1)
-        stencils.append(_lagrange(refined, targets, values))
+        stencils.append(lagrange(refined, targets, values))
     # gather the block of neighbours of each point, then contract one axis after the other
     flat = values.reshape(*values.shape[:first], -1)
     strides = [int(s) for s in torch.tensor([1, *values.shape[first + 1 :][::-1]]).cumprod(0).flip(0)]
@@ -128,7 +128,7 @@ def _chebyshev_refinement(n: int, factor: int) -> Tensor:
     return torch.from_numpy(matrix)
 
 
-def _lagrange(member: GridAxis, targets: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+def lagrange(member: GridAxis, targets: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
     """Indices and weights (target, width) of the nearest points of one axis; weights are differentiable in targets."""
     axis, size = member.axis, member.size
     tolerance = 1e-9 * axis.length

@@ -7,6 +7,7 @@ from pdesolve.geometry.csg import Difference, Intersection, Union
 from pdesolve.geometry.curve import Arc, Chain, Segment
 from pdesolve.geometry.discretisation import Discretisation, PointCloud
 from pdesolve.geometry.domain import Boundary, Domain
+from pdesolve.geometry.grading import corner_angles, grade
 from pdesolve.geometry.grid import Grid, GridAxis, Placement
 from pdesolve.geometry.location import Locator
 from pdesolve.geometry.mesh import Mesh
@@ -22,6 +23,6 @@ __all__ = [
     "TIME", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference", "Discretisation", "Disk",
     "Domain", "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh", "MeshBoundary",
     "MeshDomain", "Placement", "PointCloud", "Polygon", "Quadrature", "Renamed", "Sampler", "Segment", "Sphere",
-    "Union", "adaptive_points", "refine", "sample", "sample_boundary", "sample_instant", "simplex_rule",
-    "smallest_angle", "triangulate", "unit_cube",
+    "Union", "adaptive_points", "corner_angles", "grade", "refine", "sample", "sample_boundary", "sample_instant",
+    "simplex_rule", "smallest_angle", "triangulate", "unit_cube",
 ]  # fmt: skip

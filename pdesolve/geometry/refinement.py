@@ -51,13 +51,13 @@ def refine(mesh: Mesh, domain: Domain | None = None) -> Mesh:
                 if name not in domain.boundaries:
                     raise unknown_name("boundary of the domain", name, domain.boundaries)
                 chosen = between.unique()
-                middles[chosen] = _onto(domain.boundaries[name], middles[chosen], mesh.size)
+                middles[chosen] = onto(domain.boundaries[name], middles[chosen], mesh.size)
         parts = torch.tensor(_FACETS[mesh.dimension])
         boundaries[name] = torch.cat([facets, n + between], 1)[:, parts].reshape(-1, mesh.dimension)
     return Mesh.of(torch.cat([mesh.points, middles]), cells, boundaries, axes=mesh.axes)
 
 
-def _onto(part: Boundary, x: Tensor, size: float) -> Tensor:
+def onto(part: Boundary, x: Tensor, size: float) -> Tensor:
     """The points moved against the gradient of their distance from a part until they are on it."""
     for _ in range(_STEPS):
         x = x.detach().requires_grad_()

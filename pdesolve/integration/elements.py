@@ -33,18 +33,22 @@ class Table:
 class Elements:
     """Functions on a mesh that are continuous, and polynomials of degree 1 or 2 on each cell.
 
-    They are known by their values at nodes: the points of the mesh, then for degree 2 the middles of its edges. With
-    degree 2 cells are curved: the middles of edges on the boundary lie on that of `domain`, where one is given, so that
-    errors in L2 are of order 3 on round domains too. Curved cells are isoparametric: I. Ergatoudis, B. M. Irons, O. C.
-    Zienkiewicz, Int. J. Solids Struct. 4 (1968) 31.
+    They are known by their values at nodes: the points of the mesh, then for degree 2 the middles of its edges.
+    `places` are the nodes of the highest degree. Where middles are off, cells are curved (`Elements.on` puts those of
+    edges on the boundary onto that of a domain, so that errors in L2 are of order 3 on round domains too): I.
+    Ergatoudis, B. M. Irons, O. C. Zienkiewicz, Int. J. Solids Struct. 4 (1968) 31.
     """
 
-    def __init__(self, mesh: Mesh, domain: Domain | None = None, *, degree: int = 2) -> None:
+    def __init__(self, mesh: Mesh, places: Tensor, *, degree: int = 2) -> None:
         if degree not in (1, 2):
             raise InputError(f"elements are of degree 1 or 2, got {degree}")
-        self.mesh, self.degree = mesh, degree
+        self.mesh, self.places, self.degree = mesh, places, degree
+
+    @staticmethod
+    def on(mesh: Mesh, domain: Domain | None = None, *, degree: int = 2) -> Elements:
+        """Elements on a mesh, with curved sides for degree 2 where those of the domain are."""
         curved = None if isinstance(domain, MeshDomain) else domain
-        self.places = mesh.points if degree == 1 else refine(mesh, curved).points
+        return Elements(mesh, mesh.points if degree == 1 else refine(mesh, curved).points, degree=degree)
 
     def nodes(self, degree: int) -> Tensor:
         """The coordinates of the nodes (node, axis)."""

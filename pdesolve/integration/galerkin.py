@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse import bmat, csc_array
-from scipy.sparse.linalg import splu
+from scipy.sparse import bmat
 from torch import Tensor
 
 from pdesolve.errors import Diverged, InputError
+from pdesolve.integration.factors import factorised
 from pdesolve.integration.weak import WeakForm
 
 
@@ -30,8 +30,7 @@ class Fixed:
         loose = [name for u in unknowns if u.algebraic for name in u.scalars if name not in conditioned]
         columns = [form.integrals(name).numpy()[self.free] for name in loose]
         self.means = np.stack(columns, 1) if columns else np.zeros((len(self.free), 0))
-        # fill grows with the zeros that algebraic rows have on the diagonal, unless columns are ordered alone
-        self.ordering = "COLAMD" if any(u.algebraic for u in unknowns) else "MMD_AT_PLUS_A"
+        self.symmetric = not any(u.algebraic for u in unknowns)
 
     def factors(self, matrix: Any) -> Any:
         """The factors of the free rows and columns of a matrix, with the multipliers.
@@ -47,7 +46,7 @@ class Fixed:
             "may be added): give a Dirichlet or Robin condition"
         )
         try:
-            factors = splu(csc_array(inner), permc_spec=self.ordering)
+            factors = factorised(inner, symmetric=self.symmetric)
         except RuntimeError as error:
             raise singular from error
         pivots = np.abs(factors.U.diagonal())

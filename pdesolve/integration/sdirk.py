@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array
-from scipy.sparse.linalg import splu
+from scipy.sparse import csr_array
 
 from pdesolve.errors import Diverged
+from pdesolve.integration.factors import factorised
 
 _DIAGONAL = 1 / 4
 _STAGES = (
@@ -32,7 +32,7 @@ class System(ABC):
 
     name: str
     mass: csr_array
-    ordering: str
+    symmetric: bool
 
     @abstractmethod
     def rate(self, t: float, y: np.ndarray) -> np.ndarray:
@@ -73,7 +73,9 @@ def integrate(system: System, y: np.ndarray, times: Sequence[float], *, toleranc
             if error > 1.0 or factor > 1.5:
                 wanted = h * min(4.0, max(0.2, factor))
             if wanted < _SHORTEST * span:
-                raise Diverged(f"{system.name}: steps in time become too small at t = {t:.4g}: does the solution exist?")
+                raise Diverged(
+                    f"{system.name}: steps in time become too small at t = {t:.4g}: does the solution exist?"
+                )
         t = end
         states.append(y)
     return np.stack(states)
@@ -105,7 +107,7 @@ class _Stepper:
     def _factorise(self, t: float, y: np.ndarray, h: float) -> None:
         matrix = self.system.mass - _DIAGONAL * h * self.system.jacobian(t, y)
         try:
-            self.factors: Any = splu(csc_array(matrix), permc_spec=self.system.ordering)
+            self.factors: Any = factorised(matrix, symmetric=self.system.symmetric)
         except RuntimeError as error:
             raise Diverged(f"{self.system.name}: at t = {t:.4g} a step has no solution, {error}") from error
         self.h, self.fresh = h, True

@@ -55,9 +55,7 @@ class ETDRK4(Scheme):
         reflection, system = spectral_system(task, intervals)
         assert task.problem.time is not None
         step = task.problem.time.length / steps * (1 + 1e-9)
-        return _solution(
-            task, reflection, system, etdrk4(system, _start(task, reflection, system), task.times, step)
-        )
+        return _solution(task, reflection, system, etdrk4(system, _start(task, reflection, system), task.times, step))
 
 
 def _coarse(task: Task) -> SpectralEvolution | str:
@@ -87,9 +85,7 @@ def spectral_system(task: Task, intervals: Mapping[str, int]) -> tuple[Reflectio
     problem = task.problem
     found = parities(task)
     if found is None:
-        raise InputError(
-            "not all of its walls have zero values or zero slopes"
-        )
+        raise InputError("not all of its walls have zero values or zero slopes")
     reflection = Reflection(task.grid(intervals), found)
     basis = FourierBasis(reflection.doubled, device=task.device, dealiasing=task.dealiasing)
     assert problem.time is not None
@@ -98,9 +94,7 @@ def spectral_system(task: Task, intervals: Mapping[str, int]) -> tuple[Reflectio
         problem.evolution(), basis, lambda x: reflection.bind(problem, x, task.values), time=span
     )
     if reflection.walls and not _keeps_symmetry(system, reflection, span):
-        raise InputError(
-            f"{type(problem.equation).__name__} does not keep the symmetry of its walls"
-        )
+        raise InputError(f"{type(problem.equation).__name__} does not keep the symmetry of its walls")
     return reflection, system
 
 
