@@ -61,10 +61,12 @@ def onto(part: Boundary, x: Tensor, size: float) -> Tensor:
     """The points moved against the gradient of their distance from a part until they are on it."""
     for _ in range(_STEPS):
         x = x.detach().requires_grad_()
-        distance = part.distance(x)
+        with torch.enable_grad():
+            distance = part.distance(x)
+            total = distance.sum()
         if float(distance.detach().max()) <= _ON * size:
             break
-        (slope,) = torch.autograd.grad(distance.sum(), x)
+        (slope,) = torch.autograd.grad(total, x)
         length = slope.square().sum(1, keepdim=True)
         # on the part itself the distance has no slope, or none that counts
         step = torch.where((length > 0.5) & (distance > _ON * size)[:, None], distance[:, None] * slope / length, 0.0)

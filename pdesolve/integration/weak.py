@@ -150,7 +150,7 @@ class WeakForm:
             weights = place.table.quadrature.weights[..., None, None]
             leaves, rows = self._integrands(place, y, rates, time)
             for block, integrand in rows:
-                partials = [_derivatives(entry, leaves) for entry in integrand.unbind(-1)]
+                partials = [_derivatives(integrand, i, leaves) for i in range(integrand.shape[-1])]
                 tests = place.table.functions[block.degree][:, :, : integrand.shape[-1]] * weights
                 tests = tests.flatten(1, 2).transpose(1, 2)
                 for k, leaf in enumerate(leaves):
@@ -298,7 +298,9 @@ def _moved(field: Field, x: Coordinates) -> Field:
     return field.moved(x.places) if isinstance(field, MeshField) else field
 
 
-def _derivatives(entry: Tensor, nodes: list[Tensor]) -> Any:
-    if not entry.requires_grad:
+def _derivatives(integrand: Tensor, entry: int, nodes: list[Tensor]) -> Any:
+    if not integrand.requires_grad:
         return [None] * len(nodes)
-    return torch.autograd.grad(entry.sum(), nodes, retain_graph=True, allow_unused=True)
+    with torch.enable_grad():
+        total = integrand[..., entry].sum()
+    return torch.autograd.grad(total, nodes, retain_graph=True, allow_unused=True)

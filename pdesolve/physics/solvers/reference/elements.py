@@ -42,6 +42,8 @@ class ElementScheme(Scheme):
         problem = task.problem
         if any(axis.periodic for axis in problem.domain.axes):
             return "it has a periodic axis"
+        if not problem.domain.boundaries:
+            return "its domain has no boundary"
         if differentiable(task):
             return "elements give no gradients in the parameters"
         time = None if problem.time is None else problem.time.lower
