@@ -51,7 +51,9 @@ def found() -> dict[str, type[Equation]]:
 
 EQUATIONS = found()
 # equations that name the axis y; the others live anywhere
-PLANE = {"anisotropic_heat", "burgers_2d", "linear_elasticity", "transport"}
+PLANE = {"anisotropic_heat", "burgers_2d", "linear_elasticity", "stokes", "transport"}
+# factors of the smooth states where a formula of the slope would need more waves than the grids have
+FLAT = {"MinimalSurface": 0.02, "PLaplacian": 0.02}
 every = pytest.mark.parametrize("name", EQUATIONS)
 
 
@@ -92,7 +94,8 @@ def scalars(equation: Equation, x: Coordinates, *, rate: bool = False) -> dict:
         unit = Unit.parse(units[name])
         if rate:
             unit = unit / Unit.parse("s") if unit else None
-        fields[name] = x.field(x.expand(amplitude * profile).values, name, unit)
+        scale = FLAT.get(type(equation).__name__, 1.0)
+        fields[name] = x.field(x.expand(scale * amplitude * profile).values, name, unit)
     return fields
 
 
@@ -134,9 +137,12 @@ COEFFICIENTS = {
     "gray_scott": ("feed", "kill"),
     "helmholtz": ("wavenumber", "source"),
     "linear_elasticity": ("first_lame", "shear_modulus", "force_x", "force_y"),
+    "minimal_surface": ("tension", "pressure"),
     "nonlinear_poisson": ("source",),
+    "p_laplacian": ("source",),
     "poisson": ("source",),
     "schroedinger": ("potential",),
+    "stokes": ("force_x", "force_y"),
     "transport": ("velocity_x", "velocity_y"),
 }
 
@@ -173,6 +179,7 @@ def test_the_folder_holds_what_it_should():
     expected = {"advection", "heat", "burgers", "allen_cahn", "korteweg_de_vries", "kuramoto_sivashinsky", "wave"}
     expected |= {"klein_gordon", "poisson", "helmholtz", "reaction_diffusion", "two_species_reaction", "gray_scott"}
     expected |= {"fitzhugh_nagumo", "burgers_2d", "burgers_scalar", "cahn_hilliard", "nonlinear_diffusion", "darcy"}
+    expected |= {"p_laplacian", "minimal_surface", "stokes"}
     expected |= {"schroedinger", "nonlinear_poisson", "transport", "linear_elasticity", "anisotropic_heat"}
     assert expected <= set(EQUATIONS)
 
@@ -252,7 +259,7 @@ def test_a_wrong_unit_is_refused_and_both_are_named(name):
     for parameter in equation.parameters:
         p = constants(equation)
         p[parameter.name] = p[parameter.name].named(parameter.name, Unit.parse("kg A"))
-        with pytest.raises(InputError, match=r"has unit '.*', .* has '.*'") as error:
+        with pytest.raises(InputError, match=r"has unit '.*', .* has '.*'|needs a dimensionless") as error:
             equation.residual(smooth(equation, x), p, x)
         assert "kg" in str(error.value) and "\n" not in str(error.value)
 

@@ -166,7 +166,10 @@ class WeakField(Field):
         return self.density.same_places(other.density if isinstance(other, WeakField) else other)
 
     def differentiate(self, axis: str, order: int) -> Field:
-        raise self._refusal()
+        raise InputError(
+            f"mesh fields of degree 1 and 2 have no third derivatives: d/d{axis} of {self.name[:80]} holds one; split "
+            "the equation into equations of second order, with an unknown more for each"
+        )
 
     def __repr__(self) -> str:
         return f"WeakField({self.name} on {self.axes})"
