@@ -32,7 +32,6 @@ class System(ABC):
 
     name: str
     mass: csr_array
-    symmetric: bool
 
     @abstractmethod
     def rate(self, t: float, y: np.ndarray) -> np.ndarray:
@@ -107,7 +106,7 @@ class _Stepper:
     def _factorise(self, t: float, y: np.ndarray, h: float) -> None:
         matrix = self.system.mass - _DIAGONAL * h * self.system.jacobian(t, y)
         try:
-            self.factors: Any = factorised(matrix, symmetric=self.system.symmetric)
+            self.factors: Any = factorised(matrix)
         except RuntimeError as error:
             raise Diverged(f"{self.system.name}: at t = {t:.4g} a step has no solution, {error}") from error
         self.h, self.fresh = h, True

@@ -29,7 +29,7 @@ class Semidiscrete(System):
     def __init__(self, form: WeakForm) -> None:
         self.form, self.name = form, form.problem.name
         fixed = Fixed(form)
-        self.symmetric, self.free = fixed.symmetric and form.order == 1, ~form.held
+        self.free = ~form.held
         self.means = np.zeros((form.size, fixed.means.shape[1]))
         self.means[fixed.free] = fixed.means
         self.n = form.size
