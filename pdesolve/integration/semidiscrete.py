@@ -43,6 +43,7 @@ class Semidiscrete(System):
         self._known: dict[float, np.ndarray] = {}
         self._matrix: csr_array | None = None
         self._constant: np.ndarray | None = None
+        self._scale = 1e-3
         self._inspect()
 
     def rate(self, t: float, y: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -65,14 +66,12 @@ class WeakForm:
         self.size = sum(block.size for block in self.blocks)
         self.order = self.equation.order if isinstance(self.equation, Evolution) else 1
         self.conditions = self._conditions()
-        self.dirichlet = {
-            key: (elements.boundary_nodes(key[0], self._block(key[1]).degree), condition)
-            for key, condition in self.conditions.items()
-            if isinstance(condition, Dirichlet)
-        }
+        self.dirichlet = {key: c for key, c in self.conditions.items() if isinstance(c, Dirichlet)}
+        self._held_at = [self._held(part, name, c) for (part, name), c in self.dirichlet.items()]
         self.held = np.zeros(self.size, dtype=bool)
-        for (_, name), (nodes, _) in self.dirichlet.items():
-            self.held[self._block(name).start + nodes.numpy()] = True
+        for _, _, numbers, _ in self._held_at:
+            self.held[numbers.cpu().numpy()] = True
+        self._given: tuple[float | None, Tensor] | None = None
         self._places = [_Place(elements.inside, self._coordinates(elements.inside), None)]
         for part in elements.mesh.boundaries:
             if any((part, block.name) not in self.dirichlet for block in self.blocks):
@@ -95,14 +94,17 @@ class WeakForm:
 
     def boundary_values(self, time: float | None = None) -> Tensor:
         """y with the Dirichlet values, and zero elsewhere."""
-        y = torch.zeros(self.size, dtype=torch.float64, device=self.device)
-        for (_, name), (nodes, condition) in self.dirichlet.items():
-            block = self._block(name)
-            cloud = PointCloud(self.problem.domain.axes, self.elements.nodes(block.degree)[nodes])
-            x = self._instant(Coordinates(cloud, device=self.device, gradients=False), time)
-            value = _component(evaluate(condition.value, self.problem.bind(x, self.values), x), block.component)
-            y[block.start + nodes.to(self.device)] = x.expand(value).values.detach()
-        return y
+        if self._given is None or self._given[0] != time:
+            y = torch.zeros(self.size, dtype=torch.float64, device=self.device)
+            for condition, component, numbers, where in self._held_at:
+                x = self._instant(where, time)
+                value = condition.value
+                if not isinstance(value, Number):  # numbers need no parameters
+                    value = _component(evaluate(value, self.problem.bind(x, self.values), x), component)
+                    value = x.expand(value).values.detach()
+                y[numbers] = value
+            self._given = time, y
+        return self._given[1].clone()
 
     def mass(self) -> csr_array:
         """The integrals of phi_i phi_j for the scalars that evolve; nothing for algebraic ones."""
@@ -271,6 +273,14 @@ class WeakForm:
 
     def _block(self, name: str) -> Block:
         return next(block for block in self.blocks if block.name == name)
+
+    def _held(self, part: str, name: str, condition: Dirichlet) -> tuple[Dirichlet, str | None, Tensor, Coordinates]:
+        """A condition, the component it is taken of, the numbers of the nodes that it holds, and where these are."""
+        block = self._block(name)
+        nodes = self.elements.boundary_nodes(part, block.degree)
+        cloud = PointCloud(self.problem.domain.axes, self.elements.nodes(block.degree)[nodes])
+        x = Coordinates(cloud, device=self.device, gradients=False)
+        return condition, block.component, block.start + nodes.to(self.device), x
 
     def _conditions(self) -> dict[tuple[str, str], BoundaryCondition]:
         """The condition of each scalar at each part of the boundary."""

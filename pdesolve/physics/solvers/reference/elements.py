@@ -60,7 +60,7 @@ class ElementScheme(Scheme):
         least, most = super().range(problem)
         mesh = coarsest(problem)
         if isinstance(problem.domain, MeshDomain):
-            least = max(1, math.floor(_longest(problem.domain) / mesh.size + 1e-9))
+            least = _intervals(problem.domain)
         cells = _EVOLVING if isinstance(problem.equation, Evolution) else _STATIONARY
         doublings = max(1, math.floor(math.log2(cells / len(mesh.cells)) / problem.domain.dimension))
         return least, max(2 * least, min(most, least * 2**doublings))
@@ -84,17 +84,32 @@ class ElementScheme(Scheme):
         return form.split(evolve(form, task.times, tolerance=1e-2 * task.tolerance))
 
 
-def coarsest(problem: Problem) -> Mesh:
-    """The mesh that all others are refined from."""
+def coarsest(problem: Problem, spacing: float | None = None) -> Mesh:
+    """The mesh of a domain that finer ones are refined from."""
     domain = problem.domain
-    return domain.mesh if isinstance(domain, MeshDomain) else triangulate(domain, _longest(domain) / _COARSEST)
+    return (
+        domain.mesh if isinstance(domain, MeshDomain) else triangulate(domain, spacing or _longest(domain) / _COARSEST)
+    )
 
 
 def fitted(problem: Problem, size: float) -> Mesh:
-    """The mesh of about the given spacing, at most that of the coarsest, refined towards corners."""
-    domain, mesh = problem.domain, coarsest(problem)
-    curved = None if isinstance(domain, MeshDomain) else domain
-    spacing = mesh.size if curved is None else _longest(domain) / _COARSEST
+    """The mesh of about the given spacing: a coarse one refined uniformly, and towards singular corners.
+
+    Raises:
+        InputError: a mesh as the domain that is finer already.
+    """
+    domain, longest = problem.domain, _longest(problem.domain)
+    if isinstance(domain, MeshDomain):
+        curved, mesh, spacing = None, domain.mesh, domain.mesh.size
+        if size > 2 * spacing * (1 + 1e-9):
+            least = 2 * _intervals(domain)
+            raise InputError(
+                f"{problem.name}: the mesh is finer than asked for: leave out --method.resolution, or give {least} or more"
+            )
+    else:
+        halvings = max(0, math.floor(math.log2(longest / size / _COARSEST) + 1e-9))
+        curved, spacing = domain, size * 2**halvings
+        mesh = coarsest(problem, spacing)
     corners = _singular(problem, mesh, curved)
     while len(corners) and bool((torch.isin(mesh.cells, corners).sum(1) > 1).any()):
         mesh, spacing = refine(mesh, curved), spacing / 2
@@ -103,6 +118,11 @@ def fitted(problem: Problem, size: float) -> Mesh:
         mesh = grade(refine(mesh, curved), corners, curved, layers=_LAYERS)
         spacing /= 2
     return mesh
+
+
+def _intervals(domain: MeshDomain) -> int:
+    """About how many intervals of its own a mesh has along its longest axis, rounded down."""
+    return max(1, math.floor(_longest(domain) / domain.mesh.size + 1e-9))
 
 
 def _longest(domain: Domain) -> float:
