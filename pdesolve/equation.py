@@ -72,12 +72,13 @@ class Equation(ABC):
     """A system of partial differential equations, residual(u, p, x) = 0.
 
     Subclasses are frozen dataclasses; they declare unknowns and parameters and receive their values, so that no
-    equation ever holds a tensor. `kinds` are the kinds of field it supports.
+    equation ever holds a tensor. `kinds` are the kinds of field it supports: equations of second order at most all of
+    them, for mesh fields in a form whose second derivatives no slope multiplies (div(a grad u)).
     """
 
     unknowns: ClassVar[tuple[Unknown, ...]]
     parameters: ClassVar[tuple[Parameter, ...]] = ()
-    kinds: ClassVar[tuple[FieldKind, ...]] = ("point", "grid")
+    kinds: ClassVar[tuple[FieldKind, ...]] = ("point", "grid", "mesh")
 
     @abstractmethod
     def residual(self, u: State, p: Values, x: Coordinates) -> State:

@@ -12,7 +12,7 @@ import torch
 import pdesolve.physics.equations
 import pdesolve.physics.problems
 from pdesolve.equation import Evolution, flatten
-from pdesolve.fields import Constant, Coordinates, Quantity, Vector, cos, d, exp, sech, sin, tanh
+from pdesolve.fields import Constant, Coordinates, Quantity, Vector, cos, d, exp, sech, sin, sqrt, tanh
 from pdesolve.geometry import Axis, Box, Interval, sample
 
 
@@ -176,6 +176,25 @@ def carried(p, x):
     return {"density": rho, "momentum": 0.7 * rho, "energy": 1.3 / (p["heat_capacity_ratio"] - 1) + 0.5 * 0.49 * rho}
 
 
+def dome(p, x):
+    """Part of a sphere of radius 3, which the pressure 2 s / 3 blows up."""
+    return {"u": sqrt(9.0 - x["x"] ** 2 - x["y"] ** 2)}, {"pressure": p["tension"] * (2.0 / 3.0)}
+
+
+def hardening(p, x):
+    """A wave, and the load it needs for p = 3."""
+    c, e, s = cos(x["x"]), p["regularisation"], p["slope"]
+    root = (e**2 + (c / s) ** 2) ** 0.5
+    return {"u": sin(x["x"])}, {"source": sin(x["x"]) * (root + (c / s) ** 2 / root)}
+
+
+def cellular(p, x):
+    """Vortices of Taylor and Green, which friction slows down as a force does, and a pressure of its own."""
+    u, v = sin(x["x"]) * cos(x["y"]), -cos(x["x"]) * sin(x["y"])
+    forces = {"force_x": 2 * p["viscosity"] * u + cos(x["x"]), "force_y": 2 * p["viscosity"] * v + x["y"]}
+    return {"velocity": Vector({"x": u, "y": v}), "pressure": sin(x["x"]) + 0.5 * x["y"] ** 2}, forces
+
+
 # by module: the formula and the values of the parameters. A formula gives the state, of one unknown its field alone; or
 # the state and the parameters that follow from it.
 SOLUTIONS = {
@@ -206,6 +225,9 @@ SOLUTIONS = {
     "shallow_water_2d": (pool, {"gravity": 1.4}),
     "euler": (carried, {"heat_capacity_ratio": 1.6}),
     "euler_2d": (stirred, {"heat_capacity_ratio": 1.6}),
+    "minimal_surface": (dome, {"tension": 1.3}),
+    "p_laplacian": (hardening, {"exponent": 3.0, "slope": 0.7, "regularisation": 0.3}),
+    "stokes": (cellular, {"viscosity": 0.7}),
     "linear_elasticity": (strained, {"first_lame": 1.3, "shear_modulus": 0.7}),
 }
 

@@ -42,12 +42,13 @@ from pdesolve.fields.elementary import (
 from pdesolve.fields.field import Constant, Field, Quantity
 from pdesolve.fields.function import FunctionField
 from pdesolve.fields.grid import Edge, GridField
+from pdesolve.fields.mesh import MeshField, MeshPlaces, WeakField
 from pdesolve.fields.point import Places, PointField
 from pdesolve.fields.vector import Vector
 
 __all__ = [
-    "Constant", "Coordinates", "Edge", "Field", "FunctionField", "GridField", "Places", "PointField", "Quantity",
-    "Vector", "absolute", "arctan", "cos", "cosh", "curl", "d", "div", "dot", "dt", "dtt", "dx", "dxx", "dxxx", "dxxxx",
-    "dy", "dyy", "dz", "dzz", "erf", "exp", "grad", "integrate", "laplacian", "log", "maximum", "mean", "minimum",
-    "sech", "sin", "sinh", "sqrt", "step", "tan", "tanh",
+    "Constant", "Coordinates", "Edge", "Field", "FunctionField", "GridField", "MeshField", "MeshPlaces", "Places",
+    "PointField", "Quantity", "Vector", "WeakField", "absolute", "arctan", "cos", "cosh", "curl", "d", "div", "dot",
+    "dt", "dtt", "dx", "dxx", "dxxx", "dxxxx", "dy", "dyy", "dz", "dzz", "erf", "exp", "grad", "integrate",
+    "laplacian", "log", "maximum", "mean", "minimum", "sech", "sin", "sinh", "sqrt", "step", "tan", "tanh",
 ]  # fmt: skip

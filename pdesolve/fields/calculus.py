@@ -12,6 +12,7 @@ from pdesolve.errors import InputError
 from pdesolve.fields.field import Constant, Field, Quantity
 from pdesolve.fields.function import FunctionField
 from pdesolve.fields.grid import GridField
+from pdesolve.fields.mesh import MeshField
 from pdesolve.fields.point import PointField
 from pdesolve.fields.vector import Vector
 from pdesolve.unit import Unit
@@ -24,8 +25,9 @@ def d(field: Vector, axis: str, order: int = 1) -> Vector: ...
 def d(field: Field | Vector, axis: str, order: int = 1) -> Field | Vector:
     """The partial derivative of the given order along one axis.
 
-    Point fields: autograd. Function fields: torch.func. Grid fields: Fourier on periodic axes, Chebyshev matrices on
-    Chebyshev axes, finite differences of the grid's accuracy elsewhere. Constants: zero.
+    Point fields: autograd. Function fields: torch.func. Mesh fields: the chain rule; second derivatives are
+    distributions. Grid fields: Fourier on periodic axes, Chebyshev matrices on Chebyshev axes, finite differences of
+    the grid's accuracy elsewhere. Constants: zero.
 
     Raises:
         InputError: an axis that the field does not have; a grid with too few points.
@@ -99,7 +101,7 @@ def integrate(field: Field, *axes: str) -> Field:
     """The integral over the named axes (all, when none is named) by the quadrature weights of the discretisation.
 
     Grid fields: spectral on periodic and Chebyshev axes, order 2 elsewhere; the result is a field on the other axes,
-    or a Constant. Point and function fields: the weights of their points, over everything.
+    or a Constant. Point, function and mesh fields: the weights of their points, over everything.
     """
     if isinstance(field, GridField):
         names = axes or field.axes.names
@@ -117,6 +119,10 @@ def integrate(field: Field, *axes: str) -> Field:
         if not kept:
             return Constant(values, quantity)
         return GridField(values, field.grid.without(*names), quantity)
+    if isinstance(field, MeshField):
+        if axes and set(axes) != set(field.axes.names):
+            raise InputError(f"a field on a mesh is integrated over all its axes {field.axes}, not over {axes}")
+        return Constant((field.values * field.places.weights).sum((-2, -1)), Quantity(f"integral({field.name[:60]})"))
     if isinstance(field, (PointField, FunctionField)):
         if axes and set(axes) != set(field.axes.names):
             raise InputError(f"a field at points is integrated over all its axes {field.axes}, not over {axes}")

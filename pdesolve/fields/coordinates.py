@@ -12,9 +12,10 @@ from pdesolve.errors import unknown_name
 from pdesolve.fields.field import Constant, Field, Quantity
 from pdesolve.fields.function import Argument, FunctionField, coordinate, known, outputs
 from pdesolve.fields.grid import GridField
+from pdesolve.fields.mesh import MeshField, MeshPlaces
 from pdesolve.fields.point import Places, PointField
 from pdesolve.fields.vector import Vector
-from pdesolve.geometry import Axes, Discretisation, Grid, PointCloud
+from pdesolve.geometry import Axes, Discretisation, Grid, Mesh, PointCloud, Quadrature
 from pdesolve.unit import Unit
 
 
@@ -23,8 +24,9 @@ class Coordinates(Mapping[str, Field]):
 
     Formulas read coordinates as plain numbers in the units of their axes, so that they carry no unit themselves.
     On points the columns are leaves of the autograd graph, and every state evaluated from them can be differentiated.
-    `normals` is the outward unit normal on a boundary. `instant` fixes the time of a grid of space, for conditions and
-    sources that depend on time.
+    The places of a mesh are its points; those of its quadrature are where mesh fields are known. `normals` is the
+    outward unit normal on a boundary. `at_instant` fixes the time of a grid of space, for conditions and sources that
+    depend on time.
     """
 
     def __init__(
@@ -39,20 +41,21 @@ class Coordinates(Mapping[str, Field]):
         self.dtype, self.device = dtype, torch.device(device)
         self.fields: dict[str, Field] = {}
         self.normals: Vector | None = None
-        self.places: Places | None = None
+        self.places: Places | MeshPlaces | None = None
         self.root: Argument | None = None  # of function fields
-        if isinstance(discretisation, PointCloud):
-            self.places = Places(discretisation, dtype=dtype, device=device, gradients=gradients)
+        if isinstance(discretisation, (PointCloud, Mesh)):
+            cloud = discretisation
+            if isinstance(cloud, Mesh):
+                cloud = PointCloud(cloud.axes, cloud.points, cloud.weights)
+            self.places = Places(cloud, dtype=dtype, device=device, gradients=gradients)
             for name, column in self.places.columns.items():
                 self.fields[name] = PointField(column, self.places, Quantity(name))
-            if discretisation.normals is not None:
-                normals = discretisation.normals.to(dtype=dtype, device=device)
-                self.normals = Vector(
-                    {
-                        axis.name: PointField(normals[:, i], self.places, Quantity(f"n_{axis.name}"))
-                        for i, axis in enumerate(self.axes.space)
-                    }
-                )
+            self.normals = self._vector(cloud.normals)
+        elif isinstance(discretisation, Quadrature):
+            self.places = MeshPlaces(discretisation, dtype=dtype, device=device, gradients=gradients)
+            for name, column in self.places.columns.items():
+                self.fields[name] = MeshField(column, self.places, Quantity(name))
+            self.normals = self._vector(discretisation.normals)
         elif isinstance(discretisation, Grid):
             for name, column in discretisation.columns(dtype=dtype, device=device).items():
                 self.fields[name] = _GridCoordinate(column, discretisation, Quantity(name), name)
@@ -86,10 +89,23 @@ class Coordinates(Mapping[str, Field]):
         moved.fields = {"t": Constant(value, Quantity("t")), **self.fields}
         return moved
 
+    def without_unknowns(self) -> Coordinates:
+        """These coordinates of a quadrature for a state of its own: of those before it knows nothing."""
+        assert isinstance(self.places, MeshPlaces)
+        fresh = object.__new__(Coordinates)
+        fresh.__dict__.update(self.__dict__)
+        fresh.places = places = self.places.without_unknowns()
+        fresh.fields = {n: f.moved(places) if isinstance(f, MeshField) else f for n, f in self.fields.items()}
+        if self.normals is not None:
+            fresh.normals = self.normals.map(lambda f: f.moved(places) if isinstance(f, MeshField) else f)
+        return fresh
+
     def field(self, values: Tensor, name: str, unit: Unit | None = None) -> Field:
         """A field of the given values (*sample, *places) at these coordinates."""
         if self.root is not None:
             return known(values, self.root, Quantity(name, unit))
+        if isinstance(self.places, MeshPlaces):
+            return MeshField(values, self.places, Quantity(name, unit))
         if self.places is not None:
             return PointField(values, self.places, Quantity(name, unit))
         assert isinstance(self.discretisation, Grid)
@@ -124,6 +140,12 @@ class Coordinates(Mapping[str, Field]):
         shape = self.discretisation.shape
         names = self.axes.names
         return torch.stack([self.fields[name].values.expand(shape).reshape(-1) for name in names], 1)
+
+    def _vector(self, normals: Tensor | None) -> Vector | None:
+        if normals is None:
+            return None
+        normals = normals.to(dtype=self.dtype, device=self.device)
+        return Vector({a: self.field(normals[..., i], f"n_{a}") for i, a in enumerate(self.axes.space.names)})
 
     def __getitem__(self, name: str) -> Field:
         if name not in self.fields:

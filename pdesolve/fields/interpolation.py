@@ -46,7 +46,7 @@ def interpolate(field: GridField, x: Coordinates, *, degree: int = _DEGREE) -> F
             dim = values.ndim - len(field.grid.members) + i
             targets = torch.as_tensor(member.points, dtype=values.dtype, device=values.device)
             values, refined = _refine(values, dim, source, degree)
-            indices, weights = _lagrange(refined, targets, values, degree)
+            indices, weights = lagrange(refined, targets, values, degree=degree)
             gathered = values.index_select(dim, indices.reshape(-1)).unflatten(dim, tuple(indices.shape))
             values = (gathered * weights.reshape(*weights.shape, *[1] * (values.ndim - dim - 1))).sum(dim + 1)
         # axes that the field does not depend on stay thin
@@ -54,15 +54,17 @@ def interpolate(field: GridField, x: Coordinates, *, degree: int = _DEGREE) -> F
         return x.field(values.reshape(*field.sample_shape, *shape), field.name, field.unit)
     if x.root is not None:
         return FunctionField(lambda at: _at_points(field, at.columns, degree), x.root, field.quantity)
-    columns = {name: x[name].values for name in field.axes.names}
-    return x.field(_at_points(field, columns, degree), field.name, field.unit)
+    shape = x.discretisation.shape
+    columns = {name: x[name].values.expand(shape).reshape(-1) for name in field.axes.names}
+    values = _at_points(field, columns, degree)
+    return x.field(values.reshape(*values.shape[:-1], *shape), field.name, field.unit)
 
 
 def _at_instant(field: GridField, times: Tensor, degree: int) -> GridField:
     """The field of space at one time, or at one per sample."""
     first = field.values.ndim - len(field.grid.members)
     values = field.values.expand(*field.sample_shape, *field.grid.shape)
-    indices, weights = _lagrange(field.grid.members[0], times.reshape(-1), values, degree)
+    indices, weights = lagrange(field.grid.members[0], times.reshape(-1), values, degree=degree)
     gathered = values.index_select(first, indices.reshape(-1)).unflatten(first, tuple(indices.shape))
     values = (gathered * weights.reshape(*weights.shape, *[1] * (values.ndim - first - 1))).sum(first + 1)
     if not times.ndim:
@@ -79,7 +81,7 @@ def _at_points(field: GridField, columns: Mapping[str, Tensor], degree: int) -> 
     stencils = []
     for i, member in enumerate(members):
         values, refined = _refine(values, first + i, member, degree)
-        stencils.append(_lagrange(refined, columns[member.axis.name], values, degree))
+        stencils.append(lagrange(refined, columns[member.axis.name], values, degree=degree))
     # gather the block of neighbours of each point, then contract one axis after the other
     flat = values.reshape(*values.shape[:first], -1)
     strides = [int(s) for s in torch.tensor([1, *values.shape[first + 1 :][::-1]]).cumprod(0).flip(0)]
@@ -133,7 +135,7 @@ def _chebyshev_refinement(n: int, factor: int) -> Tensor:
     return torch.from_numpy(matrix)
 
 
-def _lagrange(member: GridAxis, targets: Tensor, like: Tensor, degree: int) -> tuple[Tensor, Tensor]:
+def lagrange(member: GridAxis, targets: Tensor, like: Tensor, *, degree: int = _DEGREE) -> tuple[Tensor, Tensor]:
     """Indices and weights (target, width) of the nearest points of one axis; weights are differentiable in targets."""
     axis, size = member.axis, member.size
     tolerance = 1e-9 * axis.length

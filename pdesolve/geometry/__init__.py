@@ -7,21 +7,23 @@ from pdesolve.geometry.csg import Difference, Intersection, Union
 from pdesolve.geometry.curve import Arc, Chain, Segment
 from pdesolve.geometry.discretisation import Discretisation, PointCloud
 from pdesolve.geometry.domain import Boundary, Domain
+from pdesolve.geometry.grading import corner_angles, grade
 from pdesolve.geometry.grid import Grid, GridAxis, Placement
 from pdesolve.geometry.location import Locator
 from pdesolve.geometry.mesh import Mesh
 from pdesolve.geometry.mesh_domain import MeshBoundary, MeshDomain
 from pdesolve.geometry.mesh_file import read_mesh, write_mesh
 from pdesolve.geometry.polygon import Polygon
+from pdesolve.geometry.quadrature import Quadrature, simplex_rule
 from pdesolve.geometry.refinement import refine
 from pdesolve.geometry.renamed import Renamed
 from pdesolve.geometry.sampling import Sampler, adaptive_points, sample, sample_boundary, sample_instant, unit_cube
 from pdesolve.geometry.triangulation import smallest_angle, triangulate
 
 __all__ = [
-    "TIME", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference", "Discretisation", "Disk", "Domain",
-    "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh", "MeshBoundary", "MeshDomain",
-    "Placement", "PointCloud", "Polygon", "Renamed", "Sampler", "Segment", "Sphere", "Union", "adaptive_points",
-    "read_mesh", "refine", "sample", "sample_boundary", "sample_instant", "smallest_angle", "triangulate", "unit_cube",
-    "write_mesh",
+    "TIME", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference", "Discretisation", "Disk",
+    "Domain", "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh", "MeshBoundary",
+    "MeshDomain", "Placement", "PointCloud", "Polygon", "Quadrature", "Renamed", "Sampler", "Segment", "Sphere",
+    "Union", "adaptive_points", "corner_angles", "grade", "read_mesh", "refine", "sample", "sample_boundary",
+    "sample_instant", "simplex_rule", "smallest_angle", "triangulate", "unit_cube", "write_mesh",
 ]  # fmt: skip

@@ -51,20 +51,22 @@ def refine(mesh: Mesh, domain: Domain | None = None) -> Mesh:
                 if name not in domain.boundaries:
                     raise unknown_name("boundary of the domain", name, domain.boundaries)
                 chosen = between.unique()
-                middles[chosen] = _onto(domain.boundaries[name], middles[chosen], mesh.size)
+                middles[chosen] = onto(domain.boundaries[name], middles[chosen], mesh.size)
         parts = torch.tensor(_FACETS[mesh.dimension])
         boundaries[name] = torch.cat([facets, n + between], 1)[:, parts].reshape(-1, mesh.dimension)
     return Mesh.of(torch.cat([mesh.points, middles]), cells, boundaries, axes=mesh.axes)
 
 
-def _onto(part: Boundary, x: Tensor, size: float) -> Tensor:
+def onto(part: Boundary, x: Tensor, size: float) -> Tensor:
     """The points moved against the gradient of their distance from a part until they are on it."""
     for _ in range(_STEPS):
         x = x.detach().requires_grad_()
-        distance = part.distance(x)
+        with torch.enable_grad():
+            distance = part.distance(x)
+            total = distance.sum()
         if float(distance.detach().max()) <= _ON * size:
             break
-        (slope,) = torch.autograd.grad(distance.sum(), x)
+        (slope,) = torch.autograd.grad(total, x)
         length = slope.square().sum(1, keepdim=True)
         # on the part itself the distance has no slope, or none that counts
         step = torch.where((length > 0.5) & (distance > _ON * size)[:, None], distance[:, None] * slope / length, 0.0)

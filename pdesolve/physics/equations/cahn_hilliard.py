@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from pdesolve.equation import Conserving, Parameter, State, Unknown, Values
+from pdesolve.equation import Conserving, FieldKind, Parameter, State, Unknown, Values
 from pdesolve.fields import Coordinates, Field, laplacian
 
 
@@ -24,6 +25,7 @@ class CahnHilliard(Conserving):
     Source: J. W. Cahn, J. E. Hilliard, J. Chem. Phys. 28 (1958) 258.
     """
 
+    kinds: ClassVar[tuple[FieldKind, ...]] = ("point", "grid")
     unknowns = (Unknown("u", unit="1", long_name="difference of concentrations"),)
     parameters = (
         Parameter("mobility", unit="m2 s-1", default=1.0, bounds=(0.0, math.inf)),

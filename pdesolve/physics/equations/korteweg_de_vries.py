@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from pdesolve.equation import Conserving, Parameter, State, Unknown, Values
+from pdesolve.equation import Conserving, FieldKind, Parameter, State, Unknown, Values
 from pdesolve.fields import Coordinates, Field, dx, dxxx
 
 
@@ -24,6 +25,7 @@ class KortewegDeVries(Conserving):
     Source: D. J. Korteweg, G. de Vries, Phil. Mag. 39 (1895) 422; N. J. Zabusky, M. D. Kruskal, PRL 15 (1965) 240.
     """
 
+    kinds: ClassVar[tuple[FieldKind, ...]] = ("point", "grid")
     unknowns = (Unknown("u", unit="m s-1", long_name="wave speed above that of long waves"),)
     parameters = (
         Parameter("advection", unit="1", default=1.0, long_name="coefficient of u u_x"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from pdesolve.equation import Conserving, Parameter, State, Unknown, Values
+from pdesolve.equation import Conserving, FieldKind, Parameter, State, Unknown, Values
 from pdesolve.fields import Coordinates, Field, dx, dxx, dxxxx
 
 
@@ -24,6 +25,7 @@ class KuramotoSivashinsky(Conserving):
     Source: Y. Kuramoto, T. Tsuzuki, Prog. Theor. Phys. 55 (1976) 356; G. Sivashinsky, Acta Astronaut. 4 (1977) 1177.
     """
 
+    kinds: ClassVar[tuple[FieldKind, ...]] = ("point", "grid")
     unknowns = (Unknown("u", unit="m s-1", long_name="slope of the front"),)
     parameters = (
         Parameter("advection", unit="1", default=1.0, long_name="coefficient of u u_x"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -15,11 +15,16 @@ import torch
 from torch import Tensor
 
 from pdesolve import __version__
+from pdesolve.condition import BoundaryCondition, evaluate
 from pdesolve.equation import Evolution, State, assemble, flatten, velocity_name
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Field, cos, sin
-from pdesolve.physics.solvers.reference.solution import StoredSolution, fetch
+from pdesolve.geometry import Discretisation, MeshDomain, PointCloud, sample, sample_boundary
+from pdesolve.physics.solvers.reference.solution import StoredSolution
+from pdesolve.physics.solvers.reference.storage import fetch
 from pdesolve.problem import Problem, Value
+
+_POINTS = 2048  # of a domain, or of a part of its boundary, that no grid fits
 
 
 def folder() -> Path:
@@ -56,8 +61,8 @@ def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, setting
     """A SHA-256 of everything the solution follows from, as numbers: two problems that differ in none agree.
 
     Functions cannot be compared, so what they give is: the equation on two fixed smooth states, the initial states,
-    the boundary conditions at five instants, the parameters, all on fixed grids; then the axes, the evaluation set and
-    the settings, the version of the package and the text of what computes.
+    the boundary conditions at five instants, the parameters, all on fixed grids or points; then the axes, the
+    evaluation set and the settings, the version of the package and the text of what computes.
     """
     digest = hashlib.sha256()
     equation, time = problem.equation, problem.time
@@ -74,9 +79,13 @@ def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, setting
     for name, value in sorted((values or {}).items()):
         if isinstance(value, Tensor):
             _add(digest, name, value)
-    size = {1: 513, 2: 65}.get(problem.domain.dimension, 13)
-    fine = problem.grid(size)
-    x, instants = Coordinates(fine), [None]
+    x, instants = Coordinates(_places(problem, {1: 513, 2: 65}.get(problem.domain.dimension, 13))), [None]
+    if not problem.domain.is_box:
+        _add(digest, "places", x.columns())
+    if isinstance(problem.domain, MeshDomain):
+        mesh = problem.domain.mesh
+        for name, tensor in (("points", mesh.points), ("cells", mesh.cells), *mesh.boundaries.items()):
+            _add(digest, f"mesh {name}", tensor)
     if time is not None:
         instants = [time.lower + time.length * part for part in (0.0, 0.21, 0.5, 0.83, 1.0)]
         for name, field in sorted(problem.initial_state(x, values).items()):
@@ -86,10 +95,9 @@ def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, setting
         place = x if instant is None else x.at_instant(instant)
         for name, field in problem.bind(place, values).items():
             _add(digest, f"parameter {name} {instant}", field.values)
-        for unknown in equation.unknowns:
-            for side, edge in problem.edges(unknown.name, fine, values=values, time=instant).items():
-                _add(digest, f"{unknown.name} {side} {instant} {edge.alpha} {edge.beta}", torch.as_tensor(edge.value))
-    probe = Coordinates(problem.grid({axis.name: 20 for axis in problem.domain.axes}))
+        for name, tensor in _boundary(problem, values, instant):
+            _add(digest, f"{name} {instant}", tensor)
+    probe = Coordinates(_places(problem, 20))
     for instant in instants[:3:2]:
         place = probe if instant is None else probe.at_instant(instant)
         p = problem.bind(place, values)
@@ -105,10 +113,40 @@ def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, setting
 def _sources() -> str:
     """A checksum of the modules that solutions come from: a corrected scheme must not find its old results."""
     package, digest = Path(__file__).parents[3], hashlib.sha256()
-    for part in (package / "integration", package / "fields", Path(__file__).parent):
+    for part in (package / "integration", package / "fields", package / "geometry", Path(__file__).parent):
         for path in sorted(part.glob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _places(problem: Problem, size: int) -> Discretisation:
+    """So many points along each axis of a box, and 2048 points of another domain."""
+    if problem.domain.is_box:
+        return problem.grid(dict.fromkeys(problem.domain.axes.names, size))
+    cloud = sample(problem.domain, _POINTS, sampler="sobol", generator=torch.Generator().manual_seed(0))
+    return PointCloud(cloud.axes, cloud.x)
+
+
+def _boundary(problem: Problem, values: Mapping[str, Value] | None, time: float | None) -> Iterator[tuple[str, Tensor]]:
+    """What the boundary conditions give at an instant, and where."""
+    if problem.domain.is_box:
+        fine = problem.grid({1: 513, 2: 65}.get(problem.domain.dimension, 13))
+        for unknown in problem.equation.unknowns:
+            for side, edge in problem.edges(unknown.name, fine, values=values, time=time).items():
+                yield f"{unknown.name} {side} {edge.alpha} {edge.beta}", torch.as_tensor(edge.value)
+        return
+    generator = torch.Generator().manual_seed(0)
+    for condition in problem.conditions:
+        for part in condition.parts(problem) if isinstance(condition, BoundaryCondition) else ():
+            boundary = problem.domain.boundaries[part]
+            cloud = sample_boundary(boundary, problem.domain.axes, _POINTS, sampler="regular", generator=generator)
+            x = Coordinates(cloud)
+            x = x if time is None else x.at_instant(time)
+            value = evaluate(condition.value, problem.bind(x, values), x)
+            name = f"{condition.unknown} {part} {condition.coefficients}"
+            yield f"{name} places", x.columns()
+            for scalar, field in flatten({name: value}).items():
+                yield scalar, field.values
 
 
 def _probe(problem: Problem, x: Coordinates, scale: float) -> State:

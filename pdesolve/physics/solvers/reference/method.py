@@ -20,14 +20,16 @@ from pdesolve.method import Solution, Solver
 from pdesolve.metrics import relative_l2
 from pdesolve.physics.solvers.reference import cache, cole_hopf
 from pdesolve.physics.solvers.reference.chebyshev import Chebyshev
+from pdesolve.physics.solvers.reference.elements import ElementScheme
 from pdesolve.physics.solvers.reference.fft import FFT
 from pdesolve.physics.solvers.reference.finite_volume import FiniteVolume
 from pdesolve.physics.solvers.reference.lines import LinesScheme
 from pdesolve.physics.solvers.reference.refinement import Refinement, finite
 from pdesolve.physics.solvers.reference.scheme import Scheme
-from pdesolve.physics.solvers.reference.solution import FILE, FormulaSolution, StoredSolution, fetch
+from pdesolve.physics.solvers.reference.solution import FILE, FormulaSolution, StoredSolution
 from pdesolve.physics.solvers.reference.sparse import Sparse
 from pdesolve.physics.solvers.reference.spectral import ETDRK4, Series
+from pdesolve.physics.solvers.reference.storage import fetch
 from pdesolve.physics.solvers.reference.task import Task, differentiable, samples
 from pdesolve.physics.solvers.reference.two_point_flux import TwoPointFlux
 from pdesolve.problem import Problem, Value
@@ -35,11 +37,11 @@ from pdesolve.training.run import Run
 
 SchemeName = Literal[
     "auto", "exact", "cole_hopf", "series", "finite_volume", "etdrk4", "lines", "fft", "two_point_flux", "chebyshev",
-    "sparse",
+    "sparse", "elements",
 ]  # fmt: skip
 # in order of preference: auto takes the first that fits
 _SCHEMES: tuple[Scheme, ...] = (
-    Series(), FiniteVolume(), ETDRK4(), LinesScheme(), FFT(), TwoPointFlux(), Chebyshev(), Sparse(),
+    Series(), FiniteVolume(), ETDRK4(), LinesScheme(), FFT(), TwoPointFlux(), Chebyshev(), Sparse(), ElementScheme(),
 )  # fmt: skip
 
 
@@ -51,8 +53,8 @@ class Reference(Solver):
         scheme: auto picks by the problem. exact: its formula. cole_hopf: the closed form for Burgers. series: exact
             exponentials for linear evolutions, periodic or between walls with zero values or slopes. etdrk4: the same
             boxes, nonlinear. finite_volume: balance laws on any box, also where solutions jump. lines: evolutions on
-            any box. fft, two_point_flux, sparse: stationary problems; two_point_flux takes coefficients that jump.
-            chebyshev: both kinds between walls, for smooth data.
+            any box. fft, two_point_flux, sparse: stationary problems on boxes; two_point_flux takes coefficients that
+            jump. chebyshev: both kinds between walls, for smooth data. elements: any domain that a mesh fills.
         resolution: intervals on every axis of space; none: doubled from a coarse grid on.
         steps: time steps of etdrk4 in all; none: doubled from one between two snapshots on. lines takes its own.
         tolerance: the estimated error that counts as converged. Refinement goes on to a thousandth of it, or to the
@@ -195,7 +197,7 @@ class Reference(Solver):
         names = problem.domain.axes.names
         if self.resolution is not None:
             return [dict.fromkeys(names, max(4, self.resolution // 2)), dict.fromkeys(names, self.resolution)]
-        least, most = scheme.intervals[min(problem.domain.dimension, 3) - 1]
+        least, most = scheme.range(problem)
         points, first = problem.evaluation.points, {}
         for axis in problem.domain.axes:
             size = points if isinstance(points, int) else points[axis.name]

@@ -39,6 +39,10 @@ class Scheme(ABC):
         """Whether it is a good choice for a problem that it does not refuse."""
         return True
 
+    def range(self, problem: Problem) -> tuple[int, int]:
+        """The first and the finest number of intervals on each axis for a problem."""
+        return self.intervals[min(problem.domain.dimension, 3) - 1]
+
     @abstractmethod
     def compute(self, task: Task, intervals: Mapping[str, int], steps: int) -> tuple[StoredSolution, bool]:
         """The solution with so many intervals and time steps, and whether a finer grid would change nothing."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
-import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +15,6 @@ import torch
 from torch import Tensor
 
 from pdesolve.equation import State, Values, assemble
-from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, GridField
 from pdesolve.fields.interpolation import interpolate
 from pdesolve.geometry import Grid, GridAxis
@@ -50,7 +47,7 @@ class FormulaSolution(Solution):
 
 
 class StoredSolution(Solution):
-    """A solution that is kept as arrays in one file, which `fetch` reads."""
+    """A solution that is kept as arrays in one file, which `storage.fetch` reads."""
 
     @abstractmethod
     def store(self, path: Path, key: str = "") -> None:
@@ -91,65 +88,69 @@ class GridSolution(StoredSolution):
     def store(self, path: Path, key: str = "") -> None:
         fields = {name: field.values.detach().cpu().numpy() for name, field in self.fields.items()}
         about = {
-            "format": FORMAT,
-            "key": key,
-            "checksum": _checksum(fields),
             "axes": [[m.axis.name, m.placement, m.size, list(m.listed)] for m in self.grid.members],
             "accuracy": self.grid.accuracy,
             "degree": self.degree,
-            "notes": self.notes,
-            "converged": self.converged,
         }
-        write_arrays(path, about, {f"field_{name}": field for name, field in fields.items()})
+        write_stored(path, self, about, fields, key)
 
-
-def write_arrays(path: Path, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """Arrays, and JSON that says what they are, in one .npz file, written aside and renamed."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            content: dict[str, Any] = dict(arrays)
-            np.savez(file, about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8), **content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def fetch(
-    path: Path,
-    problem: Problem,
-    *,
-    values: Mapping[str, Value] | None = None,
-    device: torch.device | str = "cpu",
-    key: str = "",
-) -> GridSolution:
-    """The solution that `StoredSolution.store` wrote.
-
-    Raises:
-        InputError: no such file, or one that is damaged, of another format, problem or key.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            about: dict[str, Any] = json.loads(content["about"].tobytes())
-            fields = {name: content[f"field_{name}"] for name in problem.equation.scalars}
-        if (about["format"], about["key"]) != (FORMAT, key):
-            raise ValueError(f"it holds format {about['format']} of another problem")
-        if about["checksum"] != _checksum(fields):
-            raise ValueError("its checksum does not fit")
+    @staticmethod
+    def read(
+        problem: Problem,
+        about: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        values: Mapping[str, Value] | None,
+        device: torch.device | str,
+    ) -> GridSolution:
+        """The solution that `store` wrote."""
         members = tuple(
             GridAxis(problem.axes[name], placement, size, tuple(listed))
             for name, placement, size, listed in about["axes"]
         )
         grid = Grid(members, about["accuracy"])
+        fields = {name: torch.from_numpy(arrays[name]).to(device) for name in problem.equation.scalars}
         if any(field.shape[field.ndim - len(members) :] != grid.shape for field in fields.values()):
             raise ValueError("its fields do not fit its grid")
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        raise InputError(f"cannot read the reference in {path}: {reason}; delete it and solve again") from error
-    tensors = {name: torch.from_numpy(field).to(device) for name, field in fields.items()}
-    solution = GridSolution(problem, grid, tensors, values, degree=about.get("degree", 7))
-    solution.notes, solution.converged = about["notes"], about["converged"]
-    return solution
+        return GridSolution(problem, grid, fields, values, degree=about.get("degree", 7))
+
+
+def write_stored(
+    path: Path, solution: StoredSolution, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], key: str
+) -> None:
+    """Arrays, what they are, notes and a checksum in one .npz file, written aside and renamed."""
+    words = {
+        "format": FORMAT,
+        "key": key,
+        "checksum": _checksum(arrays),
+        **about,
+        "notes": solution.notes,
+        "converged": solution.converged,
+    }
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as file:
+            content: dict[str, Any] = {f"field_{name}": array for name, array in arrays.items()}
+            np.savez(file, about=np.frombuffer(json.dumps(words).encode(), dtype=np.uint8), **content)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def read_stored(path: Path, key: str = "") -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What `write_stored` wrote.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error: no such file, or one that is
+            damaged or of another format or key.
+    """
+    with np.load(path, allow_pickle=False) as content:
+        about: dict[str, Any] = json.loads(content["about"].tobytes())
+        arrays = {name.removeprefix("field_"): content[name] for name in content.files if name != "about"}
+    if (about["format"], about["key"]) != (FORMAT, key):
+        raise ValueError(f"it holds format {about['format']} of another problem")
+    if about["checksum"] != _checksum(arrays):
+        raise ValueError("its checksum does not fit")
+    return about, arrays
 
 
 def _checksum(fields: Mapping[str, np.ndarray]) -> str:

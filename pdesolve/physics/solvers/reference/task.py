@@ -65,7 +65,7 @@ def _data(task: Task) -> list[Field]:
     else:
         cloud = problem.sample(64, "sobol", torch.Generator().manual_seed(0))
         places = PointCloud(problem.domain.axes, cloud.x[:, 1 if problem.time else 0 :])
-    x = Coordinates(places, device=task.device)
+    x = Coordinates(places, device=task.device, gradients=False)
     if problem.time is None:
         return list(problem.bind(x, task.values).values())
     p = problem.bind(x.at_instant(problem.time.lower), task.values)
