@@ -66,6 +66,15 @@ class Field(ABC):
     def differentiate(self, axis: str, order: int) -> Field:
         """The partial derivative of the given order along one axis, as `pdesolve.fields.calculus.d` asks for it."""
 
+    def apply(self, function: Callable[[Tensor], Tensor], name: str, unit: Unit | None) -> Field:
+        """The elementary function `name` of every value, in the given unit."""
+        return self.like(function(self.values), Quantity(f"{name}({self.name[:60]})", unit))
+
+    def choose(self, a: Field, b: Field, operation: Callable[[Tensor, Tensor], Tensor], name: str) -> Field:
+        """The larger or the smaller of two fields, one of which is this one."""
+        result = combine(a, b, operation, "-")  # the units of a difference: both the same
+        return result.like(result.values, Quantity(f"{name}({a.name[:40]}, {b.name[:40]})", result.unit))
+
     @property
     def name(self) -> str:
         return self.quantity.name
