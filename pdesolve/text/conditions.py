@@ -37,12 +37,17 @@ def read_initial(item: Item, equation: Equation, reader: Reader, axes: Axes) -> 
     unknowns: dict[str, Unknown] = {}
     for key, entry in entries.items():
         if key.replace(" ", "") not in known:
-            raise entry.error(str(unknown_name("unknown", key, known)))
+            raise entry.error(str(unknown_name("name", key, known)))
         unknown, name, is_rate = known[key.replace(" ", "")]
         components = unknown.components if name == unknown.name else ()
         value = reader.read(entry, axes, name, unknown.unit if not is_rate else None, components=components)
         given.setdefault((unknown.name, is_rate), {})[name] = value
         unknowns[unknown.name] = unknown
+    for unknown in equation.evolving:
+        for is_rate in (False, True)[: equation.order]:
+            if (unknown.name, is_rate) not in given:
+                key, what = (f"dt({unknown.name})", "rate") if is_rate else (unknown.name, "value")
+                raise item.error(f"{unknown.name} has no initial {what}: write {key}: 0")
     found: list[Condition] = []
     for (name, is_rate), values in given.items():
         value = _joined(item, unknowns[name], values)
@@ -168,7 +173,7 @@ def _condition(name: str, where: str | tuple[str, ...], alpha: float, beta: floa
 
 
 def _side(left: str, right: str | Item, part: Item, owners: Mapping[str, Unknown], reader: Reader, axes: Axes) -> Side:
-    """One condition alpha u + beta dn(u) = value, scaled so that the greatest of alpha and beta alone is 1."""
+    """One condition alpha u + beta dn(u) = value, where one of alpha and beta is zero the other is 1."""
     scope = boundary_scope(reader.scope, owners)
     node = scope.read(left, None)
     if isinstance(right, Item) and right.is_mapping:  # a file
@@ -176,19 +181,20 @@ def _side(left: str, right: str | Item, part: Item, owners: Mapping[str, Unknown
     else:
         other = scope.read(right if isinstance(right, str) else right.text("a value"), None)
     node = combined("-", node, other)
-    slopes = {part: Name(f"dn {text(part.arguments[0])}") for part in walk(node) if _is_slope(part)}
+    slopes = [part for part in walk(node) if isinstance(part, Call) and part.function == "dn"]
     present = [name for name in owners if contains(node, [Name(name), Call("dn", (Name(name),))])]
     if len(present) != 1 or any(slope.arguments[0] != Name(present[0]) for slope in slopes):
         what = " and ".join(present) or "no unknown"
         raise InputError(f"a condition is about one unknown, u or dn(u), got {what}: write u = 0, or dn(u) = 0")
     name = present[0]
-    alpha, rest = split(substitute(node, slopes), Name(name))
-    beta, rest = split(rest, Name(f"dn {name}"))
+    slope = Name(f"dn {name}")
+    alpha, rest = split(substitute(node, dict.fromkeys(slopes, slope)), Name(name))
+    beta, rest = split(rest, slope)
     factors = frozenset(names(alpha) | names(beta))
-    numbers = constant(substitute(alpha, reader.fixed)), constant(substitute(beta, reader.fixed))
-    if numbers[0] is None or numbers[1] is None or numbers == (0.0, 0.0):
-        raise InputError(f"u and dn(u) have numbers as factors here, got {text(alpha)} and {text(beta)}")
-    a, b = numbers
+    a, b = constant(substitute(alpha, reader.fixed)), constant(substitute(beta, reader.fixed))
+    if a is None or b is None or (a, b) == (0.0, 0.0):
+        given = [text(substitute(factor, {slope: Call("dn", (Name(name),))})) for factor in (alpha, beta)]
+        raise InputError(f"u and dn(u) have numbers as factors here, got {given[0]} and {given[1]}")
     components = owners[name].components if name == owners[name].name else ()
     if isinstance(right, Item) and right.is_mapping:
         return Side(owners[name], name, a, b, reader.read(right, axes, name, None, components=components), factors)
@@ -197,10 +203,6 @@ def _side(left: str, right: str | Item, part: Item, owners: Mapping[str, Unknown
         scale = a or b
         value, a, b = combined("/", value, Number(scale)), a / scale, b / scale
     return Side(owners[name], name, a, b, reader.given(part, value, components), factors)
-
-
-def _is_slope(node: Node) -> bool:
-    return isinstance(node, Call) and node.function == "dn"
 
 
 def boundary_scope(scope: Scope, unknowns: Mapping[str, Unknown]) -> Scope:

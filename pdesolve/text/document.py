@@ -126,7 +126,7 @@ def read_document(text: str, file: str) -> Item:
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
                 # a few aliases of aliases are billions of values
-                raise yaml.composer.ComposerError(None, None, "it holds an alias", self.peek_event().start_mark)
+                raise yaml.MarkedYAMLError(None, None, "it holds an alias", self.peek_event().start_mark)
             return super().compose_node(parent, index)
 
     if len(text) > _LARGEST:

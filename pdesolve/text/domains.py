@@ -7,7 +7,7 @@ from functools import reduce
 from pathlib import Path
 
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.geometry import Axis, Ball, Box, Difference, Disk, Domain, Intersection, Polygon, Renamed, Union
+from pdesolve.geometry import TIME, Axis, Ball, Box, Difference, Disk, Domain, Intersection, Polygon, Renamed, Union
 from pdesolve.text.document import Item
 
 _BOX = "x: [0, 1]"
@@ -62,6 +62,8 @@ def _box(content: dict[str, Item], item: Item) -> Box:
         raise content["axes"].error("the axes of a box are named by their bounds: leave this out")
     found = []
     for name, entry in axes.items():
+        if name == TIME:
+            raise entry.error("time is no axis of the domain: write it beside, time: [0, 1]")
         lower, upper = entry.numbers(f"{name}: [0, 1]", 2)
         with entry.place():
             found.append(Axis(name, lower, upper, unit=_unit(content, name), periodic=name in periodic))

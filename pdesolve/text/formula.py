@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -113,7 +114,10 @@ class Scope:
             case Negative(operand):
                 return Negative(self.resolve(operand))
             case Operation(symbol, left, right):
-                return Operation(symbol, self.resolve(left), self.resolve(right))
+                found = Operation(symbol, self.resolve(left), self.resolve(right))
+                if constant(left) is not None and constant(right) is not None and constant(found) is None:
+                    raise InputError(f"{text(found)[:50]!r} has no value")
+                return found
             case Call(name, arguments):
                 return self._call(name, arguments)
         return node
@@ -127,7 +131,13 @@ class Scope:
                 raise InputError("vector(a, b) stands where a vector is asked for: give each component by its name")
             if len(arguments) != takes:
                 raise InputError(f"{name} takes {takes} argument{'s' * (takes > 1)}, got {len(arguments)}")
-            return Call(name, tuple(self.resolve(argument) for argument in arguments))
+            found = Call(name, tuple(self.resolve(argument) for argument in arguments))
+            numbers = [constant(argument) for argument in found.arguments]
+            if name in _OF_FIELDS and numbers[0] is not None:
+                raise InputError(f"{text(found)[:50]!r}: {name} takes a field, not a number")
+            if name in ELEMENTARY and numbers[0] is not None and not math.isfinite(ELEMENTARY[name].apply(numbers[0])):
+                raise InputError(f"{text(found)[:50]!r} has no value")
+            return found
         letters = name[1:]
         if name[:1] == "d" and letters and all(letter in self.axes for letter in letters) and len(letters) <= _ORDER:
             if len(arguments) != 1:
@@ -138,6 +148,9 @@ class Scope:
             return node
         if name in self.kinds:
             raise InputError(f"{name} is no function: write {name}*(...) for a product")
+        if name[:1] == "d" and len(letters) == 1 and letters.isalpha() and len(arguments) == 1:
+            hint = "write time: [0, 1]" if letters == "t" else f"the axes are {', '.join(self.axes)}"
+            raise InputError(f"{name}: there is no axis {letters}: {hint}")
         derivatives = [f"d{axis * order}" for axis in self.axes for order in (1, 2) if len(axis) == 1]
         raise unknown_name("function", name, {*self.functions, *derivatives, "d"})
 
@@ -175,7 +188,7 @@ class Scope:
                     raise InputError(f"{text(node)[:50]!r} multiplies two vectors: write dot(a, b)")
                 return "vector" if "vector" in (a, b) else "scalar"
             case Call(name, arguments):
-                given = [self.kind(argument) for argument in arguments]
+                given: list[Kind] = [self.kind(argument) for argument in arguments]
                 if name == "vector":
                     if "vector" in given:
                         raise InputError(f"{text(node)[:50]!r}: the components of a vector are scalars")
@@ -185,7 +198,8 @@ class Scope:
                     if takes not in ("any", found):
                         hint = " such as grad(u)" if takes == "vector" else ""
                         raise InputError(f"{text(node)[:50]!r}: {name} takes a {takes}{hint}, got a {found}")
-                return given[-1] if function.gives == "same as the last" else function.gives
+                gives: Kind = given[-1] if function.gives == "same as the last" else function.gives
+                return gives
         return "scalar"
 
 
@@ -256,8 +270,6 @@ class Formula:
                         {c: _component(values[i]) for c, i in zip(self.components, positions, strict=True)}
                     )
                 function = FUNCTIONS[name].apply
-                if name in _OF_FIELDS:
-                    return lambda values, scopes: _of_field(name, function, values[positions[0]])
                 return lambda values, scopes: function(*[values[i] for i in positions])
         raise TypeError(f"no formula: {node!r}")
 
@@ -284,9 +296,3 @@ def _component(value: Any) -> Field:
 
 def _partial(value: Any, axis: str, order: int) -> Any:
     return fields.d(value, axis, order) if isinstance(value, (Field, Vector)) else 0.0
-
-
-def _of_field(name: str, function: Callable[[Any], Any], value: Any) -> Any:
-    if not isinstance(value, (Field, Vector)):
-        raise InputError(f"{name} takes a field, got the number {value:.6g}")
-    return function(value)

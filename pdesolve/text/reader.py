@@ -83,6 +83,8 @@ def make_problem(document: Item, folder: Path, name: str, settings: Mapping[str,
     conditions: list[Condition] = []
     if "initial" in content:
         conditions += read_initial(content["initial"], equation, reader, domain.axes)
+    elif time is not None:
+        raise InputError(f"{document.file}: an evolution in time starts somewhere: write initial: {{u: 0}}")
     if "boundary" in content:
         conditions += read_boundary(content["boundary"], equation.unknowns, reader, domain, axes)
     problem = Problem(
@@ -152,7 +154,7 @@ def _time(item: Item) -> Axis:
 
 def _named_equation(item: Item) -> Equation | None:
     """The equation of the catalogue that is named; None where one is written out."""
-    if item.is_text and "=" not in item.text("an equation"):
+    if item.is_text and re.fullmatch(r"\w+", item.text("an equation")):
         written, settings = item.text("an equation"), {}
     elif item.is_mapping:
         content = item.mapping("equation: Burgers")
@@ -274,6 +276,9 @@ def _evaluation(item: Item | None, domain: Domain, time: Axis | None) -> Evaluat
     if "points" in content:
         entry = content["points"]
         if entry.is_mapping:
+            for name, size in entry.mapping("{x: 101}").items():
+                with size.place():
+                    domain.axes.index(name)
             points = {name: size.integer("points: {x: 101}", 2) for name, size in entry.mapping("{x: 101}").items()}
         else:
             points = entry.integer("points: 101", 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Literal
 
 from pdesolve.equation import Equation, Parameter, Unknown
 from pdesolve.fields.formula import Call, Name, Node, Partial, combined, names, negated, substitute, text, walk
@@ -112,11 +112,11 @@ def _rows(nodes: Sequence[tuple[str, Node]], unknowns: Sequence[Unknown], space:
     return tuple((name, Formula(node, components.get(name, space))) for name, node in nodes)
 
 
-def _rates(rows: Sequence[Row], unknowns: Sequence[Unknown]) -> tuple[list[tuple[str, Node]], list[Row], int]:
+def _rates(rows: Sequence[Row], unknowns: Sequence[Unknown]) -> tuple[list[tuple[str, Node]], list[Row], Literal[1, 2]]:
     """The rate of each evolving unknown (or component), the rows without time derivatives, and the order in time."""
     kinds = {name for unknown in unknowns for name in (unknown.name, *unknown.scalars)}
     second = any(isinstance(p, Partial) and p.axis == "t" and p.order == 2 for row in rows for p in _parts(row))
-    order = 2 if second else 1
+    order: Literal[1, 2] = 2 if second else 1
     rates: dict[str, Node] = {}
     rest = []
     for row in rows:
@@ -141,6 +141,8 @@ def _rates(rows: Sequence[Row], unknowns: Sequence[Unknown]) -> tuple[list[tuple
                 rate = row.right
             else:
                 coefficient, remainder = split(combined("-", row.left, row.right), target)
+                if coefficient == ZERO:
+                    raise row.item.error(f"{text(target)} cancels: write {text(target)} = ...")
                 if names(coefficient) & kinds:
                     raise row.item.error(f"{text(target)} has the factor {text(coefficient)}: divide by it")
                 rate = combined("/", negated(remainder), coefficient)
@@ -199,5 +201,5 @@ def _balance(
             return None
         fluxes.append((name, Formula(parts[0], space)))
         if parts[1] != ZERO:
-            sources.append((name, Formula(negated(cast(Node, parts[1])), space)))
+            sources.append((name, Formula(negated(parts[1]), space)))
     return tuple(fluxes), tuple(sources)
