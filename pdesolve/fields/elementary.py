@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pdesolve.errors import InputError
-from pdesolve.fields.field import Constant, Field, Quantity
+from pdesolve.fields.field import Field
 from pdesolve.unit import Unit
 
 
@@ -72,13 +72,4 @@ def _choose(a: Any, b: Any, operation: Callable[[Tensor, Tensor], Tensor], name:
         a, b = (torch.as_tensor(v, dtype=torch.float64) for v in (a, b))
         return float(operation(a, b))
     field = max((v for v in (a, b) if isinstance(v, Field)), key=lambda v: v.precedence)
-    return field.choose(_field(a, field), _field(b, field), operation, name)
-
-
-def _field(value: Any, like: Field) -> Field:
-    return value if isinstance(value, Field) else Constant(_tensor(value, like.values), Quantity(str(value), like.unit))
-
-
-def _tensor(number: Any, like: Tensor) -> Tensor:
-    """A number as a tensor of the dtype and on the device of another: without a dtype torch makes it float32."""
-    return torch.as_tensor(number, dtype=like.dtype, device=like.device)
+    return field.choose(a, b, operation, name)

@@ -70,10 +70,18 @@ class Field(ABC):
         """The elementary function `name` of every value, in the given unit."""
         return self.like(function(self.values), Quantity(f"{name}({self.name[:60]})", unit))
 
-    def choose(self, a: Field, b: Field, operation: Callable[[Tensor, Tensor], Tensor], name: str) -> Field:
-        """The larger or the smaller of two fields, one of which is this one."""
+    def choose(self, a: Any, b: Any, operation: Callable[[Tensor, Tensor], Tensor], name: str) -> Field:
+        """The larger or the smaller of two fields, one of which is this one, or of this one and a number."""
+        a, b = (self._beside(value) for value in (a, b))
         result = combine(a, b, operation, "-")  # the units of a difference: both the same
         return result.like(result.values, Quantity(f"{name}({a.name[:40]}, {b.name[:40]})", result.unit))
+
+    def _beside(self, value: Any) -> Field:
+        """A number as a constant in this field's unit, dtype and device: without a dtype torch makes it float32."""
+        if isinstance(value, Field):
+            return value
+        number = torch.as_tensor(value, dtype=self.values.dtype, device=self.values.device)
+        return Constant(number, Quantity(str(value), self.unit))
 
     @property
     def name(self) -> str:

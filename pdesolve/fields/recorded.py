@@ -70,7 +70,7 @@ class RecordedField(Field):
     def apply(self, function: Callable[[Tensor], Tensor], name: str, unit: Unit | None) -> RecordedField:
         return self._of(Call(name, (self.node,)))
 
-    def choose(self, a: Field, b: Field, operation: Callable[[Tensor, Tensor], Tensor], name: str) -> RecordedField:
+    def choose(self, a: Any, b: Any, operation: Callable[[Tensor, Tensor], Tensor], name: str) -> RecordedField:
         return self._of(Call(name, (formula_of(a), formula_of(b))))
 
     def over(self, function: str, axes: Iterable[str]) -> RecordedField:

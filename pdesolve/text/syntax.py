@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import warnings
 from dataclasses import dataclass
 
 from pdesolve.errors import InputError
@@ -121,10 +122,13 @@ def parse(text: str) -> Node:
     if re.search(r"(?<![<>=!])=(?!=)", text):
         raise InputError(f"{short!r} is an equation, a formula was expected: leave out the = sign")
     try:
-        tree = ast.parse(" ".join(text.split()), mode="eval")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's advice for programs
+            tree = ast.parse(" ".join(text.split()), mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "it is too deep"
-        raise InputError(f"cannot read the formula {short!r}: {reason}; write it as in 2*sin(pi*x)") from None
+        hint = "within {...} a formula with commas needs quotes" if depth > 0 else "write it as in 2*sin(pi*x)"
+        raise InputError(f"cannot read the formula {short!r}: {reason}; {hint}") from None
     return _Walk(" ".join(text.split())).node(tree.body, 0)
 
 
