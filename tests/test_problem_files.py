@@ -204,7 +204,7 @@ def test_systems_vectors_and_constraints() -> None:
         changed(
             ("unknowns: u", "unknowns: {v: {components: [x, y]}}"),
             ("dt(u) = k*laplacian(u)", "[dt(v_y) = dx(v_x), dt(v_x) = -v_y]"),
-            ("{u: sin(pi*x)*sin(pi*y)}", "{v: vector(x, y)}"),
+            ("{u: sin(pi*x)*sin(pi*y)}", "{v: 'vector(x, y)'}"),
             ("{all: u = 0}", "{all: v = 0}"),
         )
     )

@@ -135,10 +135,10 @@ def _variable(path: Path, variable: str | None, name: str, known: Sequence[str])
     """The variable asked for; else that of the quantity's name, or the only one."""
     if variable is None:
         variable = name if name in known or len(known) != 1 else known[0]
+        if not known:
+            raise InputError(f"{path.name} holds nothing but coordinates: store values too")
         if variable not in known:
-            raise InputError(
-                f"{path.name} holds {', '.join(known) or 'nothing'}: name one, as in variable: {known[:1]}"
-            )
+            raise InputError(f"{path.name} holds {', '.join(known)}: name one, as in variable: {known[0]}")
     if variable not in known:
         raise InputError(f"{path.name}: {unknown_name('variable', variable, known)}")
     return variable
