@@ -17,8 +17,9 @@ from pdesolve.fields import Coordinates, Field, Vector, d, dot, grad, laplacian
 from pdesolve.fields.formula import Name, Number, Operation, combined, constant, number_text, substitute, text, walk
 from pdesolve.geometry import Axes, Axis, PointCloud
 from pdesolve.text.document import read_document
-from pdesolve.text.formula import FUNCTIONS, Formula, Scope
+from pdesolve.text.formula import Formula
 from pdesolve.text.linear import Divergence, split
+from pdesolve.text.scope import FUNCTIONS, Scope
 from pdesolve.text.syntax import parse
 
 SCOPE = Scope({"x": "scalar", "y": "scalar", "a": "scalar", "v": "vector"}, ("x", "y"), ("x", "y"))

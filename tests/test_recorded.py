@@ -51,7 +51,8 @@ def test_operations_are_written_down(expected: str) -> None:
 
 def test_recorded_formulas_give_what_the_python_gives() -> None:
     """Read back and evaluated on points, each formula has the values of the function it was recorded from."""
-    from pdesolve.text.formula import Formula, Scope
+    from pdesolve.text.formula import Formula
+    from pdesolve.text.scope import Scope
 
     points = torch.rand(12, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.1
     x = Coordinates(PointCloud(AXES, points, torch.full((12,), 1 / 12, dtype=torch.float64)))

@@ -12,9 +12,9 @@ from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields.formula import Call, Name, Node, Number, combined, constant, names, negated, substitute, text, walk
 from pdesolve.geometry import Axes, Domain
 from pdesolve.text.document import Item
-from pdesolve.text.formula import FUNCTIONS, Function, Kind, Scope
 from pdesolve.text.linear import ZERO, contains, split
 from pdesolve.text.rows import sides
+from pdesolve.text.scope import FUNCTIONS, Function, Kind, Scope
 from pdesolve.text.values import Components, Reader
 
 _INITIAL = "initial: {u: sin(pi*x)}"

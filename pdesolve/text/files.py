@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from pdesolve.condition import Given
-from pdesolve.equation import Values
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.fields import Coordinates, Field, GridField, Quantity
+from pdesolve.fields import GridField, Quantity
 from pdesolve.geometry import Axes, Axis, Grid, GridAxis
 from pdesolve.labelled import read_dataset
 from pdesolve.table import read_table
 from pdesolve.text.document import Item
+from pdesolve.text.nearest import Nearest
 from pdesolve.unit import Unit
 
 _KEYS = ("file", "variable", "axes", "points", "interpolation")
@@ -36,27 +36,6 @@ class Stored:
     coordinates: Mapping[str, np.ndarray]
     units: Mapping[str, str]
     unit: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Nearest:
-    """The value of the nearest node of a grid: for masks and materials, that jump."""
-
-    field: GridField
-
-    def __call__(self, p: Values, x: Coordinates) -> Field:
-        indices = []
-        for member in self.field.grid.members:
-            points = torch.as_tensor(member.points, dtype=x.dtype, device=x.device)
-            where = x[member.axis.name].values.detach()
-            middle = (points[1:] + points[:-1]) / 2
-            if member.axis.periodic:
-                around = (points[-1:] + points[:1] + member.axis.length) / 2
-                middle = torch.cat([middle, around])
-                where = points[0] + torch.remainder(where - points[0], member.axis.length)
-            indices.append(torch.bucketize(where.contiguous(), middle) % member.size)
-        values = self.field.values.to(dtype=x.dtype, device=x.device)
-        return x.field(values[tuple(indices)], self.field.name, self.field.unit)
 
 
 def path_of(item: Item, folder: Path) -> Path:

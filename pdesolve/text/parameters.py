@@ -15,7 +15,8 @@ from pdesolve.problem import Problem
 from pdesolve.settings import Setting
 from pdesolve.text.document import Item
 from pdesolve.text.files import read_field
-from pdesolve.text.formula import Formula, Scope
+from pdesolve.text.formula import Formula
+from pdesolve.text.scope import Scope
 from pdesolve.text.syntax import parse
 from pdesolve.text.values import FormulaValue, Reader
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,22 @@ from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields.formula import CONSTANTS, Name, Node, Number, substitute
 from pdesolve.geometry import TIME, Axes, Axis, Domain
 from pdesolve.observations import read_observations
-from pdesolve.problem import Evaluation, Exact, Problem
+from pdesolve.problem import Problem
 from pdesolve.settings import build
 from pdesolve.text.conditions import read_boundary, read_factors, read_initial
 from pdesolve.text.document import Item
 from pdesolve.text.domains import read_domain
 from pdesolve.text.files import path_of
-from pdesolve.text.formula import FUNCTIONS, Formula, Kind, Scope
+from pdesolve.text.judgement import read_evaluation, read_exact
 from pdesolve.text.parameters import Stated, fixed_formulas, parameter_values, read_parameters, resolved
 from pdesolve.text.rows import make_equation, read_rows
-from pdesolve.text.values import FormulaValue, Reader
+from pdesolve.text.scope import FUNCTIONS, Kind, Scope
+from pdesolve.text.values import Reader
 
 KEYS = (
     "name", "description", "paper", "domain", "time", "unknowns", "parameters", "equation", "initial", "boundary",
     "observations", "exact", "evaluation", "conserved",
 )  # fmt: skip
-# points along an axis for one, two and three dimensions; beyond, about 20000 in all
-_POINTS = (201, 101, 33)
-_STEPS = 20
 
 
 def make_problem(document: Item, folder: Path, name: str, settings: Mapping[str, Any]) -> Problem:
@@ -94,8 +92,8 @@ def make_problem(document: Item, folder: Path, name: str, settings: Mapping[str,
         conditions=tuple(conditions),
         time=time,
         values=values,
-        exact=_exact(content["exact"], equation, reader) if "exact" in content else None,
-        evaluation=_evaluation(content.get("evaluation"), domain, time),
+        exact=read_exact(content["exact"], equation, reader) if "exact" in content else None,
+        evaluation=read_evaluation(content.get("evaluation"), domain, time),
         conserved=content["conserved"].words("conserved: momentum") if "conserved" in content else (),
         description=content["description"].text("description: |") if "description" in content else "",
         source=content["paper"].text("paper: ...") if "paper" in content else "",
@@ -233,60 +231,3 @@ def _written_equation(
         item, rows, unknowns, parameters, scope, space=domain.axes.names, constants=same_everywhere,
         evolves=time is not None,
     )  # fmt: skip
-
-
-def _exact(item: Item, equation: Equation, reader: Reader) -> Exact:
-    """`{u: formula}`, with `source` for where it is from."""
-    content = item.mapping("exact: {u: sin(pi*x)}")
-    known = [name for unknown in equation.unknowns for name in unknown.scalars]
-    formulas: dict[str, Formula] = {}
-    for name, entry in content.items():
-        if name == "source":
-            continue
-        if name not in known:
-            raise entry.error(str(unknown_name("unknown", name, known)))
-        with entry.place():
-            node = reader.scope.read(entry.text("sin(pi*x)"))
-            formulas[name] = Formula(substitute(node, reader.fixed), reader.scope.components)
-    missing = [name for name in known if name not in formulas]
-    if missing:
-        raise item.error(f"the exact solution of {', '.join(missing)} is missing: give all or none")
-    source = content["source"].text("source: ...") if "source" in content else ""
-    return Exact(ExactFormula(equation.unknowns, tuple(formulas.items())), source)
-
-
-@dataclass(frozen=True)
-class ExactFormula:
-    """A state from a formula for each scalar, as `Exact` calls it."""
-
-    unknowns: tuple[Unknown, ...]
-    formulas: tuple[tuple[str, Formula], ...]
-
-    def __call__(self, p: Any, x: Any) -> dict[str, Any]:
-        from pdesolve.equation import assemble
-
-        return dict(assemble(self.unknowns, {name: FormulaValue(f)(p, x) for name, f in self.formulas}))
-
-
-def _evaluation(item: Item | None, domain: Domain, time: Axis | None) -> Evaluation:
-    """`{points: 101, times: 20}`: points along every axis of space (or {x: 201, y: 41}); equal steps, or a list."""
-    content = item.mapping("evaluation: {points: 101, times: 20}", ("points", "times")) if item else {}
-    d = domain.dimension
-    points: int | dict[str, int] = _POINTS[d - 1] if d <= 3 else max(3, round(20000 ** (1 / d)))
-    if "points" in content:
-        entry = content["points"]
-        if entry.is_mapping:
-            for name, size in entry.mapping("{x: 101}").items():
-                with size.place():
-                    domain.axes.index(name)
-            points = {name: size.integer("points: {x: 101}", 2) for name, size in entry.mapping("{x: 101}").items()}
-        else:
-            points = entry.integer("points: 101", 2)
-    if time is None:
-        if "times" in content:
-            raise content["times"].error("the problem has no time axis: leave the times out")
-        return Evaluation(points)
-    if "times" in content and isinstance(content["times"].content, list):
-        return Evaluation(points, content["times"].numbers("times: [0, 0.5, 1]"))
-    steps = content["times"].integer("times: 20", 1) if "times" in content else _STEPS
-    return Evaluation.uniform(points, time, steps)

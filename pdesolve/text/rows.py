@@ -18,8 +18,9 @@ from pdesolve.text.equation import (
     TextEvolution,
     rate_name,
 )
-from pdesolve.text.formula import NONLOCAL, Formula, Kind, Scope
+from pdesolve.text.formula import Formula
 from pdesolve.text.linear import ZERO, Divergence, split
+from pdesolve.text.scope import NONLOCAL, Kind, Scope
 
 _EXAMPLE = "dt(u) = 0.1*laplacian(u)"
 

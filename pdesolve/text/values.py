@@ -14,7 +14,8 @@ from pdesolve.equation import Values
 from pdesolve.fields import Constant, Coordinates, Quantity, Vector
 from pdesolve.fields.formula import Node, constant, substitute
 from pdesolve.text.document import Item
-from pdesolve.text.formula import Formula, Scope
+from pdesolve.text.formula import Formula
+from pdesolve.text.scope import Scope
 
 
 @dataclass(frozen=True)
