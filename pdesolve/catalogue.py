@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.settings import build
+from pdesolve.settings import Setting, build, settings_of
 
 if TYPE_CHECKING:
     from pdesolve.equation import Equation
@@ -64,6 +64,11 @@ def find(name: str) -> Entry:
     raise unknown_name("problem, method or equation", name, (entry.name for entry in entries()))
 
 
+def is_problem_file(name: str) -> bool:
+    """Whether the name of a problem is that of a YAML file rather than of the catalogue."""
+    return name.endswith((".yaml", ".yml"))
+
+
 def find_problem(name: str) -> Callable[..., Problem]:
     """The function that makes the problem `name`; its keyword arguments are the problem's settings."""
     function: Any = _load(_named("problem", name), "problem")
@@ -82,16 +87,30 @@ def find_method(name: str) -> type[Solver]:
 def make_problem(name: str, settings: Mapping[str, Any] | None = None) -> Problem:
     """The problem `name` with some of its settings changed; it remembers all of them, so that a run can be repeated.
 
+    A name that ends in .yaml is that of a problem file.
+
     Raises:
         InputError: an unknown problem or setting, with the nearest known one; a value that does not fit.
     """
     from pdesolve.problem import Problem
+    from pdesolve.problem_file import read_problem
 
+    if is_problem_file(name):
+        return read_problem(name, settings)
     problem, values = build("problem", find_problem(name), settings or {})
     if not isinstance(problem, Problem):
         raise InputError(f"problem {name!r}: its function must return a Problem, it returns {problem!r}")
     # the name by which a run folder finds it again
     return replace(problem, settings=values, name=name)
+
+
+def problem_settings(name: str) -> dict[str, Setting]:
+    """The settings of the problem `name`, or of a problem file."""
+    if not is_problem_file(name):
+        return settings_of(find_problem(name))
+    from pdesolve.problem_file import settings_of_file
+
+    return settings_of_file(name)
 
 
 def make_method(name: str, settings: Mapping[str, Any] | None = None) -> Solver:
@@ -119,6 +138,8 @@ def find_equation(name: str) -> type[Equation]:
 
 def documentation(entry: Entry) -> str:
     """The docstring of the entry's module, of a method's folder (its card), without importing it."""
+    if is_problem_file(entry.target):
+        return ""
     module, _, name = entry.target.partition(":")
     if entry.kind == "method" and not name:
         module = module.removesuffix(".method")

@@ -69,8 +69,8 @@ def compare(
     """Solve a problem by each method with each seed, one run after the other, each with a budget of its own.
 
     problem: one, or several that are solved alike: a problem and its sister, whose solution is not made of sines.
-    settings: of a problem named by the catalogue. sweep: values for some of them, {"viscosity": (0.1, 0.01)}; every
-    combination is solved. A method without randomness (`reference`) runs once whatever the seeds.
+    settings: of a problem that is a name or a YAML file. sweep: values for some of them, {"viscosity": (0.1, 0.01)};
+    every combination is solved. A method without randomness (`reference`) runs once whatever the seeds.
     out: the folder of the comparison, with a run folder for each run, `comparison.png`, `comparison.txt` and
     `comparison.json`; a new one under `runs/` by default.
 

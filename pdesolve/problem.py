@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Generator, Tensor
@@ -19,6 +19,9 @@ from pdesolve.fields import Constant, Coordinates, Edge, Field, GridField, Quant
 from pdesolve.fields.interpolation import interpolate
 from pdesolve.geometry import Axes, Axis, Domain, Grid, GridAxis, Placement, PointCloud, Sampler, sample
 from pdesolve.unit import Unit
+
+if TYPE_CHECKING:
+    from pdesolve.problem_file import ProblemFile
 
 _EVALUATION_POINTS = 10_000  # of a domain that no grid fits, at each time
 
@@ -57,9 +60,10 @@ class Problem:
     `domain` is space; `time` is the axis t of an evolution. Axes of the domain that are periodic need no condition.
     `values` are the parameters (numbers, or functions of (p, x) for fields); others may travel beside the problem into
     every solver. `conserved` names the equation's conserved quantities that the conditions on a bounded domain keep
-    (on a periodic one all are kept). `settings` are the keyword arguments of the catalogue's function that made it.
-    `sister` names the problem of the catalogue that a method must solve too, where the solution of this one is made of
-    sines: same equation, domain and kind of conditions, another kind of solution.
+    (on a periodic one all are kept). `settings` are the keyword arguments of the catalogue's function that made it, or
+    the numbers of the `file` it was read from. `sister` names the problem of the catalogue that a method must solve
+    too, where the solution of this one is made of sines: same equation, domain and kind of conditions, another kind of
+    solution.
     Problems are immutable: `dataclasses.replace` makes another.
 
     Raises:
@@ -79,6 +83,7 @@ class Problem:
     description: str = ""
     source: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    file: ProblemFile | None = None
 
     def __post_init__(self) -> None:
         from pdesolve.wellposed import check

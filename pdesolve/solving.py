@@ -18,6 +18,7 @@ from pdesolve.labelled import to_dataset
 from pdesolve.method import Solution, Solver
 from pdesolve.observations import read_observations
 from pdesolve.problem import Problem, Value
+from pdesolve.problem_file import COPY
 from pdesolve.run_folder import closing, read_run, run_folder, write_end, write_start
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
@@ -47,7 +48,8 @@ def solve(
 ) -> Solution:
     """Solve a problem by a method and prove the solution.
 
-    problem, method: objects, or names of the catalogue with their default settings.
+    problem, method: objects, or names of the catalogue with their default settings. A problem may be a YAML file too,
+    "my.yaml" (`pdesolve.problem_file` says how it is written).
     values: parameter values that take the place of the problem's. learn: parameters to fit to observations, "viscosity"
     or "viscosity=0.05" to start there. observe: a CSV file of observations (columns: the axes and the unknown).
     budget: CPU time such as "90s" or "2min", of this call (of the whole process where `whole_process`); the reference
@@ -101,12 +103,14 @@ def solve(
             "observe": None if observe is None else str(observe),
         }  # fmt: skip
         config = {
-            "problem": {"name": problem.name, **problem.settings},
+            "problem": {"name": COPY if problem.file is not None else problem.name, **problem.settings},
             "method": {"name": name, **dataclasses.asdict(method)},  # type: ignore[call-overload]
             **{key: value for key, value in options.items() if value not in (None, [])},
         }
         write_start(folder, config, run)
         with closing(run):
+            if problem.file is not None:
+                problem.file.keep(folder)
             status, solution = _attempt(method, problem, run, values, names, fresh)
             settings = dataclasses.asdict(method)  # type: ignore[call-overload]
             solution.run = folder
@@ -128,7 +132,8 @@ def load(
     config = content["config"]
     settings = {k: v for k, v in config["problem"].items() if k != "name"}
     if problem is None:
-        problem = catalogue.make_problem(config["problem"]["name"], settings)
+        name = config["problem"]["name"]
+        problem = catalogue.make_problem(str(folder / name) if catalogue.is_problem_file(name) else name, settings)
     if method is None:
         own = {k: v for k, v in config["method"].items() if k != "name"}
         method = catalogue.make_method(config["method"]["name"], own)

@@ -24,7 +24,9 @@ examples:
 
 def parser() -> Parser:
     made = Parser("compare", "Solve the same problem by several methods, each within a budget of its own.", _EPILOG)
-    made.add_argument("problem", nargs="?", metavar="PROBLEM", help="a name of `pdesolve list`; several with commas")
+    made.add_argument(
+        "problem", nargs="?", metavar="PROBLEM", help="a name of pdesolve list or a .yaml file; several with commas"
+    )
     made.add_argument("--methods", metavar="A,B,C", help="names with commas between; `reference` is one")
     made.add_argument("--seeds", metavar="0,1,2", help="run each method once with each of these seeds")
     made.add_argument("--seed", metavar="VALUE", help="one seed for all (default: 0)")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from pdesolve.catalogue import is_problem_file
 from pdesolve.errors import InputError
 from pdesolve.settings import build, check_names, read_config
 
@@ -62,6 +63,8 @@ def read_request(
     check_names({k: v for k, v in content.items() if k not in ("problem", "method")}, dict.fromkeys(known), "")
     check_names(settings, dict.fromkeys(("problem", "method")), "")
     name, problem_settings = _part("problem", content.get("problem"), problem, settings.get("problem", {}))
+    if config is not None and problem is None and is_problem_file(name):
+        name = str(Path(config).parent / name)  # as a run folder has it, beside its configuration
     by, method_settings = _part("method", content.get("method"), method, settings.get("method", {}))
     top = {key: value for key, value in content.items() if key not in ("problem", "method")}
     typed = {key: value for key, value in options.items() if value is not None}

@@ -15,12 +15,13 @@ from pdesolve.catalogue import (
     find,
     find_equation,
     find_method,
-    find_problem,
+    is_problem_file,
     make_problem,
+    problem_settings,
 )
 from pdesolve.command.arguments import Parser, print_json, settings_text
 from pdesolve.errors import InputError
-from pdesolve.settings import settings_of
+from pdesolve.settings import Setting, settings_of
 
 if TYPE_CHECKING:
     from pdesolve.equation import Equation
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     made = Parser("show", "What a problem, a method or an equation is: settings, paper, parameters, conditions.")
-    made.add_argument("name", nargs="?", metavar="NAME", help="a name of `pdesolve list`")
+    made.add_argument("name", nargs="?", metavar="NAME", help="a name of `pdesolve list`, or a problem's .yaml file")
+    made.add_argument("--yaml", action="store_true", help="print a problem as text, to start one of your own from")
     made.add_argument("--json", action="store_true", help="print one JSON object")
     return made
 
@@ -41,7 +43,10 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if given.name is None:
         raise InputError(f"show needs a name, one of {', '.join(entry.name for entry in entries())}")
-    content = describe(find(given.name))
+    if given.yaml:
+        print(_text(given.name), end="")
+        return 0
+    content = describe(_entry(given.name))
     if given.json:
         print_json(content)
     else:
@@ -49,13 +54,30 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _entry(name: str) -> Entry:
+    """The entry of a name, or of a problem file."""
+    if not is_problem_file(name):
+        return find(name)
+    problem = make_problem(name)
+    return Entry(problem.name, "problem", problem.description.strip().partition("\n")[0], name)
+
+
+def _text(name: str) -> str:
+    from pdesolve.problem_file import problem_text
+
+    if not is_problem_file(name) and find(name).kind != "problem":
+        raise InputError(f"{name} is a {find(name).kind}, only problems are written as text: pdesolve list problems")
+    return problem_text(make_problem(name))
+
+
 def describe(entry: Entry) -> dict[str, Any]:
     """All there is to say of an entry, as JSON."""
-    content: dict[str, Any] = {**entry.json(), "description": documentation(entry)}
     if entry.kind == "problem":
-        problem = make_problem(entry.name)
-        settings = settings_of(find_problem(entry.name))
+        name = entry.target if is_problem_file(entry.target) else entry.name
+        problem, settings = make_problem(name), problem_settings(name)
+        content: dict[str, Any] = {**entry.json(), "description": documentation(entry) or problem.description}
         return {**content, "settings": [s.json() for s in settings.values()], **_problem(problem)}
+    content = {**entry.json(), "description": documentation(entry)}
     if entry.kind == "method":
         settings = settings_of(find_method(entry.name))
         card = {title.lower(): paragraph(content["description"], title) for title in ("Paper", "Needs")}
@@ -82,18 +104,21 @@ def _equation(equation: type[Equation] | Equation) -> dict[str, Any]:
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
+    from pdesolve.text.equation import rows_of
+
     known = _equation(problem.equation)
     for parameter in known["parameters"]:
         value = problem.values.get(parameter["name"], parameter.pop("default"))
         parameter["value"] = float(value) if isinstance(value, (int, float)) else "a field"
     points = problem.evaluation.points
     return {
-        "equation": type(problem.equation).__name__,
+        "equation": "; ".join(rows_of(problem.equation)) or type(problem.equation).__name__,
         **known,
         "axes": [
             {"name": a.name, "lower": a.lower, "upper": a.upper, "unit": a.unit, "periodic": a.periodic}
             for a in problem.axes
         ],
+        "boundary": list(problem.domain.boundaries),
         "conditions": [condition.name for condition in problem.all_conditions],
         "evaluation": {
             "points": points if isinstance(points, int) else dict(points),
@@ -114,9 +139,7 @@ def _print(content: dict[str, Any]) -> None:
     print(content["description"].strip())
     kind = content["kind"]
     if kind in ("problem", "method"):
-        entry = find(content["name"])
-        target = find_problem(entry.name) if kind == "problem" else find_method(entry.name)
-        print(f"\nsettings\n{settings_text(settings_of(target), kind)}")
+        print(f"\nsettings\n{settings_text({s['name']: Setting(**s) for s in content['settings']}, kind)}")
     print()
     for parameter in content.get("parameters", ()):
         print(_parameter(parameter))
@@ -131,10 +154,12 @@ def _print(content: dict[str, Any]) -> None:
         print(f"conditions: {'; '.join(content['conditions'])}")
         print(f"judged on: {content['evaluation']['points']} points" + (f" at {times} times" if times else ""))
         print(f"exact solution: {content['exact'] or 'none, judged against the method reference'}")
+        print(f"parts of the boundary: {', '.join(content['boundary']) or 'none'}")
         if content["sister"]:
             both = f"{content['name']},{content['sister']}"
             print(f"sister problem, made of no sines: pdesolve compare {both} --methods pinn")
-        print(f"next: pdesolve solve {content['name']} --method pinn")
+        name = content["target"] if is_problem_file(content["target"]) else content["name"]
+        print(f"next: pdesolve solve {name} --method pinn")
     elif kind == "equation":
         unknowns = ", ".join(f"{u['name']} [{u['unit'] or '1'}]" for u in content["unknowns"])
         print(f"unknown {unknowns}; on {' and '.join(content['fields'])} fields")

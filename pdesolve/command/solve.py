@@ -29,6 +29,7 @@ _EPILOG = """settings:
 examples:
   pdesolve solve burgers_shock --method pinn --budget 40s
   pdesolve solve burgers_shock --method pinn --method.width 64 --problem.viscosity 0.01 --require rel_l2=1e-2
+  pdesolve solve my.yaml --method pinn --learn viscosity --observe data.csv
   pdesolve solve --config runs/burgers_shock-pinn-1/config.yaml --seed 1
 
 exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 interrupted"""
@@ -36,7 +37,7 @@ exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 int
 
 def parser() -> Parser:
     made = Parser("solve", "Solve a problem by a method, prove the solution and keep it in a run folder.", _EPILOG)
-    made.add_argument("problem", nargs="?", metavar="PROBLEM", help="a name; pdesolve list problems names them")
+    made.add_argument("problem", nargs="?", metavar="PROBLEM", help="a name of pdesolve list, or a .yaml file")
     made.add_argument("--method", metavar="METHOD", help="a name; pdesolve list methods names them")
     made.add_argument("--config", metavar="FILE", help="YAML file of the same names; the command line wins")
     made.add_argument("--out", metavar="FOLDER", help="the run folder (default: a new one under runs/)")
@@ -108,12 +109,12 @@ def _help(given: argparse.Namespace) -> None:
     """The options, and the settings of the problem and the method where they are named."""
     parser().print_help()
     if given.problem or given.method:
-        from pdesolve.catalogue import find_method, find_problem
+        from pdesolve.catalogue import find_method, problem_settings
         from pdesolve.settings import settings_of
 
         if given.problem:
             print(f"\nsettings of the problem {given.problem}:")
-            print(settings_text(settings_of(find_problem(given.problem)), "problem"))
+            print(settings_text(problem_settings(given.problem), "problem"))
         if given.method:
             print(f"\nsettings of the method {given.method}:")
             print(settings_text(settings_of(find_method(given.method)), "method"))

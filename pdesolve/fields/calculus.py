@@ -14,6 +14,7 @@ from pdesolve.fields.function import FunctionField
 from pdesolve.fields.grid import GridField
 from pdesolve.fields.mesh import MeshField
 from pdesolve.fields.point import PointField
+from pdesolve.fields.recorded import RecordedField
 from pdesolve.fields.vector import Vector
 from pdesolve.unit import Unit
 
@@ -103,6 +104,8 @@ def integrate(field: Field, *axes: str) -> Field:
     Grid fields: spectral on periodic and Chebyshev axes, order 2 elsewhere; the result is a field on the other axes,
     or a Constant. Point, function and mesh fields: the weights of their points, over everything.
     """
+    if isinstance(field, RecordedField):
+        return field.over("integrate", axes)
     if isinstance(field, GridField):
         names = axes or field.axes.names
         values = field.values.expand(*field.sample_shape, *field.grid.shape)
@@ -134,6 +137,8 @@ def integrate(field: Field, *axes: str) -> Field:
 
 def mean(field: Field, *axes: str) -> Field:
     """The average over the named axes (all, when none is named): the integral over the measure."""
+    if isinstance(field, RecordedField):
+        return field.over("mean", axes)
     total, one = integrate(field, *axes), integrate(field * 0.0 + 1.0, *axes)
     ratio: Any = total.values / one.values
     return total.like(ratio, Quantity(f"mean({field.name[:60]})", field.unit))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pdesolve.errors import InputError
-from pdesolve.fields.field import Constant, Field, Quantity, combine
+from pdesolve.fields.field import Field
 from pdesolve.unit import Unit
 
 
@@ -18,7 +18,7 @@ def _elementary(function: Callable[[Tensor], Tensor], name: str) -> Callable[[An
         if isinstance(argument, Field):
             if argument.unit is not None and not argument.unit.dimensionless:
                 raise InputError(f"{name} needs a dimensionless argument, {argument.name} has unit {argument.unit}")
-            return argument.pointwise(function, (argument,), Quantity(f"{name}({argument.name[:60]})", argument.unit))
+            return argument.apply(function, name, argument.unit)
         if isinstance(argument, Tensor):
             return function(argument)
         return float(function(torch.tensor(float(argument), dtype=torch.float64)))
@@ -36,28 +36,24 @@ log = _elementary(torch.log, "log")
 sinh = _elementary(torch.sinh, "sinh")
 cosh = _elementary(torch.cosh, "cosh")
 tanh = _elementary(torch.tanh, "tanh")
+sech = _elementary(lambda x: 1 / torch.cosh(x), "sech")
 arctan = _elementary(torch.arctan, "arctan")
 erf = _elementary(torch.erf, "erf")
 step = _elementary(lambda x: (x >= 0).to(x.dtype), "step")
-
-
-def sech(argument: Any) -> Any:
-    """1 / cosh."""
-    return 1 / cosh(argument)
 
 
 def sqrt(argument: Any) -> Any:
     """Square root; the unit's exponents are halved."""
     if isinstance(argument, Field):
         unit: Unit | None = None if argument.unit is None else argument.unit.power(0.5)
-        return argument.pointwise(torch.sqrt, (argument,), Quantity(f"sqrt({argument.name[:60]})", unit))
+        return argument.apply(torch.sqrt, "sqrt", unit)
     return argument.sqrt() if isinstance(argument, Tensor) else float(argument) ** 0.5
 
 
 def absolute(argument: Any) -> Any:
     """Absolute value, in the same unit."""
     if isinstance(argument, Field):
-        return argument.pointwise(torch.abs, (argument,), Quantity(f"|{argument.name[:60]}|", argument.unit))
+        return argument.apply(torch.abs, "abs", argument.unit)
     return abs(argument)
 
 
@@ -75,14 +71,5 @@ def _choose(a: Any, b: Any, operation: Callable[[Tensor, Tensor], Tensor], name:
     if not isinstance(a, Field) and not isinstance(b, Field):
         a, b = (torch.as_tensor(v, dtype=torch.float64) for v in (a, b))
         return float(operation(a, b))
-    field = a if isinstance(a, Field) else b
-    a, b = (
-        v if isinstance(v, Field) else Constant(_tensor(v, field.values), Quantity(str(v), field.unit)) for v in (a, b)
-    )
-    result = combine(a, b, operation, "-")  # the units of a difference: both the same
-    return result.named(f"{name}({a.name[:40]}, {b.name[:40]})", result.unit)
-
-
-def _tensor(number: Any, like: Tensor) -> Tensor:
-    """A number as a tensor of the dtype and on the device of another: without a dtype torch makes it float32."""
-    return torch.as_tensor(number, dtype=like.dtype, device=like.device)
+    field = max((v for v in (a, b) if isinstance(v, Field)), key=lambda v: v.precedence)
+    return field.choose(a, b, operation, name)

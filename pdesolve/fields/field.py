@@ -70,6 +70,23 @@ class Field(ABC):
         """The operation on the values of fields at these places (constants among them), value by value."""
         return self.like(operation(*[padded(operand, self.place_dimensions) for operand in operands]), quantity)
 
+    def apply(self, function: Callable[[Tensor], Tensor], name: str, unit: Unit | None) -> Field:
+        """The elementary function `name` of every value, in the given unit."""
+        return self.pointwise(function, (self,), Quantity(f"{name}({self.name[:60]})", unit))
+
+    def choose(self, a: Any, b: Any, operation: Callable[[Tensor, Tensor], Tensor], name: str) -> Field:
+        """The larger or the smaller of two fields, one of which is this one, or of this one and a number."""
+        a, b = (self._beside(value) for value in (a, b))
+        result = combine(a, b, operation, "-")  # the units of a difference: both the same
+        return result.named(f"{name}({a.name[:40]}, {b.name[:40]})", result.unit)
+
+    def _beside(self, value: Any) -> Field:
+        """A number as a constant in this field's unit, dtype and device: without a dtype torch makes it float32."""
+        if isinstance(value, Field):
+            return value
+        number = torch.as_tensor(value, dtype=self.values.dtype, device=self.values.device)
+        return Constant(number, Quantity(str(value), self.unit))
+
     @property
     def name(self) -> str:
         return self.quantity.name
