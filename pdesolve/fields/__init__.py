@@ -41,12 +41,13 @@ from pdesolve.fields.elementary import (
 )
 from pdesolve.fields.field import Constant, Field, Quantity
 from pdesolve.fields.grid import Edge, GridField
+from pdesolve.fields.potential import inverse_laplacian, leray
 from pdesolve.fields.point import Places, PointField
 from pdesolve.fields.vector import Vector
 
 __all__ = [
     "Constant", "Coordinates", "Edge", "Field", "GridField", "Places", "PointField", "Quantity", "Vector", "absolute",
     "arctan", "cos", "cosh", "curl", "d", "div", "dot", "dt", "dtt", "dx", "dxx", "dxxx", "dxxxx", "dy", "dyy", "dz",
-    "dzz", "erf", "exp", "grad", "integrate", "laplacian", "log", "maximum", "mean", "minimum", "sech", "sin", "sinh",
-    "sqrt", "step", "tan", "tanh",
+    "dzz", "erf", "exp", "grad", "integrate", "inverse_laplacian", "laplacian", "leray", "log", "maximum", "mean",
+    "minimum", "sech", "sin", "sinh", "sqrt", "step", "tan", "tanh",
 ]  # fmt: skip

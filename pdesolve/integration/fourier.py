@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pdesolve.errors import InputError
 from pdesolve.fields import Constant, Field, GridField, Quantity
+from pdesolve.fields.potential import inverse_symbol, poisson
 from pdesolve.fields.stencils import wavenumbers
 from pdesolve.geometry import Grid
 
@@ -43,6 +44,7 @@ class FourierBasis:
         self.zero = torch.zeros(grid.shape, dtype=dtype, device=device)
         self._dims = tuple(range(-self.dimension, 0))
         self._symbols: dict[tuple[str, int], Tensor] = {}
+        self._inverses: dict[int, Tensor] = {}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -72,6 +74,12 @@ class FourierBasis:
                 half = torch.cat([half, half[1 : n - n // 2].conj().flip(0)])
             self._symbols[key] = half.reshape([-1 if i == position else 1 for i in range(self.dimension)])
         return self._symbols[key]
+
+    def inverse(self, order: int) -> Tensor:
+        """1 / sum_i D_i^2 over all axes (see `pdesolve.fields.potential.inverse_symbol`)."""
+        if order not in self._inverses:
+            self._inverses[order] = inverse_symbol(self.grid.members, order, self.zero)
+        return self._inverses[order]
 
     @cached_property
     def kept(self) -> Tensor | None:
@@ -112,6 +120,7 @@ class SpectralField(GridField):
         self._linear = linear  # maybe not yet computed: integrators that know L never ask for that of a rate
         self._partials: dict[tuple[str, int], Field] = {}
         self._values: Tensor | None = None
+        self._transformed: Tensor | None = None
 
     @property
     def linear(self) -> Tensor | None:
@@ -125,9 +134,12 @@ class SpectralField(GridField):
         """Coefficients of the rest, dealiased; None where there is none."""
         if self.plain is None:
             return self.bent
-        plain = self.plain.expand(*self.plain.shape[: -self.basis.dimension], *self.grid.shape)
-        coefficients = self.basis.forward(plain)
-        return add_parts(self.bent, coefficients if self.basis.kept is None else coefficients * self.basis.kept)
+        if self._transformed is None:  # several derivatives share the transform
+            plain = self.plain.expand(*self.plain.shape[: -self.basis.dimension], *self.grid.shape)
+            coefficients = self.basis.forward(plain)
+            coefficients = coefficients if self.basis.kept is None else coefficients * self.basis.kept
+            self._transformed = add_parts(self.bent, coefficients)
+        return self._transformed
 
     @property
     def values(self) -> Tensor:  # type: ignore[override]
@@ -143,15 +155,19 @@ class SpectralField(GridField):
     def differentiate(self, axis: str, order: int) -> SpectralField:
         key = (axis, order)
         if key not in self._partials:
-            symbol, bent = self.basis.symbol(axis, order), self.nonlinear
-            self._partials[key] = SpectralField(
-                self.basis,
-                linear=self._of_linear(lambda part: part * symbol),
-                bent=None if bent is None else bent * symbol,
-            )
+            self._partials[key] = self.multiplied(self.basis.symbol(axis, order))
         partial = self._partials[key]
         assert isinstance(partial, SpectralField)
         return partial
+
+    def multiplied(self, symbol: Tensor) -> SpectralField:
+        """The field whose coefficients are those of this one times a symbol."""
+        bent = self.nonlinear
+        return SpectralField(
+            self.basis,
+            linear=self._of_linear(lambda part: part * symbol),
+            bent=None if bent is None else bent * symbol,
+        )
 
     def _of_linear(self, function: Callable[[Tensor], Tensor]) -> Callable[[], Tensor] | None:
         if self._linear is None:
@@ -228,6 +244,11 @@ class SpectralField(GridField):
 
 
 _QUANTITY = Quantity("spectral")
+
+
+@poisson.register
+def _(field: SpectralField, order: int) -> Field:
+    return field.multiplied(field.basis.inverse(order))
 
 
 def add_parts(a: Tensor | None, b: Tensor | None) -> Tensor | None:
