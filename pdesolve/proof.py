@@ -93,8 +93,12 @@ def _figure(value: float | None) -> str:
 
 
 def errors(problem: Problem, found: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
-    """The errors of each scalar on the evaluation set; `final` is None for stationary problems."""
+    """The errors of each scalar on the evaluation set, less its mean where the problem leaves that free.
+
+    `final` is None for stationary problems.
+    """
     result: dict[str, dict[str, Any]] = {}
+    found, reference = problem.judged(found), problem.judged(reference)
     for name, truth in reference.items():
         u, truth = found[name].double().cpu(), truth.double().cpu()
         final = relative_l2(problem.at_last_time(u), problem.at_last_time(truth)) if problem.time else None

@@ -36,6 +36,7 @@ def problem(*, viscosity: float = 0.05, thickness: float = 0.5, sway: float = 0.
         ),
         values={"viscosity": viscosity},
         evaluation=Evaluation.uniform(64, time, 10),
+        up_to_constant=("pressure",),
         description=__doc__ or "",
         source="Bell, Colella, Glaz, J. Comput. Phys. 85 (1989) 257",
     )

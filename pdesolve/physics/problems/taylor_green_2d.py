@@ -45,6 +45,7 @@ def problem(*, viscosity: float = 0.05, waves: int = 1, final_time: float = 2.0)
         values={"viscosity": viscosity},
         exact=Exact(solution, source="advection is a gradient, and the velocity an eigenfunction of the Laplacian"),
         evaluation=Evaluation.uniform(64, time, 10),
+        up_to_constant=("pressure",),
         description=__doc__ or "",
         source="Taylor, Green, Proc. Roy. Soc. A 158 (1937) 499",
     )

@@ -25,13 +25,14 @@ from pdesolve.physics.solvers.reference.scheme import Scheme
 from pdesolve.physics.solvers.reference.solution import FILE, FormulaSolution, StoredSolution, fetch
 from pdesolve.physics.solvers.reference.sparse import Sparse
 from pdesolve.physics.solvers.reference.spectral import ETDRK4, Series
+from pdesolve.physics.solvers.reference.stream_function import StreamFunction
 from pdesolve.physics.solvers.reference.task import Task, differentiable, samples
 from pdesolve.problem import Problem, Value
 from pdesolve.training.run import Run
 
-SchemeName = Literal["auto", "exact", "cole_hopf", "series", "etdrk4", "lines", "fft", "sparse"]
+SchemeName = Literal["auto", "exact", "cole_hopf", "series", "etdrk4", "lines", "fft", "sparse", "stream_function"]
 # in order of preference: auto takes the first that fits
-_SCHEMES: tuple[Scheme, ...] = (Series(), ETDRK4(), LinesScheme(), FFT(), Sparse())
+_SCHEMES: tuple[Scheme, ...] = (Series(), ETDRK4(), LinesScheme(), FFT(), Sparse(), StreamFunction())
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Reference(Solver):
     Attributes:
         scheme: auto picks by the problem. exact: its formula. cole_hopf: the closed form for Burgers. series: exact
             exponentials for linear evolutions, periodic or between walls with zero values or slopes. etdrk4: the same
-            boxes, nonlinear. lines: evolutions on any box. fft, sparse: stationary problems.
+            boxes, nonlinear. lines: evolutions on any box. fft, sparse: stationary problems. stream_function: steady
+            incompressible flow between four walls.
         resolution: intervals on every axis of space; none: doubled from a coarse grid on.
         steps: time steps of etdrk4 in all; none: doubled from one between two snapshots on. lines takes its own.
         tolerance: the estimated error that counts as converged. Refinement goes on to a thousandth of it, or to the

@@ -21,6 +21,7 @@ from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Field, GridField
 from pdesolve.fields.interpolation import interpolate
 from pdesolve.geometry import Grid, GridAxis
+from pdesolve.integration.corners import CornerFlow
 from pdesolve.method import Solution
 from pdesolve.problem import Problem, Value
 
@@ -67,7 +68,8 @@ class StoredSolution(Solution):
 class GridSolution(StoredSolution):
     """Fields on a grid of space, and of time for evolutions, interpolated in between by polynomials of degree 7.
 
-    fields: for each scalar (*sample, *time, *space).
+    fields: for each scalar (*sample, *time, *space). corners: the part of a flow that no grid can hold; the fields are
+    then what `CornerFlow.complete` completes.
     """
 
     def __init__(
@@ -76,15 +78,20 @@ class GridSolution(StoredSolution):
         grid: Grid,
         fields: Mapping[str, Tensor],
         values: Mapping[str, Value] | None = None,
+        *,
+        corners: CornerFlow | None = None,
     ) -> None:
         first = next(iter(fields.values()))
         super().__init__(problem, values, first.device)
-        self.grid = grid
+        self.grid, self.corners = grid, corners
         self.fields = {name: GridField(field, grid, problem.quantity(name)) for name, field in fields.items()}
 
     def state(self, x: Coordinates) -> State:
         found: dict[str, Field] = {name: interpolate(field, x) for name, field in self.fields.items()}
-        return self.problem.state({name: x.expand(field).values for name, field in found.items()}, x)
+        scalars = {name: x.expand(field).values for name, field in found.items()}
+        if self.corners is not None:
+            scalars = self.corners.complete(scalars, x["x"].values, x["y"].values)
+        return self.problem.state(scalars, x)
 
     def store(self, path: Path, key: str = "") -> None:
         fields = {name: field.values.detach().cpu().numpy() for name, field in self.fields.items()}
@@ -96,6 +103,7 @@ class GridSolution(StoredSolution):
             "accuracy": self.grid.accuracy,
             "notes": self.notes,
             "converged": self.converged,
+            "corners": None if self.corners is None else self.corners.json(),
         }
         write_arrays(path, about, {f"field_{name}": field for name, field in fields.items()})
 
@@ -144,7 +152,8 @@ def fetch(
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise InputError(f"cannot read the reference in {path}: {reason}; delete it and solve again") from error
     tensors = {name: torch.from_numpy(field).to(device) for name, field in fields.items()}
-    solution = GridSolution(problem, grid, tensors, values)
+    corners = CornerFlow.read(about["corners"], device) if about.get("corners") else None
+    solution = GridSolution(problem, grid, tensors, values, corners=corners)
     solution.notes, solution.converged = about["notes"], about["converged"]
     return solution
 
