@@ -38,8 +38,8 @@ class Exact:
 class Evaluation:
     """The set a solution is judged on: `points` along every space axis (ends included) and the `times`.
 
-    Collocation points are drawn elsewhere, so that no method is judged where it was trained. `bounded` places the points
-    of axes with ends: "cells" keeps off walls and corners at which a solution is not finite.
+    Collocation points are drawn elsewhere, so that no method is judged where it was trained. `bounded` places the
+    points of axes with ends: "cells" keeps off walls and corners at which a solution is not finite.
     """
 
     points: int | Mapping[str, int] = 101
@@ -59,8 +59,9 @@ class Problem:
     `domain` is space; `time` is the axis t of an evolution. Axes of the domain that are periodic need no condition.
     `values` are the parameters (numbers, or functions of (p, x) for fields); others may travel beside the problem into
     every solver. `conserved` names the equation's conserved quantities that the conditions on a bounded domain keep
-    (on a periodic one all are kept). `up_to_constant` names the scalars that are determined up to a constant only, at each
-    time, such as a pressure that no boundary gives: they are judged less their mean. `settings` are the keyword arguments of the catalogue's function that made it.
+    (on a periodic one all are kept). `up_to_constant` names the scalars that are determined up to a constant only, at
+    each time, such as a pressure that no boundary gives: they are judged less their mean. `settings` are the keyword
+    arguments of the catalogue's function that made it.
     Problems are immutable: `dataclasses.replace` makes another.
 
     Raises:

@@ -32,9 +32,9 @@ class FourierSeries:
             angles = (x[axis.name].values.reshape(-1, 1) - axis.lower) * (2 * math.pi / axis.length * k)
             waves = torch.complex(torch.cos(angles), torch.sin(angles))
             if on_grid:  # (k, ..., done) -> (..., done, place)
-                total = torch.tensordot(total, waves, dims=([0], [1]))
+                total = torch.movedim(total, 0, -1) @ waves.T
             elif total.ndim == len(self.axes) and total.shape[0] == size and axis is self.axes.members[0]:
-                total = torch.tensordot(waves, total, dims=([1], [0]))  # (point, k, ...)
+                total = (waves @ total.flatten(1)).unflatten(1, total.shape[1:]) if total.ndim > 1 else waves @ total
             else:
                 total = (total * waves.reshape(*waves.shape, *[1] * (total.ndim - 2))).sum(1)
         values = total.real
@@ -44,7 +44,9 @@ class FourierSeries:
         return x.field(values, "series")
 
 
-def gaussian_series(axes: Axes, variance: Callable[[np.ndarray], np.ndarray], *, modes: int, seed: int) -> FourierSeries:
+def gaussian_series(
+    axes: Axes, variance: Callable[[np.ndarray], np.ndarray], *, modes: int, seed: int
+) -> FourierSeries:
     """One draw of a Gaussian random field of mean zero with as many waves as `modes` along each axis,
 
         u = sum over half of the k, 0 < max |k_i| <= K, of  (2 v(|q|^2))^(1/2) (a_k cos q . x + b_k sin q . x),

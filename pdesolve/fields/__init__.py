@@ -41,8 +41,8 @@ from pdesolve.fields.elementary import (
 )
 from pdesolve.fields.field import Constant, Field, Quantity
 from pdesolve.fields.grid import Edge, GridField
-from pdesolve.fields.potential import inverse_laplacian, leray
 from pdesolve.fields.point import Places, PointField
+from pdesolve.fields.potential import inverse_laplacian, leray
 from pdesolve.fields.vector import Vector
 
 __all__ = [

@@ -50,8 +50,8 @@ def poisson(field: Field, order: int) -> Field:
     register their own way.
     """
     raise InputError(
-        f"{field.name} is a {type(field).__name__}, and nonlocal operators (inverse_laplacian, leray) need all of space: "
-        "evaluate it on a grid with periodic axes"
+        f"{field.name} is a {type(field).__name__}, and nonlocal operators (inverse_laplacian, leray) need all of "
+        "space: evaluate it on a grid with periodic axes"
     )
 
 

@@ -53,7 +53,7 @@ class CornerFlow:
         return {"velocity_x": u, "velocity_y": v, "pressure": rest["pressure"] + pressure - 0.5 * (u**2 + v**2)}
 
     def flow(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Velocity u and v, lap psi and pressure (*sample, *places) at places x and y of one shape, or broadcastable."""
+        """Velocity u and v, lap psi and pressure (*sample, *places) at places x and y that broadcast."""
         places = torch.broadcast_shapes(x.shape, y.shape)
         nothing = torch.zeros((*self.slopes.shape[:-1], *places), dtype=x.dtype, device=x.device)
         u, v, vorticity, pressure = nothing, nothing, nothing, nothing
@@ -95,7 +95,9 @@ class CornerFlow:
     def read(content: Mapping[str, Any], device: torch.device | str = "cpu") -> CornerFlow:
         """What `json` wrote."""
         lower, upper = (tuple(content[name]) for name in ("lower", "upper"))
-        tensors = [torch.tensor(content[k], dtype=torch.float64, device=device) for k in ("jumps", "slopes", "viscosity")]
+        tensors = [
+            torch.tensor(content[k], dtype=torch.float64, device=device) for k in ("jumps", "slopes", "viscosity")
+        ]
         return CornerFlow(lower, upper, *tensors)
 
 

@@ -57,7 +57,7 @@ class SpectralEvolution:
         self._inspect(time)
 
     def rate(self, v: Tensor, time: float, q: Tensor | None = None) -> list[SpectralField]:
-        """v_t of each scalar, split into its parts, for coefficients q of algebraic unknowns (zero, where not given)."""
+        """v_t of each scalar, split into its parts, for coefficients q of algebraic unknowns (zero by default)."""
         d, n = self.basis.dimension, len(self.scalars)
         x, p = self._at(time)
         u = dict(spectral_state(self.basis, self.equation.evolving, v.narrow(-d - 1, 0, n)))
@@ -140,7 +140,9 @@ class SpectralEvolution:
             return spectral_parts(basis, self.equation.constraint(u, p, x), names, q)
 
         generator = torch.Generator().manual_seed(1)
-        noise = [torch.randn(n, *basis.grid.shape, generator=generator, dtype=basis.dtype) for n in (self.size, len(names))]
+        noise = [
+            torch.randn(n, *basis.grid.shape, generator=generator, dtype=basis.dtype) for n in (self.size, len(names))
+        ]
         v, q = (basis.forward(part.to(basis.device)) for part in noise)
         return Projection.of(rate, constraint, v, q, d)
 

@@ -4,15 +4,15 @@ With u = psi_y, v = -psi_x the flow is the psi with the given velocities on the 
 
     nu (lap psi, lap phi) + (lap psi, (u, v) . grad phi) = (f_x, phi_y) - (f_y, phi_x)
 
-for all polynomials phi that vanish with their slopes on the walls (J. Shen, SIAM J. Sci. Comput. 15 (1994) 1489). psi is
-such a polynomial, plus one that has the walls' velocities, plus the flow in corners where those disagree
+for all polynomials phi that vanish with their slopes on the walls (J. Shen, SIAM J. Sci. Comput. 15 (1994) 1489). psi
+is such a polynomial, plus one that has the walls' velocities, plus the flow in corners where those disagree
 (`pdesolve.integration.corners`). Departure: products are integrated with Gauss points for a degree half as high again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -88,7 +88,7 @@ class Direction:
 
     @cached_property
     def pressure(self) -> tuple[list[Tensor], Tensor]:
-        """Legendre polynomials of unit norm, two degrees lower than psi: at the Gauss points, their slopes; at nodes."""
+        """Legendre polynomials of unit norm, two degrees below psi: at the Gauss points, their slopes; at nodes."""
         count, half = self.member.size - 2, 0.5 * self.member.axis.length
         norms = np.sqrt((2 * np.arange(count) + 1) / (2 * half))
         gauss = [np.stack([_slope(row, self._gauss[0], o) for row in np.eye(count)], 1) * norms for o in (0, 1)]
@@ -146,7 +146,9 @@ class SteadyFlow:
         size = max(self.x.member.axis.length, self.y.member.axis.length)
         force = max(float(torch.as_tensor(part).abs().max()) for part in self.force)
         easy = max(self.speed * size, math.sqrt(force * size) * size) / _EASY
-        a = self._newton(torch.zeros(len(self.x.values[0]), len(self.y.values[0]), dtype=torch.float64), max(viscosity, easy))
+        a = self._newton(
+            torch.zeros(len(self.x.values[0]), len(self.y.values[0]), dtype=torch.float64), max(viscosity, easy)
+        )
         now, factor = max(viscosity, easy), 0.5
         while now > viscosity:
             further = max(viscosity, factor * now)
@@ -159,7 +161,7 @@ class SteadyFlow:
         return a
 
     def fields(self, a: Tensor, viscosity: float) -> dict[str, Tensor]:
-        """At the nodes: velocity_x, velocity_y less those in corners, and the head p + |v|^2 / 2 less their pressure."""
+        """At the nodes: velocity_x, velocity_y less those in corners, the head p + |v|^2 / 2 less their pressure."""
         psi = self.lift + self.x.values @ a @ self.y.values.T
         u, v = psi @ self.y.derivatives[1].T, -self.x.derivatives[1] @ psi
         lap, here_u, here_v, _ = self._state(a)
@@ -192,9 +194,7 @@ class SteadyFlow:
         (x0, x1, x2, _), (y0, y1, y2, _), w = self.x.basis, self.y.basis, self.weights
         bent = x2.T @ (w * smooth) @ y0 + x0.T @ (w * smooth) @ y2
         return (
-            viscosity * bent
-            + x1.T @ (w * (lap * u + self.force[1])) @ y0
-            + x0.T @ (w * (lap * v - self.force[0])) @ y1
+            viscosity * bent + x1.T @ (w * (lap * u + self.force[1])) @ y0 + x0.T @ (w * (lap * v - self.force[0])) @ y1
         )
 
     def _jacobian(self, a: Tensor, viscosity: float) -> Tensor:

@@ -26,9 +26,7 @@ from pdesolve.problem import Evaluation, Problem
 from pdesolve.random_fields import gaussian_series
 
 
-def problem(
-    *, viscosity: float = 1e-3, final_time: float = 50.0, seed: int = 0, amplitude: float = 1.0
-) -> Problem:
+def problem(*, viscosity: float = 1e-3, final_time: float = 50.0, seed: int = 0, amplitude: float = 1.0) -> Problem:
     """The problem for a viscosity nu, a final time, the seed of the initial state and a factor on that."""
     time = Axis("t", 0.0, final_time)
     domain = Box(Axis("x", 0.0, 1.0, periodic=True), Axis("y", 0.0, 1.0, periodic=True))

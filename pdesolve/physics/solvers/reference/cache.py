@@ -86,9 +86,9 @@ def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, setting
         place = x if instant is None else x.at_instant(instant)
         for name, field in problem.bind(place, values).items():
             _add(digest, f"parameter {name} {instant}", field.values)
-        for unknown in equation.unknowns:
-            for side, edge in problem.edges(unknown.name, fine, values=values, time=instant).items():
-                _add(digest, f"{unknown.name} {side} {instant} {edge.alpha} {edge.beta}", torch.as_tensor(edge.value))
+        for scalar in equation.scalars:
+            for side, edge in problem.edges(scalar, fine, values=values, time=instant).items():
+                _add(digest, f"{scalar} {side} {instant} {edge.alpha} {edge.beta}", torch.as_tensor(edge.value))
     probe = Coordinates(problem.grid({axis.name: 20 for axis in problem.domain.axes}))
     for instant in instants[:3:2]:
         place = probe if instant is None else probe.at_instant(instant)
