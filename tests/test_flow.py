@@ -207,9 +207,9 @@ def vorticity_problem(start: Any, *, viscosity: float = 0.01, duration: float = 
 
 
 def test_vortices_of_the_vorticity_form_fade_as_they_should() -> None:
-    problem = vorticity_problem(lambda p, x: 4.0 * cos(2 * x["x"]) * cos(2 * x["y"]))
+    problem = vorticity_problem(lambda p, x: 4.0 * cos(2 * x["x"]) * cos(2 * x["y"]), points=16)
     found = solve(
-        problem, resolution=32, steps=20, values={"viscosity": torch.tensor([0.01, 0.3], dtype=torch.float64)}
+        problem, resolution=16, steps=100, values={"viscosity": torch.tensor([0.01, 0.3], dtype=torch.float64)}
     ).on()["vorticity"]
     x = Coordinates(problem.evaluation_set)
     for i, viscosity in enumerate((0.01, 0.3)):
@@ -256,39 +256,39 @@ def test_a_batch_of_initial_states_is_that_of_each() -> None:
     x = torus(32, 32)
     starts = torch.stack([x.expand(few_waves(x)).values * s for s in (1.0, -2.0)])
     field = GridField(starts, x.discretisation, Quantity("w"))  # type: ignore[arg-type]
-    both = solve(vorticity_problem(field), resolution=32, steps=20).on()["vorticity"]
+    both = solve(vorticity_problem(field), resolution=16, steps=100).on()["vorticity"]
     assert both.shape == (2, 1, 32, 32)
     for i, scale in enumerate((1.0, -2.0)):
-        alone = solve(vorticity_problem(lambda p, x, s=scale: s * few_waves(x)), resolution=32, steps=20)
+        alone = solve(vorticity_problem(lambda p, x, s=scale: s * few_waves(x)), resolution=16, steps=100)
         assert relative_l2(both[i], alone.on()["vorticity"]) < 1e-13
 
 
 def test_velocity_and_vorticity_tell_the_same_flow_and_its_pressure() -> None:
     velocity = dataclasses.replace(
-        shear_layers_2d.problem(thickness=1.0, final_time=1.0), evaluation=Evaluation(48, (0.5, 1.0))
+        shear_layers_2d.problem(thickness=1.0, final_time=1.0), evaluation=Evaluation(32, (0.5, 1.0))
     )
-    state = solve(velocity, resolution=48, steps=40).on()
-    x = Coordinates(Grid.regular(TORUS.axes, 48))
+    state = solve(velocity, resolution=32, steps=100).on()
+    x = Coordinates(Grid.regular(TORUS.axes, 32))
     last = {name: x.field(values[-1], name) for name, values in state.items()}
     v = Vector({"x": last["velocity_x"], "y": last["velocity_y"]})
     start = velocity.initial_state(x)["velocity"]
     w = curl(start)
     assert isinstance(w, GridField)
-    other = dataclasses.replace(vorticity_problem(w, viscosity=0.05), evaluation=Evaluation(48, (1.0,)))
-    found = solve(other, resolution=48, steps=40).on()["vorticity"][-1]
+    other = dataclasses.replace(vorticity_problem(w, viscosity=0.05), evaluation=Evaluation(32, (1.0,)))
+    found = solve(other, resolution=32, steps=100).on()["vorticity"][-1]
     rotation = curl(v)
     assert isinstance(rotation, Field)
-    assert relative_l2(rotation.values, found) < 1e-7
+    assert relative_l2(rotation.values, found) < 1e-5
     assert largest(div(v)) < 1e-12 and abs(float(last["pressure"].values.mean())) < 1e-15
     # lap p = -div ((v . grad) v)
     carried = v.map(lambda part: dot(v, grad(part)))
-    assert largest(laplacian(last["pressure"]) + div(carried)) < 1e-6 * largest(div(carried))
+    assert largest(laplacian(last["pressure"]) + div(carried)) < 1e-4 * largest(div(carried))
 
 
 def test_vortices_in_primitive_variables_fade_with_their_pressure_and_follow_a_force() -> None:
-    problem = dataclasses.replace(taylor_green_2d.problem(), evaluation=Evaluation(32, (0.0, 1.0, 2.0)))
+    problem = dataclasses.replace(taylor_green_2d.problem(), evaluation=Evaluation(16, (0.0, 1.0, 2.0)))
     for values in ({}, {"force_x": 0.3, "viscosity": 0.1}):
-        found = solve(problem, scheme="etdrk4", resolution=32, steps=40, values=values).on()
+        found = solve(problem, scheme="etdrk4", resolution=16, values=values).on()
         truth = solve(problem, values=values).on()
         assert set(found) == {"velocity_x", "velocity_y", "pressure"}
         for name, error in proof.errors(problem, found, truth).items():
@@ -370,10 +370,10 @@ def test_draws_have_the_variance_of_their_formula() -> None:
 
 
 def test_the_stirred_torus_is_resolved_by_64_points() -> None:
-    problem = dataclasses.replace(navier_stokes_2d.problem(final_time=4.0), evaluation=Evaluation(64, (2.0, 4.0)))
-    coarse, fine = (solve(problem, resolution=n, steps=s).on()["vorticity"] for n, s in ((64, 80), (96, 160)))
-    assert relative_l2(coarse, fine) < 1e-6
-    assert float(fine[-1].std()) > 5 * float(problem.initial_state(torus_of(problem))["vorticity"].values.std())
+    problem = dataclasses.replace(navier_stokes_2d.problem(final_time=2.0), evaluation=Evaluation(64, (1.0, 2.0)))
+    coarse, fine = (solve(problem, resolution=n, steps=100).on()["vorticity"] for n in (48, 64))
+    assert relative_l2(coarse, fine) < 1e-3  # 48 points leave out the shortest waves of the draw
+    assert float(fine[-1].std()) > 3 * float(problem.initial_state(torus_of(problem))["vorticity"].values.std())
 
 
 def torus_of(problem: Problem) -> Coordinates:
@@ -590,9 +590,9 @@ def test_a_pressure_is_judged_less_its_mean_at_each_time() -> None:
 @pytest.mark.parametrize("make", [taylor_green_2d.problem, lid_cavity.problem], ids=["torus", "cavity"])
 def test_a_network_learns_a_flow(make: Any) -> None:
     problem = make()
-    run = Run(budget=Budget.from_now(60.0), steps=60)
-    solution = Pinn(width=10, depth=2, collocation=300, condition_points=50).solve(problem, run)
+    run = Run(budget=Budget.from_now(60.0), steps=30)
+    solution = Pinn(width=8, depth=2, collocation=100, condition_points=30).solve(problem, run)
     assert all(bool(torch.isfinite(values).all()) for values in solution.on().values())
     assert math.isfinite(proof.residual(solution)) and solution.on().keys() == {"velocity_x", "velocity_y", "pressure"}
     first, last = run.history[0], run.history[-1]
-    assert last["loss"] < 0.5 * first["loss"]
+    assert last["loss"] < 0.7 * first["loss"]

@@ -157,6 +157,7 @@ def _resolved(states: Tensor, basis: FourierBasis) -> bool:
         k = torch.minimum(k, member.size - k)
         edge = member.size / (3.0 if basis.kept is not None else 2.0)
         short = ((k > 0.8 * edge) & (k < edge)).nonzero().squeeze(-1)
-        if bool(sizes.index_select(sizes.ndim - basis.dimension + i, short).amax() > _TAIL * largest):
+        # a grid too coarse for such waves resolves nothing
+        if not len(short) or bool(sizes.index_select(sizes.ndim - basis.dimension + i, short).amax() > _TAIL * largest):
             return False
     return True
