@@ -41,11 +41,13 @@ class Exact:
 class Evaluation:
     """The set a solution is judged on: `points` along every space axis (ends included) and the `times`.
 
-    Collocation points are drawn elsewhere, so that no method is judged where it was trained.
+    Collocation points are drawn elsewhere, so that no method is judged where it was trained. `bounded` places the
+    points of axes with ends: "cells" keeps off walls and corners at which a solution is not finite.
     """
 
     points: int | Mapping[str, int] = 101
     times: tuple[float, ...] = ()
+    bounded: Placement = "nodes"
 
     @staticmethod
     def uniform(points: int | Mapping[str, int], time: Axis, steps: int) -> Evaluation:
@@ -60,10 +62,11 @@ class Problem:
     `domain` is space; `time` is the axis t of an evolution. Axes of the domain that are periodic need no condition.
     `values` are the parameters (numbers, or functions of (p, x) for fields); others may travel beside the problem into
     every solver. `conserved` names the equation's conserved quantities that the conditions on a bounded domain keep
-    (on a periodic one all are kept). `settings` are the keyword arguments of the catalogue's function that made it, or
-    the numbers of the `file` it was read from. `sister` names the problem of the catalogue that a method must solve
-    too, where the solution of this one is made of sines: same equation, domain and kind of conditions, another kind of
-    solution.
+    (on a periodic one all are kept). `up_to_constant` names the scalars that are determined up to a constant only, at
+    each time, such as a pressure that no boundary gives: they are judged less their mean. `settings` are the keyword
+    arguments of the catalogue's function that made it, or the numbers of the `file` it was read from. `sister` names
+    the problem of the catalogue that a method must solve too, where the solution of this one is made of sines: same
+    equation, domain and kind of conditions, another kind of solution.
     Problems are immutable: `dataclasses.replace` makes another.
 
     Raises:
@@ -79,6 +82,7 @@ class Problem:
     exact: Exact | None = None
     evaluation: Evaluation = field(default_factory=Evaluation)
     conserved: tuple[str, ...] = ()
+    up_to_constant: tuple[str, ...] = ()
     sister: str = ""
     description: str = ""
     source: str = ""
@@ -247,7 +251,7 @@ class Problem:
         """Where errors are measured: a grid on boxes; elsewhere fixed points of the domain, at each of the times."""
         times = self.evaluation.times if self.time else None
         if self.domain.is_box:
-            return self.grid(self.evaluation.points, times)
+            return self.grid(self.evaluation.points, times, bounded=self.evaluation.bounded)
         sizes = self.evaluation.points
         count = sizes**self.domain.dimension if isinstance(sizes, int) else math.prod(sizes.values())
         generator = torch.Generator().manual_seed(0)
@@ -256,6 +260,17 @@ class Problem:
             return cloud
         columns = [torch.cat([torch.full_like(cloud.x[:, :1], t), cloud.x], 1) for t in times]
         return PointCloud(self.axes, torch.cat(columns))
+
+    def judged(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Scalars (*sample, *places) on the evaluation set as they are judged: less their mean where that is free."""
+        return {name: self._centred(v) if name in self.up_to_constant else v for name, v in values.items()}
+
+    def _centred(self, values: Tensor) -> Tensor:
+        places = self.evaluation_set
+        if isinstance(places, Grid):
+            return values - values.mean(tuple(range(-self.domain.dimension, 0)), keepdim=True)
+        each = values.unflatten(-1, (len(self.evaluation.times) if self.time else 1, -1))
+        return (each - each.mean(-1, keepdim=True)).flatten(-2)
 
     def at_last_time(self, values: Tensor) -> Tensor:
         """Of values (*sample, *places) on the evaluation set those at the last time; all of a stationary problem."""

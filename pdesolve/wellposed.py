@@ -90,6 +90,9 @@ def _check_names(problem: Problem) -> None:
         for name in problem.evaluation.points:
             problem.domain.axes.index(name)
     unknowns = [unknown.name for unknown in problem.equation.unknowns]
+    for name in problem.up_to_constant:
+        if name not in problem.equation.scalars:
+            raise unknown_name("unknown", name, problem.equation.scalars)
     for condition in problem.conditions:
         unknown = getattr(condition, "unknown", None)
         known = problem.equation.scalars if isinstance(condition, Observed) else unknowns

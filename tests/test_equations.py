@@ -52,8 +52,11 @@ def found() -> dict[str, type[Equation]]:
 EQUATIONS = found()
 # equations that name the axis y; the others live anywhere
 PLANE = {
-    "anisotropic_heat", "burgers_2d", "euler_2d", "linear_elasticity", "shallow_water_2d", "stokes", "transport",
+    "anisotropic_heat", "burgers_2d", "euler_2d", "linear_elasticity", "navier_stokes", "navier_stokes_vorticity",
+    "shallow_water_2d", "steady_navier_stokes", "stokes", "transport",
 }  # fmt: skip
+# nonlocal equations, which points refuse
+ON_GRIDS = {name for name, kind in EQUATIONS.items() if "point" not in kind.kinds}
 # factors of the smooth states where a formula of the slope would need more waves than the grids have
 FLAT = {"MinimalSurface": 0.02, "PLaplacian": 0.02}
 # what must be positive is given a level, and waves so low that quotients are resolved
@@ -162,12 +165,15 @@ COEFFICIENTS = {
     "helmholtz": ("wavenumber", "source"),
     "linear_elasticity": ("first_lame", "shear_modulus", "force_x", "force_y"),
     "minimal_surface": ("tension", "pressure"),
+    "navier_stokes": ("force_x", "force_y"),
+    "navier_stokes_vorticity": ("forcing",),
     "nonlinear_poisson": ("source",),
     "p_laplacian": ("source",),
     "poisson": ("source",),
     "schroedinger": ("potential",),
     "shallow_water": ("bed",),
     "shallow_water_2d": ("bed",),
+    "steady_navier_stokes": ("force_x", "force_y"),
     "stokes": ("force_x", "force_y"),
     "transport": ("velocity_x", "velocity_y"),
 }
@@ -206,6 +212,7 @@ def test_the_folder_holds_what_it_should():
     expected |= {"klein_gordon", "poisson", "helmholtz", "reaction_diffusion", "two_species_reaction", "gray_scott"}
     expected |= {"fitzhugh_nagumo", "burgers_2d", "burgers_scalar", "cahn_hilliard", "nonlinear_diffusion", "darcy"}
     expected |= {"p_laplacian", "minimal_surface", "stokes"}
+    expected |= {"navier_stokes", "navier_stokes_vorticity", "steady_navier_stokes"}
     expected |= {"schroedinger", "nonlinear_poisson", "transport", "linear_elasticity", "anisotropic_heat"}
     assert expected <= set(EQUATIONS)
 
@@ -213,10 +220,15 @@ def test_the_folder_holds_what_it_should():
 @those(Equation)
 def test_points_and_grids_agree_on_a_smooth_state(name, dimension):
     equation = EQUATIONS[name]()
-    assert {"point", "grid"} <= set(equation.kinds)
     p = constants(equation)
     grid = Coordinates(grid_of_all(equation, dimension))
     points = Coordinates(PointCloud(grid.axes, grid.columns()))
+    assert "grid" in equation.kinds
+    if name in ON_GRIDS:
+        with pytest.raises(InputError, match=r"nonlocal operators .* evaluate it on a grid") as error:
+            equation.residual(smooth(equation, points), p, points)
+        assert "\n" not in str(error.value)
+        return
     on_grid, at_points = (equation.residual(smooth(equation, x), p, x) for x in (grid, points))
     assert set(on_grid) == {unknown.name for unknown in equation.unknowns}
     assert gap(moved(on_grid, grid, points), at_points) < 1e-8
@@ -234,10 +246,10 @@ def test_coefficients_may_vary_in_space(name):
     assert set(COEFFICIENTS[name]) <= {parameter.name for parameter in equation.parameters}
     grid = Coordinates(grid_of_all(equation, least(name)))
     points = Coordinates(PointCloud(grid.axes, grid.columns()))
-    on_grid, at_points = (
-        equation.residual(smooth(equation, x), coefficients(name, equation, x), x) for x in (grid, points)
-    )
-    assert gap(moved(on_grid, grid, points), at_points) < 1e-8
+    on_grid = equation.residual(smooth(equation, grid), coefficients(name, equation, grid), grid)
+    if name not in ON_GRIDS:
+        at_points = equation.residual(smooth(equation, points), coefficients(name, equation, points), points)
+        assert gap(moved(on_grid, grid, points), at_points) < 1e-8
     assert gap(on_grid, equation.residual(smooth(equation, grid), constants(equation), grid)) > 1e-3
     if isinstance(equation, Energetic):
         x = Coordinates(grid_of_space(least(name))).at_instant(INSTANT)
@@ -252,6 +264,19 @@ def test_the_residual_is_the_time_derivative_less_the_rate(name, dimension):
     p = constants(equation)
     x = Coordinates(grid_of_space(dimension, equation)).at_instant(INSTANT)
     rate = flatten(equation.rate(smooth(equation, x), p, x))
+    if name in ON_GRIDS:  # time is an axis of the grid
+        grid = Coordinates(grid_of_all(equation, dimension))
+        state = smooth(equation, grid)
+        rows = flatten(equation.residual(state, p, grid))
+        # a Chebyshev node of time in the place of the instant
+        node = grid.discretisation["t"].points[5]  # type: ignore[index]
+        here = Coordinates(grid_of_space(dimension)).at_instant(float(node))
+        now = {n: here.field(grid.expand(f).values[5], n, f.unit) for n, f in flatten(state).items()}
+        rate = flatten(equation.rate(assemble(equation.unknowns, now), p, here))
+        for scalar, found_rate in rate.items():
+            expected = (d(flatten(state)[scalar], "t", equation.order) - rows[scalar]).values[5]
+            assert float((found_rate.values - expected).abs().max()) < 1e-9 * (1 + float(expected.abs().max()))
+        return
     columns = torch.cat([torch.full((len(x.columns()), 1), INSTANT, dtype=torch.float64), x.columns()], 1)
     points = Coordinates(PointCloud(Axes((TIME, *x.axes.members)), columns))
     state = smooth(equation, points)
@@ -314,6 +339,8 @@ def test_parameters_are_one_number_for_each_sample(name):
 @pytest.mark.parametrize("kind", ["point", "grid"])
 def test_gradients_flow_into_parameters(name, kind):
     equation = EQUATIONS[name]()
+    if kind == "point" and name in ON_GRIDS:
+        return
     grid = Coordinates(grid_of_all(equation, least(name)))
     x = grid if kind == "grid" else Coordinates(PointCloud(grid.axes, grid.columns()[::5]))
     state = smooth(equation, x)

@@ -44,11 +44,13 @@ from pdesolve.fields.function import FunctionField
 from pdesolve.fields.grid import Edge, GridField
 from pdesolve.fields.mesh import MeshField, MeshPlaces, WeakField
 from pdesolve.fields.point import Places, PointField
+from pdesolve.fields.potential import inverse_laplacian, leray
 from pdesolve.fields.vector import Vector
 
 __all__ = [
     "Constant", "Coordinates", "Edge", "Field", "FunctionField", "GridField", "MeshField", "MeshPlaces", "Places",
     "PointField", "Quantity", "Vector", "WeakField", "absolute", "arctan", "cos", "cosh", "curl", "d", "div", "dot",
     "dt", "dtt", "dx", "dxx", "dxxx", "dxxxx", "dy", "dyy", "dz", "dzz", "erf", "exp", "grad", "integrate",
-    "laplacian", "log", "maximum", "mean", "minimum", "sech", "sin", "sinh", "sqrt", "step", "tan", "tanh",
+    "inverse_laplacian", "laplacian", "leray", "log", "maximum", "mean", "minimum", "sech", "sin", "sinh", "sqrt",
+    "step", "tan", "tanh",
 ]  # fmt: skip

@@ -184,15 +184,21 @@ def _step(
     coefficients: Coefficients,
 ) -> Tensor:
     whole, half, quarter, first, middle, last = coefficients
+
+    def add(total: Tensor, matrix: Tensor, w: Tensor, factor: float = 1.0) -> Tensor:
+        if product is torch.mul:  # in one pass over the batch
+            return torch.addcmul(total, matrix, w, value=factor)
+        return total + factor * product(matrix, w)
+
     n_v = nonlinear(v, t)
     half_v = product(half, v)
-    a = half_v + product(quarter, n_v)
+    a = add(half_v, quarter, n_v)
     n_a = nonlinear(a, t + 0.5 * h)
-    b = half_v + product(quarter, n_a)
+    b = add(half_v, quarter, n_a)
     n_b = nonlinear(b, t + 0.5 * h)
-    c = product(half, a) + product(quarter, 2 * n_b - n_v)
+    c = add(add(product(half, a), quarter, n_b, 2.0), quarter, n_v, -1.0)
     n_c = nonlinear(c, t + h)
-    return product(whole, v) + product(first, n_v) + product(middle, n_a + n_b) + product(last, n_c)
+    return add(add(add(product(whole, v), first, n_v), middle, n_a + n_b), last, n_c)
 
 
 def _replay(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from pdesolve.errors import InputError
 from pdesolve.fields import Constant, Field, GridField, Quantity
+from pdesolve.fields.potential import inverse_symbol, poisson
 from pdesolve.fields.stencils import wavenumbers
 from pdesolve.geometry import Grid
 
@@ -43,6 +43,7 @@ class FourierBasis:
         self.zero = torch.zeros(grid.shape, dtype=dtype, device=device)
         self._dims = tuple(range(-self.dimension, 0))
         self._symbols: dict[tuple[str, int], Tensor] = {}
+        self._inverses: dict[int, Tensor] = {}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -73,6 +74,12 @@ class FourierBasis:
             self._symbols[key] = half.reshape([-1 if i == position else 1 for i in range(self.dimension)])
         return self._symbols[key]
 
+    def inverse(self, order: int) -> Tensor:
+        """1 / sum_i D_i^2 over all axes (see `pdesolve.fields.potential.inverse_symbol`)."""
+        if order not in self._inverses:
+            self._inverses[order] = inverse_symbol(self.grid.members, order, self.zero)
+        return self._inverses[order]
+
     @cached_property
     def kept(self) -> Tensor | None:
         """One for modes that the 2/3 rule keeps (|k| < n/3 on each axis), zero for those that products alias into."""
@@ -86,6 +93,49 @@ class FourierBasis:
             along = (3 * k < member.size).to(self.dtype)
             mask = mask * along.reshape([-1 if j == i else 1 for j in range(self.dimension)])
         return mask
+
+
+class Waves:
+    """Coefficients as a sum of tensors times symbols, not multiplied out before somebody asks for the sum.
+
+    Derivatives, factors and sums of the same tensor then act on symbols, which are small, and not on a batch.
+    terms: tensors (*sample, *wave) and their factors, None for one; each tensor is there once.
+    """
+
+    def __init__(self, *terms: tuple[Tensor, Tensor | float | None]) -> None:
+        self.terms = terms
+        self._total: Tensor | None = None
+
+    @property
+    def total(self) -> Tensor:
+        """The coefficients."""
+        if self._total is None:
+            total: Tensor | None = None
+            for base, factor in self.terms:
+                if total is None:
+                    total = base if factor is None else base * factor
+                elif isinstance(factor, Tensor) and factor.dtype == base.dtype == total.dtype:
+                    total = torch.addcmul(total, base, factor)
+                else:
+                    total = total + (base if factor is None else base * factor)
+            assert total is not None
+            self._total = total
+        return self._total
+
+    def times(self, symbol: Tensor | float) -> Waves:
+        """All of them times a symbol, or a number."""
+        return Waves(*[(base, symbol if factor is None else factor * symbol) for base, factor in self.terms])
+
+    def __add__(self, other: Waves) -> Waves:
+        terms = list(self.terms)
+        for base, factor in other.terms:
+            place = next((i for i, (known, _) in enumerate(terms) if known is base), None)
+            if place is None:
+                terms.append((base, factor))
+            else:
+                own = terms[place][1]
+                terms[place] = base, (1.0 if own is None else own) + (1.0 if factor is None else factor)
+        return Waves(*terms)
 
 
 class SpectralField(GridField):
@@ -103,37 +153,44 @@ class SpectralField(GridField):
         self,
         basis: FourierBasis,
         *,
-        linear: Tensor | Callable[[], Tensor] | None = None,
-        bent: Tensor | None = None,
+        linear: Tensor | Waves | None = None,
+        bent: Waves | None = None,
         plain: Tensor | None = None,
     ) -> None:
         self.basis, self.grid, self.edges, self.quantity = basis, basis.grid, None, _QUANTITY
-        self.bent, self.plain = bent, plain
-        self._linear = linear  # maybe not yet computed: integrators that know L never ask for that of a rate
+        self.plain = plain
+        # not multiplied out: integrators that know L never ask for the linear part of a rate
+        self._linear = Waves((linear, None)) if isinstance(linear, Tensor) else linear
+        self._bent = bent
         self._partials: dict[tuple[str, int], Field] = {}
         self._values: Tensor | None = None
+        self._rest: Waves | None = None
 
     @property
     def linear(self) -> Tensor | None:
         """Coefficients of the linear part; None where there is none."""
-        if callable(self._linear):
-            self._linear = self._linear()
-        return self._linear
+        return None if self._linear is None else self._linear.total
 
     @property
     def nonlinear(self) -> Tensor | None:
         """Coefficients of the rest, dealiased; None where there is none."""
+        rest = self._transformed()
+        return None if rest is None else rest.total
+
+    def _transformed(self) -> Waves | None:
+        """The rest in Fourier space."""
         if self.plain is None:
-            return self.bent
-        plain = self.plain.expand(*self.plain.shape[: -self.basis.dimension], *self.grid.shape)
-        coefficients = self.basis.forward(plain)
-        return add_parts(self.bent, coefficients if self.basis.kept is None else coefficients * self.basis.kept)
+            return self._bent
+        if self._rest is None:  # several derivatives share the transform
+            plain = self.plain.expand(*self.plain.shape[: -self.basis.dimension], *self.grid.shape)
+            self._rest = _join(self._bent, Waves((self.basis.forward(plain), self.basis.kept)))
+        return self._rest
 
     @property
     def values(self) -> Tensor:  # type: ignore[override]
         if self._values is None:
-            coefficients = add_parts(self.linear, self.bent)
-            values = self.plain if coefficients is None else add_parts(self.basis.backward(coefficients), self.plain)
+            waves = _join(self._linear, self._bent)
+            values = self.plain if waves is None else add_parts(self.basis.backward(waves.total), self.plain)
             self._values = self.basis.zero if values is None else values
         return self._values
 
@@ -143,33 +200,26 @@ class SpectralField(GridField):
     def differentiate(self, axis: str, order: int) -> SpectralField:
         key = (axis, order)
         if key not in self._partials:
-            symbol, bent = self.basis.symbol(axis, order), self.nonlinear
-            self._partials[key] = SpectralField(
-                self.basis,
-                linear=self._of_linear(lambda part: part * symbol),
-                bent=None if bent is None else bent * symbol,
-            )
+            self._partials[key] = self.multiplied(self.basis.symbol(axis, order))
         partial = self._partials[key]
         assert isinstance(partial, SpectralField)
         return partial
 
-    def _of_linear(self, function: Callable[[Tensor], Tensor]) -> Callable[[], Tensor] | None:
-        if self._linear is None:
-            return None
-
-        def later() -> Tensor:
-            part = self.linear
-            assert part is not None
-            return function(part)
-
-        return later
-
-    def _map(self, function: Callable[[Tensor], Tensor]) -> SpectralField:
+    def multiplied(self, symbol: Tensor) -> SpectralField:
+        """The field whose coefficients are those of this one times a symbol."""
+        rest = self._transformed()
         return SpectralField(
             self.basis,
-            linear=self._of_linear(function),
-            bent=None if self.bent is None else function(self.bent),
-            plain=None if self.plain is None else function(self.plain),
+            linear=None if self._linear is None else self._linear.times(symbol),
+            bent=None if rest is None else rest.times(symbol),
+        )
+
+    def _scaled(self, factor: Tensor | float) -> SpectralField:
+        return SpectralField(
+            self.basis,
+            linear=None if self._linear is None else self._linear.times(factor),
+            bent=None if self._bent is None else self._bent.times(factor),
+            plain=None if self.plain is None else self.plain * factor,
         )
 
     def _factor(self, other: Any) -> Any:
@@ -190,18 +240,17 @@ class SpectralField(GridField):
 
     def __add__(self, other: Any) -> SpectralField:
         other = self._field(other)
-        if self._linear is None or other._linear is None:
-            linear = other._linear if self._linear is None else self._linear
-        else:
-            linear = self._of_linear(lambda part: part + other.linear)
         return SpectralField(
-            self.basis, linear=linear, bent=add_parts(self.bent, other.bent), plain=add_parts(self.plain, other.plain)
+            self.basis,
+            linear=_join(self._linear, other._linear),
+            bent=_join(self._bent, other._bent),
+            plain=add_parts(self.plain, other.plain),
         )
 
     __radd__ = __add__
 
     def __neg__(self) -> SpectralField:
-        return self._map(torch.neg)
+        return self._scaled(-1.0)
 
     def __sub__(self, other: Any) -> SpectralField:
         return self + (-self._field(other))
@@ -212,7 +261,7 @@ class SpectralField(GridField):
     def __mul__(self, other: Any) -> SpectralField:
         factor = self._factor(other)
         if factor is not None:
-            return self._map(lambda part: part * factor)
+            return self._scaled(factor)
         return SpectralField(self.basis, plain=self.values * other.values)
 
     __rmul__ = __mul__
@@ -220,14 +269,26 @@ class SpectralField(GridField):
     def __truediv__(self, other: Any) -> SpectralField:
         factor = self._factor(other)
         if factor is not None:
-            return self._map(lambda part: part / factor)
+            return self._scaled(1.0 / factor)
         return SpectralField(self.basis, plain=self.values / other.values)
 
     def __rtruediv__(self, other: Any) -> SpectralField:
         return SpectralField(self.basis, plain=self._field(other).values / self.values)
 
 
+def _join(a: Waves | None, b: Waves | None) -> Waves | None:
+    """The sum of two, None for zero."""
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
+
+
 _QUANTITY = Quantity("spectral")
+
+
+@poisson.register
+def _(field: SpectralField, order: int) -> Field:
+    return field.multiplied(field.basis.inverse(order))
 
 
 def add_parts(a: Tensor | None, b: Tensor | None) -> Tensor | None:

@@ -11,7 +11,9 @@ from torch import Tensor
 from pdesolve.equation import Evolution, State, Unknown, Values, assemble, flatten, velocity_name
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates
+from pdesolve.integration.blocks import linear_blocks, multiply, product
 from pdesolve.integration.fourier import FourierBasis, SpectralField, add_parts, spectral
+from pdesolve.integration.projection import Projection
 
 
 class SpectralEvolution:
@@ -20,10 +22,11 @@ class SpectralEvolution:
     Evolutions of order 2 are reduced to order 1: the scalars are those of u, then those of u_t. `bind` gives the
     parameters at coordinates (their time included). L (*sample, scalar, scalar, *wave) is read off the equation's
     `rate` by one Jacobian-vector product about zero for each scalar, in the direction of a unit impulse, whose
-    coefficients are all one. N is the rest, also where coefficients vary in space or time.
+    coefficients are all one. N is the rest, also where coefficients vary in space or time. Algebraic unknowns keep a
+    linear constraint (a pressure keeps div u = 0): v is of the evolving ones alone, and rates are projected.
 
     Raises:
-        InputError: an equation that has no finite linear part about the state zero.
+        InputError: an equation that has no finite linear part about the state zero, or other algebraic unknowns.
     """
 
     def __init__(
@@ -40,18 +43,25 @@ class SpectralEvolution:
         self.size = len(self.scalars) * equation.order
         self._instants: dict[float, tuple[Coordinates, Values]] = {}
         self._steady: tuple[Coordinates, Values] | None = None
+        self.projection: Projection | None = None
+        self.algebraic = [unknown for unknown in equation.unknowns if unknown.algebraic]
         self.linear = self._linearise(time[0])
+        if self.algebraic:
+            self.projection = self._project(time[0])
+            if not self.projection.commutes(self.linear):
+                self.linear = product(self.projection.matrix, self.linear, basis.dimension)
         if not bool(torch.isfinite(torch.view_as_real(self.linear)).all()):
             raise InputError(
                 f"{type(equation).__name__} has no finite linear part about the state zero: take --method.scheme lines"
             )
         self._inspect(time)
 
-    def rate(self, v: Tensor, time: float) -> list[SpectralField]:
-        """v_t of each scalar, split into its parts."""
+    def rate(self, v: Tensor, time: float, q: Tensor | None = None) -> list[SpectralField]:
+        """v_t of each scalar, split into its parts, for coefficients q of algebraic unknowns (zero by default)."""
         d, n = self.basis.dimension, len(self.scalars)
         x, p = self._at(time)
         u = dict(spectral_state(self.basis, self.equation.evolving, v.narrow(-d - 1, 0, n)))
+        u.update(self._algebraic_state(q))
         first: list[SpectralField] = []
         if self.equation.order == 2:
             rates = spectral_state(self.basis, self.equation.evolving, v.narrow(-d - 1, n, n))
@@ -72,7 +82,18 @@ class SpectralEvolution:
             bent = parts[0].unsqueeze(-self.basis.dimension - 1)
         else:
             bent = _stack(parts, v, self.basis.dimension)
-        return bent if self.splits else bent - self.apply(v)
+        bent = bent if self.splits else bent - self.apply(v)
+        return bent if self.projection is None else self.projection(bent)
+
+    def constrained(self, v: Tensor) -> Tensor:
+        """The part of v that obeys the constraint."""
+        return v if self.projection is None else self.projection(v)
+
+    def recovered(self, v: Tensor, time: float) -> Tensor:
+        """Coefficients (*sample, algebraic, *wave) of the algebraic unknowns, of mean zero."""
+        assert self.projection is not None
+        parts = [add_parts(field.linear, field.nonlinear) for field in self.rate(v, time)]
+        return self.projection.recover(_stack(parts, v, self.basis.dimension))
 
     def apply(self, v: Tensor) -> Tensor:
         """L v."""
@@ -85,16 +106,45 @@ class SpectralEvolution:
         return self.equation, basis.grid, basis.dtype, str(basis.device), basis.dealiasing, self.splits, kinds
 
     def numbers(self) -> tuple[Tensor, ...]:
-        """The tensors that N of an autonomous system depends on: L and the parameters."""
-        return self.linear, *[field.values for field in self._at(0.0)[1].values()]
+        """The tensors that N of an autonomous system depends on: L, the projection and the parameters."""
+        projection = [] if self.projection is None else [self.projection.matrix]
+        return self.linear, *projection, *[field.values for field in self._at(0.0)[1].values()]
 
     def given(self, numbers: Sequence[Tensor]) -> SpectralEvolution:
         """This autonomous system with other `numbers`."""
         x, p = self._at(0.0)
-        other = copy(self)
-        fields = {name: f.like(v, f.quantity) for (name, f), v in zip(p.items(), numbers[1:], strict=True)}
+        other, rest = copy(self), list(numbers[1:])
+        if self.projection is not None:
+            other.projection = self.projection.given(rest.pop(0))
+        fields = {name: f.like(v, f.quantity) for (name, f), v in zip(p.items(), rest, strict=True)}
         other.linear, other._steady = numbers[0], (x, fields)
         return other
+
+    def _algebraic_state(self, q: Tensor | None) -> State:
+        if q is not None:
+            return spectral_state(self.basis, self.algebraic, q)
+        nothing = {name: SpectralField(self.basis) for unknown in self.algebraic for name in unknown.scalars}
+        return assemble(self.algebraic, nothing)
+
+    def _project(self, time: float) -> Projection:
+        """The projection that the constraint makes, tried out on noise."""
+        basis, d = self.basis, self.basis.dimension
+        names = [name for unknown in self.algebraic for name in unknown.scalars]
+        x, p = self._at(time)
+
+        def rate(v: Tensor, q: Tensor) -> Tensor:
+            return _stack([add_parts(f.linear, f.nonlinear) for f in self.rate(v, time, q)], v, d)
+
+        def constraint(v: Tensor, q: Tensor) -> Tensor:
+            u = {**spectral_state(basis, self.equation.evolving, v), **self._algebraic_state(q)}
+            return spectral_parts(basis, self.equation.constraint(u, p, x), names, q)
+
+        generator = torch.Generator().manual_seed(1)
+        noise = [
+            torch.randn(n, *basis.grid.shape, generator=generator, dtype=basis.dtype) for n in (self.size, len(names))
+        ]
+        v, q = (basis.forward(part.to(basis.device)) for part in noise)
+        return Projection.of(rate, constraint, v, q, d)
 
     def _at(self, time: float) -> tuple[Coordinates, Values]:
         if self._steady is not None:
@@ -136,8 +186,9 @@ class SpectralEvolution:
             self._steady = self._at(time[0])
 
     def _agrees(self, v: Tensor, time: float) -> bool:
-        for field, whole in zip(self.rate(v, time), self.apply(v).unbind(-self.basis.dimension - 1), strict=True):
-            linear = torch.zeros_like(whole) if field.linear is None else field.linear
+        d = self.basis.dimension
+        found = self.constrained(_stack([field.linear for field in self.rate(v, time)], v, d))
+        for linear, whole in zip(found.unbind(-d - 1), self.constrained(self.apply(v)).unbind(-d - 1), strict=True):
             if not bool((linear - whole).abs().max() <= 1e-12 * whole.abs().max()):
                 return False
         return True
@@ -155,24 +206,6 @@ def spectral_parts(basis: FourierBasis, rows: State, names: Sequence[str], like:
     scalars = flatten(rows)
     fields = [spectral(basis, scalars[name]) for name in names]
     return _stack([add_parts(field.linear, field.nonlinear) for field in fields], like, basis.dimension)
-
-
-def linear_blocks(f: Callable[[Tensor], Tensor], zero: Tensor, dimension: int) -> Tensor:
-    """Blocks (*sample, scalar, scalar, *wave) of the linear part of f about zero, for each wave number.
-
-    One Jacobian-vector product for each scalar, in the direction of a unit impulse: all its coefficients are one.
-    """
-    columns = []
-    for j in range(zero.shape[0]):
-        impulse = zero.clone()
-        impulse[j] = 1.0
-        columns.append(torch.func.jvp(f, (zero,), (impulse,))[1])
-    return torch.stack(columns, -dimension - 1)
-
-
-def multiply(matrix: Tensor, v: Tensor, dimension: int) -> Tensor:
-    """Blocks (*sample, scalar, scalar, *wave), one a wave number, times coefficients (*sample, scalar, *wave)."""
-    return (matrix * v.unsqueeze(-dimension - 2)).sum(-dimension - 1)
 
 
 def _stack(parts: list[Tensor | None], like: Tensor, dimension: int) -> Tensor:

@@ -18,8 +18,8 @@ from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Field, MeshField, MeshPlaces, Quantity, Vector
 from pdesolve.fields.mesh import weak_parts
 from pdesolve.geometry import PointCloud
-from pdesolve.integration.blocks import Block, Entries, blocks
 from pdesolve.integration.elements import Elements, Table
+from pdesolve.integration.nodal import Block, Entries, blocks
 from pdesolve.problem import Problem, Value
 
 

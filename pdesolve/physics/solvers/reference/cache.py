@@ -131,9 +131,9 @@ def _boundary(problem: Problem, values: Mapping[str, Value] | None, time: float 
     """What the boundary conditions give at an instant, and where."""
     if problem.domain.is_box:
         fine = problem.grid({1: 513, 2: 65}.get(problem.domain.dimension, 13))
-        for unknown in problem.equation.unknowns:
-            for side, edge in problem.edges(unknown.name, fine, values=values, time=time).items():
-                yield f"{unknown.name} {side} {edge.alpha} {edge.beta}", torch.as_tensor(edge.value)
+        for scalar in problem.equation.scalars:
+            for side, edge in problem.edges(scalar, fine, values=values, time=time).items():
+                yield f"{scalar} {side} {edge.alpha} {edge.beta}", torch.as_tensor(edge.value)
         return
     generator = torch.Generator().manual_seed(0)
     for condition in problem.conditions:

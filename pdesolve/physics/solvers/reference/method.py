@@ -30,6 +30,7 @@ from pdesolve.physics.solvers.reference.solution import FILE, FormulaSolution, S
 from pdesolve.physics.solvers.reference.sparse import Sparse
 from pdesolve.physics.solvers.reference.spectral import ETDRK4, Series
 from pdesolve.physics.solvers.reference.storage import fetch
+from pdesolve.physics.solvers.reference.stream_function import StreamFunction
 from pdesolve.physics.solvers.reference.task import Task, differentiable, samples
 from pdesolve.physics.solvers.reference.two_point_flux import TwoPointFlux
 from pdesolve.problem import Problem, Value
@@ -37,11 +38,12 @@ from pdesolve.training.run import Run
 
 SchemeName = Literal[
     "auto", "exact", "cole_hopf", "series", "finite_volume", "etdrk4", "lines", "fft", "two_point_flux", "chebyshev",
-    "sparse", "elements",
+    "sparse", "stream_function", "elements",
 ]  # fmt: skip
 # in order of preference: auto takes the first that fits
 _SCHEMES: tuple[Scheme, ...] = (
-    Series(), FiniteVolume(), ETDRK4(), LinesScheme(), FFT(), TwoPointFlux(), Chebyshev(), Sparse(), ElementScheme(),
+    Series(), FiniteVolume(), ETDRK4(), LinesScheme(), FFT(), TwoPointFlux(), Chebyshev(), Sparse(), StreamFunction(),
+    ElementScheme(),
 )  # fmt: skip
 
 
@@ -54,7 +56,8 @@ class Reference(Solver):
             exponentials for linear evolutions, periodic or between walls with zero values or slopes. etdrk4: the same
             boxes, nonlinear. finite_volume: balance laws on any box, also where solutions jump. lines: evolutions on
             any box. fft, two_point_flux, sparse: stationary problems on boxes; two_point_flux takes coefficients that
-            jump. chebyshev: both kinds between walls, for smooth data. elements: any domain that a mesh fills.
+            jump. chebyshev: both kinds between walls, for smooth data. stream_function: steady incompressible flow
+            between four walls. elements: any domain that a mesh fills.
         resolution: intervals on every axis of space; none: doubled from a coarse grid on.
         steps: time steps of etdrk4 in all; none: doubled from one between two snapshots on. lines takes its own.
         tolerance: the estimated error that counts as converged. Refinement goes on to a thousandth of it, or to the

@@ -114,7 +114,7 @@ class Refinement:
 def difference(coarse: StoredSolution, fine: StoredSolution) -> float:
     """The relative L2 difference on the evaluation set, the largest of all scalars; infinite if it is not finite."""
     with torch.no_grad():
-        a, b = coarse.on(), fine.on()
+        a, b = (solution.problem.judged(solution.on()) for solution in (coarse, fine))
         worst = max(relative_l2(a[name], b[name]) for name in a)
     return worst if math.isfinite(worst) else math.inf
 

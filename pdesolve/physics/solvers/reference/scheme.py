@@ -48,14 +48,20 @@ class Scheme(ABC):
         """The solution with so many intervals and time steps, and whether a finer grid would change nothing."""
 
 
-def unfit(problem: Problem, *, evolution: bool) -> str | None:
+def misplaced(problem: Problem, *, evolution: bool) -> str | None:
     """Why a scheme for evolutions, or for stationary problems, on tensor-product grids does not fit."""
     if not problem.domain.is_box:
         return "its domain is no box"
     if isinstance(problem.equation, Evolution) != evolution:
         return "it is stationary" if evolution else "it evolves in time"
+    return None
+
+
+def unfit(problem: Problem, *, evolution: bool) -> str | None:
+    """The same for a scheme that does not know what to do with algebraic unknowns."""
     algebraic = [unknown.name for unknown in problem.equation.unknowns if unknown.algebraic]
-    return f"it has the algebraic unknown {algebraic[0]!r}" if algebraic else None
+    held = f"it has the algebraic unknown {algebraic[0]!r}" if algebraic else None
+    return misplaced(problem, evolution=evolution) or held
 
 
 def on_grid(task: Task, grid: Grid, fields: Mapping[str, Tensor], *, degree: int = 7) -> GridSolution:

@@ -18,6 +18,7 @@ from pdesolve.equation import State, Values, assemble
 from pdesolve.fields import Coordinates, GridField
 from pdesolve.fields.interpolation import interpolate
 from pdesolve.geometry import Grid, GridAxis
+from pdesolve.integration.corners import CornerFlow
 from pdesolve.method import Solution
 from pdesolve.problem import Problem, Value
 
@@ -64,7 +65,8 @@ class StoredSolution(Solution):
 class GridSolution(StoredSolution):
     """Fields on a grid of space, and of time for evolutions, interpolated in between by polynomials.
 
-    fields: for each scalar (*sample, *time, *space). degree: of the polynomials, 1 for fields that jump.
+    fields: for each scalar (*sample, *time, *space). degree: of the polynomials, 1 for fields that jump. corners: the
+    part of a flow that no grid can hold; the fields are then what `CornerFlow.complete` completes.
     """
 
     def __init__(
@@ -75,15 +77,19 @@ class GridSolution(StoredSolution):
         values: Mapping[str, Value] | None = None,
         *,
         degree: int = 7,
+        corners: CornerFlow | None = None,
     ) -> None:
         first = next(iter(fields.values()))
         super().__init__(problem, values, first.device)
-        self.grid, self.degree = grid, degree
+        self.grid, self.degree, self.corners = grid, degree, corners
         self.fields = {name: GridField(field, grid, problem.quantity(name)) for name, field in fields.items()}
 
     def state(self, x: Coordinates) -> State:
         found = {n: x.expand(interpolate(field, x, degree=self.degree)) for n, field in self.fields.items()}
-        return assemble(self.problem.equation.unknowns, found)
+        if self.corners is None:
+            return assemble(self.problem.equation.unknowns, found)
+        scalars = {name: field.values for name, field in found.items()}
+        return self.problem.state(self.corners.complete(scalars, x["x"].values, x["y"].values), x)
 
     def store(self, path: Path, key: str = "") -> None:
         fields = {name: field.values.detach().cpu().numpy() for name, field in self.fields.items()}
@@ -91,6 +97,7 @@ class GridSolution(StoredSolution):
             "axes": [[m.axis.name, m.placement, m.size, list(m.listed)] for m in self.grid.members],
             "accuracy": self.grid.accuracy,
             "degree": self.degree,
+            "corners": None if self.corners is None else self.corners.json(),
         }
         write_stored(path, self, about, fields, key)
 
@@ -111,7 +118,8 @@ class GridSolution(StoredSolution):
         fields = {name: torch.from_numpy(arrays[name]).to(device) for name in problem.equation.scalars}
         if any(field.shape[field.ndim - len(members) :] != grid.shape for field in fields.values()):
             raise ValueError("its fields do not fit its grid")
-        return GridSolution(problem, grid, fields, values, degree=about.get("degree", 7))
+        corners = CornerFlow.read(about["corners"], device) if about.get("corners") else None
+        return GridSolution(problem, grid, fields, values, degree=about.get("degree", 7), corners=corners)
 
 
 def write_stored(

@@ -14,7 +14,7 @@ from pdesolve.integration.fourier import FourierBasis
 from pdesolve.integration.initial import initial_values
 from pdesolve.integration.reflection import Parity, Reflection, homogeneous
 from pdesolve.integration.spectral import SpectralEvolution
-from pdesolve.physics.solvers.reference.scheme import Scheme, on_grid, unfit
+from pdesolve.physics.solvers.reference.scheme import Scheme, misplaced, on_grid, unfit
 from pdesolve.physics.solvers.reference.solution import GridSolution
 from pdesolve.physics.solvers.reference.task import Task
 
@@ -61,7 +61,8 @@ class ETDRK4(Scheme):
 
 def _coarse(task: Task) -> SpectralEvolution | str:
     """The evolution in Fourier space on a coarse grid, or why there is none."""
-    reason = unfit(task.problem, evolution=True)
+    torus = all(axis.periodic for axis in task.problem.domain.axes)
+    reason = (misplaced if torus else unfit)(task.problem, evolution=True)
     if reason is not None:
         return reason
     try:
@@ -125,7 +126,7 @@ def _start(task: Task, reflection: Reflection, system: SpectralEvolution) -> Ten
     start = initial_values(task.problem, x, task.values).unbind(-d - 1)
     names = system.scalars * system.equation.order
     whole = [reflection.extend(part, reflection.parities[name]) for part, name in zip(start, names, strict=True)]
-    return basis.forward(torch.stack(whole, -d - 1))
+    return system.constrained(basis.forward(torch.stack(whole, -d - 1)))
 
 
 def _solution(
@@ -135,6 +136,10 @@ def _solution(
     states = states.narrow(-d - 1, 0, len(system.scalars))
     values = reflection.restrict(basis.backward(states)).movedim(0, -d - 1)
     fields = dict(zip(system.scalars, values.unbind(-d - 2), strict=True))
+    if system.algebraic:
+        found = [basis.backward(system.recovered(v, t)) for v, t in zip(states, task.times, strict=True)]
+        names = [name for unknown in system.algebraic for name in unknown.scalars]
+        fields |= dict(zip(names, torch.stack(found, -d - 1).unbind(-d - 2), strict=True))
     return on_grid(task, reflection.grid, fields), _resolved(states.detach(), basis)
 
 
@@ -147,6 +152,7 @@ def _resolved(states: Tensor, basis: FourierBasis) -> bool:
         k = torch.minimum(k, member.size - k)
         edge = member.size / (3.0 if basis.kept is not None else 2.0)
         short = ((k > 0.8 * edge) & (k < edge)).nonzero().squeeze(-1)
-        if bool(sizes.index_select(sizes.ndim - basis.dimension + i, short).amax() > _TAIL * largest):
+        # a grid too coarse for such waves resolves nothing
+        if not len(short) or bool(sizes.index_select(sizes.ndim - basis.dimension + i, short).amax() > _TAIL * largest):
             return False
     return True
