@@ -6,7 +6,8 @@
 
 m is a draw from N(0, (-lap + 9)^-2) with zero slopes at the walls, cut off after 32 cosines each way and, as by the
 paper's generator, without its mean: xi_00 = 0. s_0 = 1, s_i = sqrt(2). xi are `normal_numbers(seed)` of
-pdesolve.random_fields, row by row, so that m is the same function on every grid. The paper's data are 1 200 draws on 421 by 421 points; PDEBench has a in {1, 0.1} (from other fields) and f from 0.01 to 100.
+pdesolve.random_fields, row by row, so that m is the same function on every grid. The paper's data are 1 200 draws on
+421 by 421 points; PDEBench has a in {1, 0.1} (from other fields) and f from 0.01 to 100.
 The slope of u jumps where a does: a residual that differentiates a misses that. Judged on 129 by 129 points.
 Z. Li et al., ICLR 2021, arXiv 2010.08895.
 """
