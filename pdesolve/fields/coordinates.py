@@ -68,7 +68,7 @@ class Coordinates(Mapping[str, Field]):
     ) -> Coordinates:
         """The coordinates of points as function fields: what is computed from them is differentiated by torch.func."""
         made = Coordinates(cloud, dtype=dtype, device=device, gradients=False)
-        assert made.places is not None
+        assert isinstance(made.places, Places)
         root = made.root = Argument(made.places)
         made.fields = {name: coordinate(name, root) for name in cloud.axes.names}
         if made.normals is not None:

@@ -112,7 +112,7 @@ def newton(form: WeakForm, *, steps: int = 50) -> Tensor:
         if change <= 1e-12 or (change <= 1e-8 and change >= 0.5 * smallest):
             return _tensor(trial, form)
         if fixed.norm(after) > 1e-3 * fixed.norm(r):
-            factors = None  # elsewhere the old factors are good enough: a linear problem is saddle_factors once
+            factors = None  # elsewhere the old factors are good enough: a linear problem is factorised once
         y, r, smallest = trial, after, min(smallest, change)
     raise Diverged(f"{name}: Newton's method did not converge in {steps} steps (last change {change:.1e})")
 
@@ -120,7 +120,7 @@ def newton(form: WeakForm, *, steps: int = 50) -> Tensor:
 def membrane(form: WeakForm, fixed: Fixed, y: np.ndarray) -> np.ndarray:
     """The solution of -lap u = 1 for each scalar, with the Dirichlet values of y."""
     stiffness = form.stiffness()
-    load = sum(form.integrals(block.name).numpy() for block in form.blocks)
+    load = np.sum([form.integrals(block.name).numpy() for block in form.blocks], axis=0)
     return y + fixed.solve(fixed.factors(stiffness), load - stiffness @ y)
 
 

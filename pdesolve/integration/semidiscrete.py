@@ -30,7 +30,7 @@ class Semidiscrete(System):
         self.form, self.name = form, form.problem.name
         fixed = Fixed(form)
         self.free = ~form.held
-        self.means = np.zeros((form.size, fixed.means.shape[1]))
+        self.means: Any = np.zeros((form.size, fixed.means.shape[1]))
         self.means[fixed.free] = fixed.means
         self.n = form.size
         keep = diags_array(self.free.astype(float))

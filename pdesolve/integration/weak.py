@@ -98,7 +98,7 @@ class WeakForm:
             y = torch.zeros(self.size, dtype=torch.float64, device=self.device)
             for condition, component, numbers, where in self._held_at:
                 x = self._instant(where, time)
-                value = condition.value
+                value: Any = condition.value
                 if not isinstance(value, Number):  # numbers need no parameters
                     value = _component(evaluate(value, self.problem.bind(x, self.values), x), component)
                     value = x.expand(value).values.detach()
