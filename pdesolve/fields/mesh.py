@@ -193,14 +193,14 @@ class WeakField(Field):
     def __rsub__(self, other: Any) -> WeakField:
         return -self + other
 
-    def __mul__(self, factor: Any) -> WeakField:
-        if isinstance(factor, WeakField):
+    def __mul__(self, other: Any) -> WeakField:
+        if isinstance(other, WeakField):
             raise self._refusal()
-        density = self.density * factor
-        flux = {axis: _mesh(part * factor) for axis, part in self.flux.items()}
-        if isinstance(factor, MeshField):
+        density = self.density * other
+        flux = {axis: _mesh(part * other) for axis, part in self.flux.items()}
+        if isinstance(other, MeshField):
             for axis, part in self.flux.items():
-                slope = factor.differentiate(axis, 1)
+                slope = other.differentiate(axis, 1)
                 if isinstance(slope, WeakField):
                     raise self._refusal()
                 density = density - slope * part

@@ -120,7 +120,7 @@ def newton(form: WeakForm, *, steps: int = 50) -> Tensor:
 def membrane(form: WeakForm, fixed: Fixed, y: np.ndarray) -> np.ndarray:
     """The solution of -lap u = 1 for each scalar, with the Dirichlet values of y."""
     stiffness = form.stiffness()
-    load = sum(form.integrals(block.name).numpy() for block in form.blocks)
+    load = np.sum([form.integrals(block.name).numpy() for block in form.blocks], axis=0)
     return y + fixed.solve(fixed.factors(stiffness), load - stiffness @ y)
 
 

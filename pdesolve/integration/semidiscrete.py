@@ -39,7 +39,7 @@ class Semidiscrete(System):
             inertia = bmat([[eye_array(self.n), None], [None, inertia]])
         extra = csr_array((self.means.shape[1],) * 2)
         self.mass = csr_array(bmat([[inertia, None], [None, extra]]))
-        self.total = self.mass.shape[0]
+        self.total = self.n * form.order + self.means.shape[1]
         self._known: dict[float, np.ndarray] = {}
         self._matrix: csr_array | None = None
         self._constant: np.ndarray | None = None

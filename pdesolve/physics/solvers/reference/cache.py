@@ -138,7 +138,9 @@ def _boundary(problem: Problem, values: Mapping[str, Value] | None, time: float 
         return
     generator = torch.Generator().manual_seed(0)
     for condition in problem.conditions:
-        for part in condition.parts(problem) if isinstance(condition, BoundaryCondition) else ():
+        if not isinstance(condition, BoundaryCondition):
+            continue
+        for part in condition.parts(problem):
             boundary = problem.domain.boundaries[part]
             cloud = sample_boundary(boundary, problem.domain.axes, _POINTS, sampler="regular", generator=generator)
             x = Coordinates(cloud)
