@@ -86,6 +86,10 @@ if TYPE_CHECKING:
     from pdesolve.geometry import Polygon as Polygon
     from pdesolve.geometry import Renamed as Renamed
     from pdesolve.geometry import Union as Union
+    from pdesolve.geometry import read_mesh as read_mesh
+    from pdesolve.geometry import refine as refine
+    from pdesolve.geometry import triangulate as triangulate
+    from pdesolve.geometry import write_mesh as write_mesh
     from pdesolve.method import Solution as Solution
     from pdesolve.method import Solver as Solver
     from pdesolve.problem import Evaluation as Evaluation
@@ -109,7 +113,7 @@ _HOMES = {
     ),
     "pdesolve.geometry": (
         "Axis Ball Box Difference Disk Domain Grid Intersection Interval Mesh MeshDomain PointCloud Polygon Renamed "
-        "Union"
+        "Union read_mesh refine triangulate write_mesh"
     ),
     "pdesolve.method": "Solution Solver",
     "pdesolve.problem": "Evaluation Exact Problem",

@@ -438,4 +438,4 @@ def test_a_network_solves_on_a_house_with_a_round_window(tmp_path):
     map_, errors = figure.axes[:2]
     low, high = errors.collections[0].get_clim()
     assert (map_.get_title(), errors.get_title()) == ("u", "error of u") and low == -high
-    assert map_.collections[0].get_offsets().shape == (961, 2)
+    assert map_.collections[0].get_array().shape == (961,)

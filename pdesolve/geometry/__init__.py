@@ -12,6 +12,7 @@ from pdesolve.geometry.grid import Grid, GridAxis, Placement
 from pdesolve.geometry.location import Locator
 from pdesolve.geometry.mesh import Mesh
 from pdesolve.geometry.mesh_domain import MeshBoundary, MeshDomain
+from pdesolve.geometry.mesh_file import read_mesh, write_mesh
 from pdesolve.geometry.polygon import Polygon
 from pdesolve.geometry.quadrature import Quadrature, simplex_rule
 from pdesolve.geometry.refinement import refine
@@ -23,6 +24,6 @@ __all__ = [
     "TIME", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference", "Discretisation", "Disk",
     "Domain", "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh", "MeshBoundary",
     "MeshDomain", "Placement", "PointCloud", "Polygon", "Quadrature", "Renamed", "Sampler", "Segment", "Sphere",
-    "Union", "adaptive_points", "corner_angles", "grade", "refine", "sample", "sample_boundary", "sample_instant",
-    "simplex_rule", "smallest_angle", "triangulate", "unit_cube",
+    "Union", "adaptive_points", "corner_angles", "grade", "read_mesh", "refine", "sample", "sample_boundary",
+    "sample_instant", "simplex_rule", "smallest_angle", "triangulate", "unit_cube", "write_mesh",
 ]  # fmt: skip

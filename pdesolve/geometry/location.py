@@ -11,7 +11,8 @@ from pdesolve.geometry.mesh import Mesh
 
 _LEAF = 4  # cells of a leaf of the tree
 _CHUNK = 2**15  # points at once
-_SLACK = 1e-9  # of a cell: points this far outside it are in it, so that those of the boundary are
+_ROUNDING = 64  # rounding units of the greatest coordinate: points this far outside are inside, as boundaries are
+_WIDER = 1e-3  # of a cell: the boxes that are looked through are wider by this, more than rounding is
 
 
 class Locator:
@@ -21,7 +22,7 @@ class Locator:
         self.mesh = mesh
         corners = mesh.points[mesh.cells]
         lower, upper = corners.amin(1), corners.amax(1)
-        slack = _SLACK * (upper - lower).amax(1, keepdim=True)
+        slack = _WIDER * (upper - lower).amax(1, keepdim=True)
         lower, upper = lower - slack, upper + slack
         depth = max(0, math.ceil(math.log2(len(lower) / _LEAF)))
         # the leaves are equally full: the last cell is repeated, which does no harm
@@ -40,18 +41,20 @@ class Locator:
             boxes.insert(0, (low.reshape(-1, 2, low.shape[1]).amin(1), high.reshape(-1, 2, high.shape[1]).amax(1)))
         self.boxes = boxes
         self.origins = corners[:, 0]
+        self.heights = 1 / torch.linalg.vector_norm(mesh.gradients, dim=2)  # of the vertices over their facets
 
     def locate(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The cell (n,) of each point x (n, axis), -1 outside the mesh, and its barycentric coordinates (n, d + 1).
 
         On facets one of the cells is taken. The results are on the CPU, the coordinates float64.
         """
+        slack = _ROUNDING * torch.finfo(x.dtype).eps * float(self.mesh.points.abs().max())
         x = x.detach().to(device="cpu", dtype=torch.float64)
-        parts = [self._locate(part) for part in x.split(_CHUNK)] or [self._locate(x)]
+        parts = [self._locate(part, slack) for part in x.split(_CHUNK)]
         cells, coordinates = zip(*parts, strict=True)
         return torch.cat(cells), torch.cat(coordinates)
 
-    def _locate(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _locate(self, x: Tensor, slack: float) -> tuple[Tensor, Tensor]:
         d = x.shape[1]
         point, node = torch.arange(len(x)), torch.zeros(len(x), dtype=torch.int64)
         for level, (low, high) in enumerate(self.boxes):
@@ -65,8 +68,8 @@ class Locator:
         cell = self.leaves[node].reshape(-1)
         others = torch.einsum("pia,pa->pi", self.mesh.gradients[cell, 1:], x[point] - self.origins[cell])
         coordinates = torch.cat([1 - others.sum(1, keepdim=True), others], 1)
-        least = coordinates.amin(1)
-        found, best = torch.full((len(x),), -1), torch.full((len(x),), -_SLACK, dtype=torch.float64)
+        least = (coordinates * self.heights[cell]).amin(1)  # how far inside
+        found, best = torch.full((len(x),), -1), torch.full((len(x),), -slack, dtype=torch.float64)
         result = torch.zeros(len(x), d + 1, dtype=torch.float64)
         deepest = best.scatter_reduce(0, point, least, "amax")
         chosen = (least >= deepest[point]).nonzero()[:, 0]

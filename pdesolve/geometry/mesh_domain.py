@@ -40,6 +40,11 @@ class MeshBoundary(Boundary):
         """The measure of each facet and of all before it (facet,)."""
         return self.mesh.facet_measures(self.name).cumsum(0)
 
+    @cached_property
+    def normals(self) -> Tensor:
+        """The outward unit normal of each facet (facet, axis)."""
+        return self.mesh.facet_normals(self.name)
+
     @property
     def measure(self) -> float:
         return float(self.shares[-1])
@@ -67,7 +72,7 @@ class MeshBoundary(Boundary):
                 root, t = s.sqrt(), unit[:, 1]
                 weights = torch.stack([1 - root, root * (1 - t), root * t], 1)
         x = (weights[..., None] * self.corners.to(unit)[facet]).sum(1)
-        return x, self.mesh.facet_normals(self.name).to(unit)[facet]
+        return x, self.normals.to(unit)[facet]
 
     def distance(self, x: Tensor) -> Tensor:
         corners = self.corners.to(x)
@@ -81,8 +86,8 @@ class MeshBoundary(Boundary):
 class MeshDomain(Domain):
     """The region that the cells of a mesh fill; its boundary parts are the mesh's.
 
-    Curved sides are what the mesh makes of them: polygons. Points are located to 1e-9 of a cell; points that the
-    domain is sampled at are drawn from its bounding box.
+    Curved sides are what the mesh makes of them: polygons. Points that the domain is sampled at are drawn from
+    its bounding box.
 
     Raises:
         InputError: a name for both ends of a mesh in one dimension.

@@ -16,6 +16,7 @@ from pdesolve.geometry.domain import Boundary, Domain
 Size = float | Callable[[Tensor], Tensor]
 
 _TURN = np.pi / 8  # the most that the normal turns from one end of a facet to the other: 16 facets a circle
+FINEST = 1 / 64  # of the wanted spacing: facets are not halved below
 _CLOSE = 1e-7  # of the extent: ends of curves that are closer are one corner
 _SAMPLES = 32  # of a curve, at least, for its spacing
 _ACUTE = np.pi / 3  # corners below need facets of equal length on both sides, or these cut one another off for ever
@@ -25,11 +26,12 @@ _REENTRANT = np.pi * 1.03
 class Spacing:
     """The wanted distance of neighbouring points: `size`, and less around places that need it, growing away from them.
 
-    h(x) = min(size(x), min over the fine places c of (h_c + growth |x - c|)).
+    h(x) = min(size(x), min over the fine places c of (h_c + growth |x - c|)), with h_c = corner_size at
+    re-entrant corners.
     """
 
-    def __init__(self, size: Size, growth: float) -> None:
-        self.size, self.growth = size, growth
+    def __init__(self, size: Size, growth: float, corner_size: float | None = None) -> None:
+        self.size, self.growth, self.corner_size = size, growth, corner_size
         self.places, self.spacings = np.zeros((0, 2)), np.zeros(0)
 
     def given(self, x: np.ndarray) -> np.ndarray:
@@ -43,6 +45,11 @@ class Spacing:
             bad = x[~(np.isfinite(values) & (values > 0))][0]
             raise InputError(f"the size of a mesh must be positive everywhere, got another at {bad.tolist()}")
         return values
+
+    def least(self, x: np.ndarray) -> np.ndarray:
+        """The length at x below which facets are not halved."""
+        given = self.given(x)
+        return FINEST * (given if self.corner_size is None else np.minimum(given, self.corner_size))
 
     def at(self, x: np.ndarray) -> np.ndarray:
         """h at x (n, 2)."""
@@ -66,7 +73,7 @@ class Outline:
 
     names: of each curve the part of the boundary that it is of. vertices: (vertex, 2). curve, first, last: of each
     facet its curve and the unit coordinates of its ends on it. ends: (facet, 2), vertex numbers. sharp: of each corner
-    of less than 60 degrees the curves that meet there.
+    of less than 60 degrees (or more than 300) the curves that meet there.
     """
 
     curves: list[Boundary]
@@ -109,7 +116,7 @@ class Outline:
         return shortest
 
 
-def outline(domain: Domain, spacing: Spacing, corner_size: float | None) -> Outline:
+def outline(domain: Domain, spacing: Spacing) -> Outline:
     """The boundary of a plane domain in facets of about the wanted spacing, 16 or more for a full circle.
 
     Raises:
@@ -129,18 +136,19 @@ def outline(domain: Domain, spacing: Spacing, corner_size: float | None) -> Outl
         )
     angle = _angles(curves, leftward, corner)
     places = np.array([ends[np.flatnonzero(label == k)[0]] for k in range(label.max() + 1)])
-    if corner_size is not None:
+    if spacing.corner_size is not None:
         inward = places[angle > _REENTRANT]
-        spacing.refine(inward, np.full(len(inward), float(corner_size)))
+        spacing.refine(inward, np.full(len(inward), float(spacing.corner_size)))
     lengths = np.array([curve.measure for curve in curves])
     shortest = np.full(len(places), np.inf)
     np.minimum.at(shortest, corner, lengths[:, None])
-    head = np.where(angle < _ACUTE, np.minimum(spacing.at(places), 0.4 * shortest), 0.0)
+    acute = np.minimum(angle, 2 * np.pi - angle) < _ACUTE  # seen from inside or outside
+    head = np.where(acute, np.minimum(spacing.at(places), 0.4 * shortest), 0.0)
     samples = [_samples(curve, spacing) for curve in curves]
     for _, x, h in samples:  # fine places of one curve matter to the others
         spacing.refine(x, h)
     none = np.zeros(0)
-    sharp = [np.flatnonzero((corner == k).any(1)) for k in np.flatnonzero(angle < _ACUTE)]
+    sharp = [np.flatnonzero((corner == k).any(1)) for k in np.flatnonzero(acute)]
     found = Outline(curves, names, places, none.astype(int), none, none, np.zeros((0, 2), dtype=int), sharp)
     for i, curve in enumerate(curves):
         begin, end = corner[i] if leftward[i] else corner[i][::-1]

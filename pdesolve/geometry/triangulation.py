@@ -14,17 +14,17 @@ from pdesolve.errors import InputError
 from pdesolve.geometry.domain import Domain
 from pdesolve.geometry.mesh import Mesh
 from pdesolve.geometry.mesh_domain import MeshDomain
-from pdesolve.geometry.outline import Outline, Size, Spacing, outline
+from pdesolve.geometry.outline import FINEST, Outline, Size, Spacing, outline
 from pdesolve.geometry.refinement import refine
 
 _LARGE = 0.85  # circumradius over wanted spacing: triangles above are split; 0.577 is the equilateral one
 _SMALL = 0.45  # triangles below this are not split, however bad their angles: they are finer than wanted already
 _ANGLE = 27.0  # degrees: triangles with less are split
 _APEX = 100.0  # degrees: facets seen under a greater angle from their triangle are halved
-_FINEST = 1 / 64  # of the wanted spacing: facets are not halved below
 _ROUNDS = 60
 _SMOOTHINGS = 12
-_MOST = 2_000_000  # triangles, as the size of the domain and the spacing foresee them
+_MOST = 1_000_000  # cells, as the size of the domain and the spacing foresee them
+_PROBES = 1024  # places where the size is looked at for that
 
 
 def triangulate(domain: Domain, size: Size, *, corner_size: float | None = None, growth: float = 0.3) -> Mesh:
@@ -34,7 +34,7 @@ def triangulate(domain: Domain, size: Size, *, corner_size: float | None = None,
     by at most 22.5 degrees. `corner_size` is the spacing at re-entrant corners, where solutions have singularities (a
     tenth of `size` is good). From places that need a finer spacing (those corners, small circles, narrow gaps) it
     grows with the distance by the rate `growth` (0.1 slow, 0.5 fast). The facets of the mesh carry the names of the
-    domain's boundary parts. Angles are above 20 degrees, but at sharper corners of the domain.
+    domain's boundary parts. Angles are above 20 degrees, but near corners of the domain of less than 35.
     In one dimension: an interval in equal steps, or steps of the given size. The mesh of a MeshDomain is refined
     uniformly until its longest edge is at most `size`, which is a number then.
 
@@ -52,10 +52,10 @@ def triangulate(domain: Domain, size: Size, *, corner_size: float | None = None,
         while mesh.size > size * (1 + 1e-9):
             mesh = refine(mesh)
         return mesh
-    spacing = Spacing(size, growth)
+    spacing = Spacing(size, growth, corner_size)
     if domain.dimension == 1:
         return _steps(domain, spacing)
-    frame = outline(domain, spacing, corner_size)
+    frame = outline(domain, spacing)
     spacing.refine(frame.vertices, frame.spacings())
     points, cells = _smoothed(frame, _filled(frame, spacing, _lattice(domain, size)), spacing)
     used, number = np.unique(cells, return_inverse=True)
@@ -86,15 +86,20 @@ def _check(domain: Domain, size: Size, corner_size: float | None, growth: float)
         raise InputError(
             f"domains in 1 and 2 dimensions are triangulated, got {domain.dimension}: read a mesh by read_mesh(path)"
         )
+    # of a function only values count
     numbers = {"size": 1.0 if callable(size) else size, "corner_size": corner_size or 1.0, "growth": growth}
     for name, value in numbers.items():
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"the {name} of a mesh must be positive, got {value}")
-    if callable(size):
-        if isinstance(domain, MeshDomain):
-            raise InputError("a mesh domain is refined uniformly: give size as a number")
-    elif domain.measure / size**domain.dimension > _MOST:
-        raise InputError(f"a spacing of {size:.3g} makes more than {_MOST} cells of the domain: give a larger size")
+    if callable(size) and isinstance(domain, MeshDomain):
+        raise InputError("a mesh domain is refined uniformly: give size as a number")
+    lower, upper = (torch.tensor(b).double() for b in zip(*((a.lower, a.upper) for a in domain.axes), strict=True))
+    sobol = torch.quasirandom.SobolEngine(domain.dimension, scramble=True, seed=0).draw(_PROBES, dtype=torch.float64)
+    places = lower + (upper - lower) * sobol
+    density = np.where(domain.inside(places).numpy(), Spacing(size, growth).given(places.numpy()), np.inf)
+    cells = float((density**-domain.dimension).mean() * (upper - lower).prod())
+    if cells > _MOST:
+        raise InputError(f"a mesh of that size would have about {cells:.2g} cells, at most {_MOST}: give a larger size")
 
 
 def _steps(domain: Domain, spacing: Spacing) -> Mesh:
@@ -103,11 +108,7 @@ def _steps(domain: Domain, spacing: Spacing) -> Mesh:
         raise InputError(f"the domain on {domain.axes} is in {len(ends) // 2} pieces: make a mesh of each interval")
     (first, lower), (last, upper) = sorted(ends.items(), key=lambda end: end[1])
     x = np.linspace(lower, upper, 1025)
-    step = (
-        spacing.given(x[:, None])
-        if not callable(spacing.size)
-        else np.array([float(h) for h in torch.as_tensor(spacing.size(torch.from_numpy(x)[:, None]))])
-    )
+    step = spacing.given(x[:, None])
     count = np.append(0.0, np.cumsum((x[1:] - x[:-1]) * (1 / step[1:] + 1 / step[:-1]) / 2))
     n = max(1, math.ceil(count[-1] - 1e-9))
     points = np.interp(np.linspace(0, count[-1], n + 1), count, x)
@@ -230,7 +231,7 @@ def _cut_off(frame: Outline, tree: Delaunay, spacing: Spacing) -> np.ndarray:
     apex = tree.simplices.ravel()[place]
     to_start, to_end = (frame.vertices[frame.ends[:, i]] - tree.points[apex] for i in (0, 1))
     angle = np.degrees(np.arctan2(np.abs(_cross(to_start, to_end)), (to_start * to_end).sum(1)))
-    short = frame.lengths < _FINEST * spacing.given(frame.middles)
+    short = frame.lengths < spacing.least(frame.middles)
     if (missing & short).any():
         raise _too_narrow(frame.middles[missing & short][0])
     return missing | ((angle > _APEX) & ~short & (apex < len(frame.vertices)))
@@ -254,16 +255,16 @@ def _narrow(frame: Outline, tree: Delaunay, spacing: Spacing) -> None:
     ends = frame.vertices[edges[~beside]]
     gap = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
     middle = ends.mean(1)
-    thin = gap < _FINEST * spacing.given(middle)
+    close = gap < 0.7 * spacing.at(middle)
+    thin = close & (gap < spacing.least(middle))
     if thin.any():
         raise _too_narrow(middle[thin][0])
-    close = gap < 0.7 * spacing.at(middle)
     spacing.refine(middle[close], gap[close])
 
 
 def _too_narrow(place: np.ndarray) -> InputError:
     return InputError(
-        f"near ({place[0]:.4g}, {place[1]:.4g}) the domain is narrower, or its corner sharper, than {_FINEST:.3g} of "
+        f"near ({place[0]:.4g}, {place[1]:.4g}) the domain is narrower, or its corner sharper, than {FINEST:.3g} of "
         "the size that its mesh is to have: give a size that is smaller there"
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdesolve.errors import InputError
+from pdesolve.plotting.scattered import triangles
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,7 +62,7 @@ def solution_figure(dataset: xr.Dataset, reference: xr.Dataset | None = None) ->
 
 
 def _points_figure(dataset: xr.Dataset, reference: xr.Dataset | None) -> Figure:
-    """The first two axes of space of scattered points, at the last time."""
+    """The first two axes of space of scattered points, at the last time: in the plane as a map, else as points."""
     names = [str(name) for name in dataset.data_vars]
     axes = [str(name) for name in dataset.coords if name != "t"]
     if "t" in dataset.coords:
@@ -72,10 +73,14 @@ def _points_figure(dataset: xr.Dataset, reference: xr.Dataset | None) -> Figure:
     figure = new_figure(4.4 * columns, 3.4 * len(names))
     grid = np.atleast_2d(np.asarray(figure.subplots(len(names), columns, squeeze=False)))
     horizontal = dataset[axes[0]].values
+    cells = np.zeros((0, 3), dtype=int)
+    if len(axes) == 2:
+        cells = triangles(np.stack([horizontal, dataset[axes[1]].values], 1))
     for row, name in zip(grid, names, strict=True):
-        panels = [(name, dataset[name].values, "viridis")]
+        values = _first_sample(dataset[name]).values
+        panels = [(name, values, "viridis")]
         if reference is not None:
-            panels.append((f"error of {name}", dataset[name].values - reference[name].values, "RdBu_r"))
+            panels.append((f"error of {name}", values - _first_sample(reference[name]).values, "RdBu_r"))
         for axis, (title, values, colours) in zip(row, panels, strict=True):
             if len(axes) == 1:
                 axis.plot(horizontal, values, ".")
@@ -83,7 +88,12 @@ def _points_figure(dataset: xr.Dataset, reference: xr.Dataset | None) -> Figure:
                 continue
             limit = float(np.nanmax(np.abs(values))) or 1.0
             limits = {"vmin": -limit, "vmax": limit} if colours == "RdBu_r" else {}  # white is no error
-            image = axis.scatter(horizontal, dataset[axes[1]].values, c=values, s=8, cmap=colours, **limits)
+            vertical = dataset[axes[1]].values
+            if len(cells):
+                kind = {"cmap": colours, "shading": "gouraud", "rasterized": True}
+                image = axis.tripcolor(horizontal, vertical, values, triangles=cells, **kind, **limits)
+            else:
+                image = axis.scatter(horizontal, vertical, c=values, s=8, cmap=colours, **limits)
             figure.colorbar(image, ax=axis)
             axis.set(xlabel=axes[0], ylabel=axes[1], title=title, aspect="equal")
     figure.suptitle(str(dataset.attrs.get("title", "")).split(":")[0])
