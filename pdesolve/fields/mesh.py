@@ -193,20 +193,21 @@ class WeakField(Field):
     def __rsub__(self, other: Any) -> WeakField:
         return -self + other
 
-    def __mul__(self, factor: Any) -> WeakField:
-        if isinstance(factor, WeakField):
+    def __mul__(self, other: Any) -> WeakField:
+        if isinstance(other, WeakField):
             raise self._refusal()
-        density = self.density * factor
-        flux = {axis: _mesh(part * factor) for axis, part in self.flux.items()}
-        if isinstance(factor, MeshField):
+        density = self.density * other
+        flux = {axis: _mesh(part * other) for axis, part in self.flux.items()}
+        if isinstance(other, MeshField):
             for axis, part in self.flux.items():
-                slope = factor.differentiate(axis, 1)
+                slope = other.differentiate(axis, 1)
                 if isinstance(slope, WeakField):
                     raise self._refusal()
                 density = density - slope * part
         return WeakField(_mesh(density), flux)
 
-    __rmul__ = __mul__
+    def __rmul__(self, factor: Any) -> WeakField:
+        return self * factor
 
     def __truediv__(self, divisor: Any) -> WeakField:
         return self * (1.0 / divisor)

@@ -83,7 +83,8 @@ def factorise(matrix: csc_matrix, name: str) -> Any:
         f"{name}: the linear system is singular, since nothing fixes the solution (a constant may be added): give a "
         "Dirichlet or Robin condition"
     )
-    if matrix.nnz > _FULL * matrix.shape[0] ** 2:
+    size: Any = matrix.shape
+    if matrix.nnz > _FULL * size[0] ** 2:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LinAlgWarning)  # the pivots say it
             factors = Dense(matrix)

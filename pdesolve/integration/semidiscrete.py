@@ -30,8 +30,9 @@ class Semidiscrete(System):
         self.form, self.name = form, form.problem.name
         fixed = Fixed(form)
         self.free = ~form.held
-        self.means: Any = np.zeros((form.size, fixed.means.shape[1]))
-        self.means[fixed.free] = fixed.means
+        means: Any = fixed.means
+        self.means = np.zeros((form.size, means.shape[1]))
+        self.means[fixed.free] = means
         self.n = form.size
         keep = diags_array(self.free.astype(float))
         inertia = keep @ form.mass()
@@ -39,7 +40,7 @@ class Semidiscrete(System):
             inertia = bmat([[eye_array(self.n), None], [None, inertia]])
         extra = csr_array((self.means.shape[1],) * 2)
         self.mass = csr_array(bmat([[inertia, None], [None, extra]]))
-        self.total = self.mass.shape[0]
+        self.total = self.n * form.order + self.means.shape[1]
         self._known: dict[float, np.ndarray] = {}
         self._matrix: csr_array | None = None
         self._constant: np.ndarray | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -98,11 +97,11 @@ class WeakForm:
             y = torch.zeros(self.size, dtype=torch.float64, device=self.device)
             for condition, component, numbers, where in self._held_at:
                 x = self._instant(where, time)
-                value: Any = condition.value
-                if not isinstance(value, Number):  # numbers need no parameters
-                    value = _component(evaluate(value, self.problem.bind(x, self.values), x), component)
-                    value = x.expand(value).values.detach()
-                y[numbers] = value
+                if isinstance(condition.value, (int, float)):  # needs no parameters
+                    y[numbers] = float(condition.value)
+                else:
+                    value = evaluate(condition.value, self.problem.bind(x, self.values), x)
+                    y[numbers] = x.expand(_component(value, component)).values.detach()
             self._given = time, y
         return self._given[1].clone()
 

@@ -11,8 +11,7 @@ from pdesolve.fields import Coordinates, Field, div, dot, exp, grad, log
 
 @dataclass(frozen=True)
 class PLaplacian(Energetic):
-    """Flow that grows with a power of the slope (glaciers, power-law fluids, torsion of hardening bars), in any number
-    of dimensions,
+    """Flow that grows with a power of the slope (ice, power-law fluids, hardening bars), in any number of dimensions,
 
         -div (a grad u) = f,   a = (e^2 + |grad u|^2 / s^2)^((p - 2) / 2),
 

@@ -136,7 +136,9 @@ def _boundary(problem: Problem, values: Mapping[str, Value] | None, time: float 
                 yield f"{scalar} {side} {edge.alpha} {edge.beta}", torch.as_tensor(edge.value)
         return
     generator = torch.Generator().manual_seed(0)
-    for condition in [c for c in problem.conditions if isinstance(c, BoundaryCondition)]:
+    for condition in problem.conditions:
+        if not isinstance(condition, BoundaryCondition):
+            continue
         for part in condition.parts(problem):
             boundary = problem.domain.boundaries[part]
             cloud = sample_boundary(boundary, problem.domain.axes, _POINTS, sampler="regular", generator=generator)

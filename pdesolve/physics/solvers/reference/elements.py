@@ -81,7 +81,7 @@ class ElementScheme(Scheme):
     def _solve(self, form: WeakForm, task: Task) -> dict[str, Tensor]:
         if not task.times:
             return form.split(newton(form))
-        return form.split(evolve(form, task.times, tolerance=1e-2 * task.tolerance))
+        return form.split(evolve(form, task.times, tolerance=1e-1 * task.tolerance))
 
 
 def coarsest(problem: Problem, spacing: float | None = None) -> Mesh:

@@ -57,7 +57,7 @@ class MeshSolution(StoredSolution):
         when: tuple[Tensor, Tensor] | None = None
         if evolves:
             assert self.problem.time is not None
-            when = lagrange(GridAxis.at(self.problem.time, self.times), points[:, 0], points)
+            when = lagrange(GridAxis.at(self.problem.time, self.times), points[:, 0].contiguous(), points)
         found = {}
         for name, nodal in self.nodal.items():
             degree = 1 if nodal.shape[-1] == len(elements.mesh.points) else elements.degree
