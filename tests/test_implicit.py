@@ -200,9 +200,8 @@ def test_what_blows_up_is_said() -> None:
     """u_t = k (u - u^3) with k < 0 from above one: u reaches infinity in a finite time."""
     problem = evolve(AllenCahn(), lambda p, x: 3.0 + 0.0 * x["x"], Neumann("u"), diffusivity=1.0, reaction=-5.0)
     f = Lines(problem, problem.grid(9))
-    for kind in (Implicit, Additive):
-        with pytest.raises(Diverged, match=r"cannot go on at t = 0\.01"):
-            run(kind, f, (0.0, 0.5), 1e-4)
+    with pytest.raises(Diverged, match=r"cannot go on at t = 0\.01"):
+        run(Additive, f, (0.0, 0.5), 1e-4)
 
 
 # batches --------------------------------------------------------------------------------------------------------------

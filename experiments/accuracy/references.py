@@ -63,11 +63,11 @@ def mat(t: str = "t", u: str = "usol", *, place_first: bool = True) -> Callable[
 
     def read(path: Path) -> Content:
         content = scipy.io.loadmat(path)
-        values = np.asarray(content[u])
+        values: Any = content[u]
         values = values.T if place_first else values
-        parts = (
-            [values.real, values.imag] if np.iscomplexobj(values) and np.abs(values.imag).max() > 0 else [values.real]
-        )
+        parts = [values.real]
+        if np.iscomplexobj(values) and np.abs(values.imag).max() > 0:
+            parts.append(values.imag)
         return Content(content[t].ravel(), content["x"].ravel(), np.stack(parts).astype(float))
 
     return read

@@ -22,9 +22,7 @@ from pdesolve.physics.equations.anisotropic_heat import AnisotropicHeat
 from pdesolve.problem import Evaluation, Exact, Problem
 
 
-def problem(
-    *, diffusivity_x: float = 1.0 / (500.0 * math.pi) ** 2, diffusivity_y: float = 1.0 / math.pi**2
-) -> Problem:
+def problem(*, diffusivity_x: float = 1.0 / (500.0 * math.pi) ** 2, diffusivity_y: float = 1.0 / math.pi**2) -> Problem:
     """The problem for diffusivities D_x and D_y."""
     time, pi = Axis("t", 0.0, 5.0), math.pi
 

@@ -33,7 +33,8 @@ class Refinement:
     Time first, on the coarsest grid; then space; then, since finer grids may want more steps, time once more on the
     finest. The estimate is the relative L2 difference on the evaluation set between the last solution and the one with
     half the resolution, plus that to the one with half the steps: more than the error itself. The last `reserve` of the
-    intervals and of the steps are dear: they are taken only while the difference is above the tolerance and every doubling halves it at least.
+    intervals and of the steps are dear: they are taken only while the difference is above the tolerance and every
+    doubling halves it at least.
 
     compute: the solution for intervals and steps, and whether a finer grid would change nothing.
     """
