@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -93,7 +95,45 @@ def test_agrees_with_files_of_others(module, path, t, u, settings, bound) -> Non
     assert relative_l2(torch.stack([found[name] for name in problem.equation.scalars]), truth) < bound
 
 
+def rows() -> Any:
+    """The table of experiments/accuracy/references.py, whose other files have tests of their own."""
+    path = Path(__file__).parent.parent / "experiments/accuracy/references.py"
+    specification = importlib.util.spec_from_file_location("accuracy_of_references", path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["burgers1d.dat", "reaction.npz", "kuramoto_sivishinky.mat"])
+def test_agrees_with_files_of_the_table(name: str) -> None:
+    folder = os.environ.get("PDESOLVE_DATA")
+    if not folder:
+        pytest.skip("PDESOLVE_DATA is not set: the reference files are not there to compare with")
+    module = rows()
+    (row,) = [row for row in module.ROWS if Path(row.path).name == name]
+    assert module.measure(row, Path(folder))[1] < row.bound
+
+
 # and what they check, without them ------------------------------------------------------------------------------------
+
+
+def test_two_species_with_end_values_that_are_fields_of_time() -> None:
+    """What reaction.npz is solved with: b = 2 a, a rational solution, its ends and its start sampled."""
+    module = rows()
+
+    def a(t: np.ndarray, x: np.ndarray) -> np.ndarray:
+        s = x + 3.0
+        return (2e-3 / 0.2) ** 0.5 * (2 * s + 1.0) / (s**2 + s + 6 * 2e-3 * t + 0.7)
+
+    t, x = np.linspace(0, 10, 41), np.linspace(0, 1, 41)
+    truth = a(t[:, None], x)
+    problem = module.reaction(module.Content(t, x, np.stack([truth, 2 * truth])))
+    found = solve(judged(problem, 41, *t[::4]), resolution=20, tolerance=1e-4).on()
+    assert relative_l2(found["a"], tensor(truth[::4])) < 1e-6
+    assert relative_l2(found["b"], tensor(2 * truth[::4])) < 1e-6
+    assert np.abs(truth[-1] - truth[0]).max() > 1e-3 * truth.max()
 
 
 def test_the_long_sine_wave_is_the_same_by_steps() -> None:

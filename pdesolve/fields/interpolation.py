@@ -38,7 +38,8 @@ def interpolate(field: GridField, x: Coordinates, *, degree: int = _DEGREE) -> F
     if not set(field.axes.names) <= set(x.axes.names):
         raise InputError(f"{field.name} is known on {field.axes}, not on {x.axes}")
     if isinstance(x.discretisation, Grid):
-        values = field.values.expand(*field.sample_shape, *field.grid.shape)
+        # a tuple: a field of time has no axes left at an instant
+        values = field.values.expand((*field.sample_shape, *field.grid.shape))
         for i, source in enumerate(field.grid.members):
             member = x.discretisation[source.axis.name]
             if source == member:

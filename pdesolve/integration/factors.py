@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -83,8 +84,7 @@ def factorise(matrix: csc_matrix, name: str) -> Any:
         f"{name}: the linear system is singular, since nothing fixes the solution (a constant may be added): give a "
         "Dirichlet or Robin condition"
     )
-    size: Any = matrix.shape
-    if matrix.nnz > _FULL * size[0] ** 2:
+    if matrix.nnz > _FULL * math.prod(matrix.get_shape()):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LinAlgWarning)  # the pivots say it
             factors = Dense(matrix)

@@ -192,9 +192,13 @@ def explicit(f: Lines, times: Sequence[float], *, tolerance: float) -> Tensor:
     y = f.start()
     t = torch.tensor(times, dtype=y.dtype, device=y.device)
     size = max(float(y.detach().abs().max()), 1e-3)
-    rate = f if torch.is_grad_enabled() and f(t[0], y).requires_grad else traced(f, t[0], y)
-    # without step_t outputs would come from an interpolant of lower order than the steps
-    options = {"step_t": t[1:-1] if len(t) > 2 else None}
+    replay = f if torch.is_grad_enabled() and f(t[0], y).requires_grad else traced(f, t[0], y)
+
+    def rate(time: Tensor, y: Tensor) -> Tensor:
+        return replay(torch.minimum(time, t[-1]), y)  # the first step is chosen by a look ahead, maybe beyond the end
+
+    # without step_t outputs would come from an interpolant of lower order than the steps, which go beyond the last one
+    options = {"step_t": t[1:]}
     for finer in (1.0, 0.8, 0.6, 0.4):
         try:
             given = finer * tolerance

@@ -7,8 +7,8 @@
 
 The papers say zero on the boundary, where u(0) is up to 0.0094: a jump that no method can follow. Here the walls come
 down to zero within the first steps instead, which changes u by 5e-6 from t = 0.1 on. At the walls u falls like the root
-of the distance, which a grid resolves slowly (101 points an axis: 7e-4). Judged on the papers' 101 by 101 points and
-101 times.
+of the distance, which a grid resolves slowly (101 points an axis: 7e-4, 201: 2e-4). Judged on the papers' 101 by 101
+points and 101 times.
 J. Cho, S. Nam, H. Yang, S.-B. Yun, Y. Hong, E. Park, NeurIPS 2023, arXiv 2306.15969.
 """
 

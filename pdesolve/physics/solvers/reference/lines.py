@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import torch
 
@@ -38,9 +39,13 @@ def follow(task: Task, grid: Grid) -> GridSolution:
     assert problem.time is not None
     f = Lines(problem, grid, values=task.values, device=task.device)
     tolerance = 1e-3 * task.tolerance
-    if spectral_radius(f, problem.time.lower, f.start()) * problem.time.length <= _STIFF or differentiable(task):
+    states = None
+    if differentiable(task):
         states = explicit(f, task.times, tolerance=tolerance)
-    else:
+    elif spectral_radius(f, problem.time.lower, f.start()) * problem.time.length <= _STIFF:
+        with suppress(Diverged):  # its first step may be far too long where the rate grows with the state
+            states = explicit(f, task.times, tolerance=tolerance)
+    if states is None:
         count = samples(task)
         each = [f]
         if count is not None:

@@ -33,7 +33,8 @@ class Refinement:
     Time first, on the coarsest grid; then space; then, since finer grids may want more steps, time once more on the
     finest. The estimate is the relative L2 difference on the evaluation set between the last solution and the one with
     half the resolution, plus that to the one with half the steps: more than the error itself. The last `reserve` of the
-    intervals and of the steps are dear: they are taken only while the estimate is above the tolerance.
+    intervals and of the steps are dear: they are taken only while the difference is above the tolerance and every
+    doubling halves it at least.
 
     compute: the solution for intervals and steps, and whether a finer grid would change nothing.
     """
@@ -54,6 +55,7 @@ class Refinement:
         self.goal, self.run, self.stage, self.tolerance = goal, run, stage, tolerance
         self.last = len(intervals) - 1 - reserve[0], len(steps) - 1 - reserve[1]
         self._cost = 0.0
+        self._changes = [math.inf, math.inf]
 
     def climb(self) -> Refined:
         """Refine until the differences are below the goal, the ladders end or the budget does."""
@@ -63,7 +65,7 @@ class Refinement:
         in_space = math.inf if len(self.intervals) > 1 and not resolved else 0.0
         stopped = "finest"
 
-        while j + 1 < len(self.steps) and in_time > self._enough(j, 1):
+        while j + 1 < len(self.steps) and self._worth(1, j, in_time):
             if not self._affordable(2):
                 stopped = "budget"
                 break
@@ -72,7 +74,7 @@ class Refinement:
             self._tell(best, in_time, j)
         in_space = 0.0 if resolved else in_space
 
-        while i + 1 < len(self.intervals) and in_space > self._enough(i, 0) and not resolved:
+        while i + 1 < len(self.intervals) and self._worth(0, i, in_space) and not resolved:
             if not self._affordable(2 ** len(self.intervals[0])):
                 stopped = "budget"
                 break
@@ -85,7 +87,7 @@ class Refinement:
 
         if i and j and stopped != "budget" and self._affordable(1):
             in_time = difference(self._solve(i, j - 1)[0], best)
-            while in_time > max(self._enough(j, 1), in_space) and j + 1 < len(self.steps) and self._affordable(2):
+            while in_time > in_space and self._worth(1, j, in_time) and j + 1 < len(self.steps) and self._affordable(2):
                 finer, _ = self._solve(i, j + 1)
                 in_time, best, j = difference(best, finer), finer, j + 1
                 self._tell(best, in_time, j)
@@ -94,9 +96,12 @@ class Refinement:
             stopped = "tolerance"
         return Refined(best, self.intervals[i], self.steps[j], estimate, stopped)
 
-    def _enough(self, position: int, ladder: int) -> float:
-        """The difference at which to stop: the tolerance itself once only the reserve of a ladder is left."""
-        return self.goal if position < self.last[ladder] else max(self.goal, self.tolerance)
+    def _worth(self, ladder: int, position: int, change: float) -> bool:
+        """Whether to climb on from a rung of the intervals (0) or the steps (1) that brought a change."""
+        before, self._changes[ladder] = self._changes[ladder], change
+        if position < self.last[ladder] or change <= self.goal:
+            return change > self.goal
+        return change > self.tolerance and not change > 0.5 * before
 
     def _solve(self, i: int, j: int) -> tuple[StoredSolution, bool]:
         start = time.process_time()
