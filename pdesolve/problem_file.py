@@ -18,10 +18,12 @@
       pillar: 2*u + dn(u) = 1                     # dn is the derivative along the outward normal
       elsewhere: dn(u) = 0
     observations: data.csv                        # {file: data.csv, noise: 0.01}; columns: axes and unknowns
-    evaluation: {points: 101, times: 20}          # where errors are measured: points along each axis, equal steps
+    evaluation: {points: 101, times: 20}          # where errors are measured: points along each axis, equal steps;
+                                                  # `placement: cells` keeps off walls
     exact: {u: ...}                               # a solution in closed form, where one is known
 
-`description`, `paper` and `conserved` (names of conserved quantities that the walls keep) may stand there too.
+`description`, `paper`, `conserved` (names of conserved quantities that the walls keep) and `up_to_constant` (a pressure
+that no boundary gives: judged less its mean) may stand there too.
 
 A system is a list of equations, the i-th for the i-th unknown, or for that whose dt it has; rows without a time
 derivative belong to unknowns without one (a pressure). `equation: Burgers` takes an equation of the catalogue. A

@@ -35,7 +35,8 @@ from pdesolve.physics.equations.shallow_water import ShallowWater
 from pdesolve.physics.equations.shallow_water_2d import ShallowWater2d
 from pdesolve.physics.problems import burgers_shock, diffusion_sorption, shallow_water_dam, shallow_water_radial, sod
 from pdesolve.physics.solvers.reference.method import Reference
-from pdesolve.physics.solvers.reference.solution import FILE, GridSolution, fetch
+from pdesolve.physics.solvers.reference.solution import FILE, GridSolution
+from pdesolve.physics.solvers.reference.storage import fetch
 from pdesolve.problem import Evaluation, Problem
 from pdesolve.training.budget import Budget
 from pdesolve.training.run import Run

@@ -51,7 +51,8 @@ from pdesolve.physics.equations.steady_navier_stokes import SteadyNavierStokes
 from pdesolve.physics.problems import lid_cavity, navier_stokes_2d, shear_layers_2d, taylor_green_2d
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.reference.method import Reference
-from pdesolve.physics.solvers.reference.solution import FILE, fetch
+from pdesolve.physics.solvers.reference.solution import FILE
+from pdesolve.physics.solvers.reference.storage import fetch
 from pdesolve.problem import Evaluation, Exact, Problem
 from pdesolve.random_fields import gaussian_series, normal_numbers
 from pdesolve.training.budget import Budget

@@ -12,6 +12,7 @@ from pdesolve.errors import InputError
 from pdesolve.fields.calculus import div, grad
 from pdesolve.fields.field import Constant, Field, Quantity
 from pdesolve.fields.grid import GridField
+from pdesolve.fields.recorded import RecordedField
 from pdesolve.fields.stencils import wavenumbers
 from pdesolve.fields.vector import Vector
 from pdesolve.geometry import GridAxis
@@ -92,3 +93,10 @@ def inverse_symbol(members: Sequence[GridAxis], order: int, like: Tensor) -> Ten
         total = total + square.reshape([-1 if i == j else 1 for j in range(len(members))])
     zero = total == 0
     return torch.where(zero, 0.0, 1.0 / torch.where(zero, 1.0, total))
+
+
+@poisson.register
+def _(field: RecordedField, order: int) -> Field:
+    if order != 2:
+        raise InputError(f"the projection of {field.name[:60]} cannot be written as text: write inverse_laplacian")
+    return field.called("inverse_laplacian")

@@ -68,7 +68,7 @@ class RecordedField(Field):
         return self._of(Number(0.0) if isinstance(self.node, Number) else Partial(self.node, axis, order))
 
     def apply(self, function: Callable[[Tensor], Tensor], name: str, unit: Unit | None) -> RecordedField:
-        return self._of(Call(name, (self.node,)))
+        return self.called(name)
 
     def choose(self, a: Any, b: Any, operation: Callable[[Tensor, Tensor], Tensor], name: str) -> RecordedField:
         return self._of(Call(name, (formula_of(a), formula_of(b))))
@@ -77,6 +77,10 @@ class RecordedField(Field):
         """The integral or the mean over all of space."""
         if set(axes) - set(self.axes.space.names) or len(set(axes)) not in (0, len(self.axes.space)):
             raise InputError(f"{function} over {', '.join(axes)} cannot be written as text: only over all of space")
+        return self.called(function)
+
+    def called(self, function: str) -> RecordedField:
+        """A function of this field."""
         return self._of(Call(function, (self.node,)))
 
     def _of(self, node: Node) -> RecordedField:

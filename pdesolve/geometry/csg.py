@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -83,13 +83,19 @@ class _Combination(Domain):
         """Like `inside`, but for points of both boundaries, of which it says anything."""
         return self.inside(x)
 
-    def bounds(self, x: Tensor, normals: Tensor, *, second: bool) -> Tensor:
+    def bounds(self, x: Tensor, normals: Tensor) -> Tensor:
         """Which points of the boundary of one of the domains bound the result, with these outward normals."""
         step = self._step * normals
-        kept = self.covers(x - step) & ~self.covers(x + step)
-        if second:  # where both boundaries run along one another, the part is the first one's
-            kept = kept & ~(self.first.inside(x - step) & ~self.first.inside(x + step))
-        return kept
+        return self.covers(x - step) & ~self.covers(x + step)
+
+    def shared(self, x: Tensor, normals: Tensor) -> Tensor:
+        """Which points of the second boundary are on the first: where they run along one another, the part is that."""
+        step = self._step * normals
+        return self.first.inside(x - step) & ~self.first.inside(x + step)
+
+    def own(self, x: Tensor, normals: Tensor) -> Tensor:
+        """Which points of the second boundary bound the result and are not on the first."""
+        return self.bounds(x, normals) & ~self.shared(x, normals)
 
     @cached_property
     def _parts(self) -> tuple[dict[str, Boundary], dict[str, Boundary]]:
@@ -99,14 +105,13 @@ class _Combination(Domain):
     def _remains(self, domain: Domain, *, second: bool) -> dict[str, Boundary]:
         side = self._turn if second else 1
         parts: dict[str, Boundary] = {}
-        keep = partial(self.bounds, second=second)
         for name, part in domain.boundaries.items():
             if len(self.axes) == 2:
-                curves = cut(part, keep, side=side)
+                curves = cut(part, self.bounds, side=side, drop=self.shared if second else None)
                 if curves:
                     parts[name] = joined(name, curves)
             else:
-                patch = Patch(name, part, keep, side)
+                patch = Patch(name, part, self.own if second else self.bounds, side)
                 if len(patch.samples[0]):
                     parts[name] = patch
         return parts

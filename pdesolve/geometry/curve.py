@@ -128,18 +128,27 @@ def joined(name: str, curves: Sequence[Boundary]) -> Boundary:
     return curves[0] if len(curves) == 1 and curves[0].name == name else Chain(name, tuple(curves))
 
 
-def cut(part: Boundary, keep: Keep, *, side: int = 1) -> list[Boundary]:
+def cut(part: Boundary, keep: Keep, *, side: int = 1, drop: Keep | None = None) -> list[Boundary]:
     """The pieces of a part of a plane boundary where `keep` holds, as segments and arcs; `side` -1 turns the normals.
 
-    Ends are found to rounding. A curve that is neither straight nor round is fitted by arcs to 1e-8 of its length.
+    Where `drop` holds along a piece, it is none. Ends are found to rounding: where `keep` ends, `drop` does not count,
+    which may hold near a point only, such as one where two boundaries touch. A curve that is neither straight nor round
+    is fitted by arcs to 1e-8 of its length.
     """
     curves: Sequence[Boundary] = getattr(part, "curves", ())  # of chains and of the boundaries of meshes
     if curves:
-        return [piece for curve in curves for piece in cut(curve, keep, side=side)]
+        return [piece for curve in curves for piece in cut(curve, keep, side=side, drop=drop)]
 
-    def kept(s: Tensor) -> Tensor:
+    def holds(s: Tensor) -> Tensor:
         x, normals = part.place(s[:, None])
         return keep(x, side * normals)
+
+    def kept(s: Tensor, strict: Tensor | None = None) -> Tensor:
+        if drop is None:
+            return holds(s)
+        x, normals = part.place(s[:, None])
+        dropped = drop(x, side * normals)
+        return holds(s) & ~(dropped if strict is None else dropped & strict)
 
     s = (torch.arange(_SAMPLES, dtype=torch.float64) + 0.5) / _SAMPLES
     flags = kept(s)
@@ -152,9 +161,10 @@ def cut(part: Boundary, keep: Keep, *, side: int = 1) -> list[Boundary]:
         flags = kept(s)
     change = (flags[1:] != flags[:-1]).nonzero()[:, 0]
     low, high = s[change], s[change + 1]
+    strict = holds(low) == holds(high)  # it is `drop` that changes
     for _ in range(50 if len(change) else 0):
         middle = (low + high) / 2
-        same = kept(middle) == flags[change]
+        same = kept(middle, strict) == flags[change]
         low, high = torch.where(same, middle, low), torch.where(same, high, middle)
     knots = [0.0, *((low + high) / 2).tolist(), 1.0]
     states = [bool(flags[0]), *flags[change + 1].tolist()]

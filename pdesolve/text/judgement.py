@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pdesolve.equation import Equation, Unknown
 from pdesolve.errors import unknown_name
 from pdesolve.fields.formula import substitute
-from pdesolve.geometry import Axis, Domain
+from pdesolve.geometry import Axis, Domain, Placement
 from pdesolve.problem import Evaluation, Exact
 from pdesolve.text.document import Item
 from pdesolve.text.formula import Formula
@@ -53,8 +53,18 @@ class ExactFormula:
 
 
 def read_evaluation(item: Item | None, domain: Domain, time: Axis | None) -> Evaluation:
-    """`{points: 101, times: 20}`: points along every axis of space (or {x: 201, y: 41}); equal steps, or a list."""
-    content = item.mapping("evaluation: {points: 101, times: 20}", ("points", "times")) if item else {}
+    """`{points: 101, times: 20}`: points along every axis of space (or {x: 201, y: 41}); equal steps, or a list.
+
+    `placement: cells` keeps the points off walls and corners.
+    """
+    known = ("points", "times", "placement")
+    content = item.mapping("evaluation: {points: 101, times: 20}", known) if item else {}
+    bounded: Placement = "nodes"
+    if "placement" in content:
+        written = content["placement"].text("placement: cells")
+        if written not in ("nodes", "cells"):
+            raise content["placement"].error(f"points are placed on nodes or in cells, off the walls, got {written!r}")
+        bounded = "cells" if written == "cells" else "nodes"
     d = domain.dimension
     points: int | dict[str, int] = _POINTS[d - 1] if d <= 3 else max(3, round(20000 ** (1 / d)))
     if "points" in content:
@@ -69,8 +79,8 @@ def read_evaluation(item: Item | None, domain: Domain, time: Axis | None) -> Eva
     if time is None:
         if "times" in content:
             raise content["times"].error("the problem has no time axis: leave the times out")
-        return Evaluation(points)
+        return Evaluation(points, bounded=bounded)
     if "times" in content and isinstance(content["times"].content, list):
-        return Evaluation(points, content["times"].numbers("times: [0, 0.5, 1]"))
+        return Evaluation(points, content["times"].numbers("times: [0, 0.5, 1]"), bounded)
     steps = content["times"].integer("times: 20", 1) if "times" in content else _STEPS
-    return Evaluation.uniform(points, time, steps)
+    return replace(Evaluation.uniform(points, time, steps), bounded=bounded)

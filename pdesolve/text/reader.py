@@ -29,7 +29,7 @@ from pdesolve.text.values import Reader
 
 KEYS = (
     "name", "description", "paper", "domain", "time", "unknowns", "parameters", "equation", "initial", "boundary",
-    "observations", "exact", "evaluation", "conserved",
+    "observations", "exact", "evaluation", "conserved", "up_to_constant",
 )  # fmt: skip
 
 
@@ -94,7 +94,8 @@ def make_problem(document: Item, folder: Path, name: str, settings: Mapping[str,
         values=values,
         exact=read_exact(content["exact"], equation, reader) if "exact" in content else None,
         evaluation=read_evaluation(content.get("evaluation"), domain, time),
-        conserved=content["conserved"].words("conserved: momentum") if "conserved" in content else (),
+        conserved=_words(content, "conserved", "momentum"),
+        up_to_constant=_words(content, "up_to_constant", "pressure"),
         description=content["description"].text("description: |") if "description" in content else "",
         source=content["paper"].text("paper: ...") if "paper" in content else "",
         settings={k: v.number for k, v in stated.items() if v.number is not None},
@@ -102,6 +103,10 @@ def make_problem(document: Item, folder: Path, name: str, settings: Mapping[str,
     if "observations" in content:
         problem = replace(problem, conditions=(*conditions, *_observations(content["observations"], folder, problem)))
     return problem
+
+
+def _words(content: Mapping[str, Item], key: str, example: str) -> tuple[str, ...]:
+    return content[key].words(f"{key}: {example}") if key in content else ()
 
 
 def _observations(item: Item, folder: Path, problem: Problem) -> list[Condition]:

@@ -63,8 +63,9 @@ FUNCTIONS: dict[str, Function] = {
     "advect": Function(advect, ("vector", "any"), "same as the last"),
     "mean": Function(lambda f: fields.mean(f, *f.axes.space.names)),
     "integrate": Function(lambda f: fields.integrate(f, *f.axes.space.names)),
+    "inverse_laplacian": Function(fields.inverse_laplacian),
 }
-NONLOCAL = {"mean", "integrate"}
+NONLOCAL = {"mean", "integrate", "inverse_laplacian"}
 _OF_FIELDS = {"grad", "laplacian", *NONLOCAL}  # nothing of a number alone
 
 

@@ -62,11 +62,9 @@ def written(problem: Problem) -> str:
         parts.append(mapping("boundary", boundary))
     if problem.conserved:
         parts.append(f"conserved: {flow(list(problem.conserved))}")
-    if problem.exact is not None:
-        with _Part("the exact solution"):
-            state = problem.exact.formula(*recorded(problem, problem.axes.names))
-            exact = {name: formula_text(problem, field) for name, field in flatten(state).items()}
-        parts.append(mapping("exact", {**exact, **({"source": problem.exact.source} if problem.exact.source else {})}))
+    if problem.up_to_constant:
+        parts.append(f"up_to_constant: {flow(list(problem.up_to_constant))}")
+    parts += _exact(problem)
     parts.append(mapping("evaluation", _evaluation(problem.evaluation, problem)))
     return "\n".join(parts) + "\n"
 
@@ -194,11 +192,24 @@ def _named(equation: Equation) -> dict[str, object]:
 
 def _evaluation(evaluation: Evaluation, problem: Problem) -> dict[str, object]:
     points = evaluation.points if isinstance(evaluation.points, int) else dict(evaluation.points)
+    placed = {} if evaluation.bounded == "nodes" else {"placement": evaluation.bounded}
     if problem.time is None:
-        return {"points": points}
+        return {"points": points, **placed}
     steps = len(evaluation.times) - 1
     even = steps > 0 and Evaluation.uniform(evaluation.points, problem.time, steps).times == evaluation.times
-    return {"points": points, "times": steps if even else list(evaluation.times)}
+    return {"points": points, "times": steps if even else list(evaluation.times), **placed}
+
+
+def _exact(problem: Problem) -> list[str]:
+    """The exact solution; a remark in its place where it is more than a formula, as with shocks."""
+    if problem.exact is None:
+        return []
+    try:
+        state = problem.exact.formula(*recorded(problem, problem.axes.names))
+        exact = {name: formula_text(problem, field) for name, field in flatten(state).items()}
+    except InputError:
+        return [f"# an exact solution is known ({problem.exact.source}), but no formula of this file can say it"]
+    return [mapping("exact", {**exact, **({"source": problem.exact.source} if problem.exact.source else {})})]
 
 
 class _Part:

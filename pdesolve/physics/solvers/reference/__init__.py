@@ -19,7 +19,7 @@ Spectral Methods in MATLAB (2000); Shen, SIAM J. Sci. Comput. 15 (1994) 1489, an
 periodic box; the integrals of Cole-Hopf are trapezoidal sums, which stay exact for small viscosities where
 Gauss-Hermite nodes miss the integrand.
 
-Needs: a problem with an exact formula, a box, a domain in the plane, or a mesh. Smooth solutions come out at 1e-9 and below, kinks at 1e-6,
-shocks at 1e-2 in relative L2, halved by four times the cells (the exact Riemann problem is taken where it is the
-solution). Results are kept on disk (PDESOLVE_CACHE names the folder).
+Needs: a problem with an exact formula, a box, a plane domain, or a mesh. Smooth solutions come out at 1e-9 and below,
+kinks at 1e-6, shocks at 1e-2 in relative L2, halved by four times the cells (the exact Riemann problem is taken where
+it is the solution), elements at 1e-5. Results are kept on disk (PDESOLVE_CACHE names the folder).
 """
