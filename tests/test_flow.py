@@ -527,13 +527,19 @@ def still(*sides: str) -> Dirichlet:
         (lambda: steady((still("x_min", "x_max", "y_min"), Neumann("velocity", "y_max"))), "more than the velocity"),
         (lambda: steady(lambda p, x: Vector({"x": x.expand(x["x"]), "y": x.constant(0.0)})), "percent more flows out"),
         (lambda: steady(lid, values={"viscosity": lambda p, x: 0.1 + 0.01 * x["x"]}), "one viscosity > 0"),
-        (lambda: steady((), domain=TORUS), "no scheme of the reference fits"),
+        (lambda: steady((), domain=TORUS), "not one in a box between four walls"),
     ],
 )
 def test_what_the_stream_function_cannot_do_is_said_in_one_line(problem: Any, message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
-        solve(problem(), resolution=16)
+        solve(problem(), scheme="stream_function", resolution=16)
     assert "\n" not in str(error.value)
+
+
+def test_what_flows_in_must_flow_out_of_elements_too() -> None:
+    unbalanced = steady(lambda p, x: Vector({"x": x.expand(x["x"]), "y": x.constant(0.0)}))
+    with pytest.raises(InputError, match="of the flow through the boundary is not balanced"):
+        solve(unbalanced, scheme="elements", resolution=16)
 
 
 def data(path: str) -> Path:

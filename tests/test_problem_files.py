@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -37,8 +38,10 @@ def read(text: str, **settings: Any) -> ps.Problem:
 
 def written_out(text: str) -> str:
     """The text of a problem with the equation that stands in its comments in the place of the equation's name."""
-    kept = [line for line in text.splitlines() if not line.startswith(("equation:", "# the same"))]
-    return "\n".join(line.removeprefix("# ") for line in kept)
+    before, after = text.split("# the same, written out:\n")
+    before = "\n".join(line for line in before.splitlines() if not line.startswith("equation:"))
+    rows = list(itertools.takewhile(lambda line: line.startswith("# "), after.splitlines()))
+    return "\n".join([before, *(row.removeprefix("# ") for row in rows), *after.splitlines()[len(rows) :]])
 
 
 def clouds(problem: ps.Problem) -> Coordinates:

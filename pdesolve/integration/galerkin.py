@@ -14,12 +14,14 @@ from pdesolve.errors import Diverged, InputError
 from pdesolve.integration.factors import saddle_factors
 from pdesolve.integration.weak import WeakForm
 
+_UNBALANCED = 1e-2  # of the flow: coarse meshes of curved walls leave less
+
 
 class Fixed:
     """Linear systems for the nodal values that no Dirichlet condition holds.
 
     An algebraic unknown without any condition (a pressure) has mean zero: a multiplier of its own sees to that, and
-    takes up what the data of an incompressible flow lack in balance by discretisation.
+    takes up what the data of an incompressible flow lack in balance by discretisation (`check_balance`: by that only).
     """
 
     def __init__(self, form: WeakForm) -> None:
@@ -61,6 +63,21 @@ class Fixed:
         solved = np.zeros_like(right)
         solved[self.free] = factors.solve(np.append(right[self.free], extra))[: len(self.free)]
         return solved
+
+    def check_balance(self, rows: np.ndarray, y: np.ndarray) -> None:
+        """Refuse a state whose multipliers take up more than discretisation leaves.
+
+        Raises:
+            InputError: a flow into a closed domain that is not one out of it.
+        """
+        free, extent = rows[self.free], max(axis.length for axis in self.form.problem.domain.axes)
+        for mean in self.means.T:
+            excess = abs(float(free @ mean) / float(mean @ mean)) * extent / max(float(np.abs(y).max()), 1e-300)
+            if excess > _UNBALANCED:
+                raise InputError(
+                    f"{self.form.problem.name}: about {100 * excess:.2g} percent of the flow through the boundary is "
+                    "not balanced, which an incompressible flow must be: change the velocity there, or give a pressure"
+                )
 
     def norm(self, rows: np.ndarray) -> float:
         """The size of the free rows, less what the multipliers take up."""
@@ -110,6 +127,7 @@ def newton(form: WeakForm, *, steps: int = 50) -> Tensor:
             raise Diverged(f"{name}: Newton's method met a value that is not finite")
         # rounding stops a refinement from getting any smaller
         if change <= 1e-12 or (change <= 1e-8 and change >= 0.5 * smallest):
+            fixed.check_balance(after, trial)
             return _tensor(trial, form)
         if fixed.norm(after) > 1e-3 * fixed.norm(r):
             factors = None  # elsewhere the old factors are good enough: a linear problem is factorised once
