@@ -429,6 +429,43 @@ def test_a_nonlinear_evolution_agrees_with_the_grid() -> None:
         assert errors["relative_l2"] < 5e-3
 
 
+@pytest.mark.parametrize("degree", [1, 2])
+def test_linear_problems_have_the_nodal_values_of_scikit_fem(degree: int) -> None:
+    """An assembly of others: the same weak form on the same triangles has the same solution to rounding."""
+    skfem = pytest.importorskip("skfem", reason="scikit-fem (extra dev) is not installed")
+    mesh = triangulate(L_SHAPE, 0.25)
+    theirs = skfem.Basis(
+        skfem.MeshTri(mesh.points.numpy().T.copy(), mesh.cells.numpy().T.copy()),
+        skfem.ElementTriP1() if degree == 1 else skfem.ElementTriP2(),
+        intorder=6,
+    )
+
+    @skfem.BilinearForm
+    def left(u, v, w):
+        return (1 + w.x[0] ** 2) * (u.grad[0] * v.grad[0] + u.grad[1] * v.grad[1]) + u.grad[0] * v + 3.0 * u * v
+
+    @skfem.LinearForm
+    def right(v, w):
+        return (1.0 + w.x[0] * w.x[1]) * v
+
+    system = skfem.condense(left.assemble(theirs), right.assemble(theirs), D=theirs.get_dofs())
+    truth = skfem.solve(*system)[theirs.nodal_dofs[0]]
+
+    @dataclass(frozen=True)
+    class Blown(Equation):
+        unknowns = (Unknown("u"),)
+
+        def residual(self, u, p, x):
+            v = u["u"]
+            return {"u": -div((1.0 + x["x"] ** 2) * grad(v)) + dx(v) + 3.0 * v - 1.0 - x["x"] * x["y"]}
+
+    problem = Problem("blown", Blown(), L_SHAPE, (Dirichlet("u"),), evaluation=Evaluation(9))
+    y = newton(WeakForm(problem, Elements.on(mesh, L_SHAPE, degree=degree)))
+    ours = y[: len(mesh.points)].numpy()  # vertices come first
+    assert np.abs(truth).max() > 0.05
+    assert np.abs(ours - truth).max() < 1e-12
+
+
 # --- corners -----------------------------------------------------------------------------------------------------
 
 

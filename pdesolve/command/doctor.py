@@ -20,10 +20,11 @@ from pdesolve.command.arguments import Parser, print_json, print_table
 CORE = {
     "torch": "torch", "numpy": "numpy", "scipy": "scipy", "h5py": "h5py", "h5netcdf": "h5netcdf", "xarray": "xarray",
     "matplotlib": "matplotlib", "torchdiffeq": "torchdiffeq", "neuraloperator": "neuralop",
-    "safetensors": "safetensors", "jaxtyping": "jaxtyping", "jsonargparse": "jsonargparse", "rich": "rich",
+    "safetensors": "safetensors", "jaxtyping": "jaxtyping", "jsonargparse": "jsonargparse", "pyyaml": "yaml",
+    "rich": "rich",
 }  # fmt: skip
 EXTRAS = {
-    "mesh": {"meshio": "meshio", "scikit-fem": "skfem"},
+    "mesh": {"meshio": "meshio"},
     "gp": {"gpytorch": "gpytorch"},
     "notebook": {"jupyterlab": "jupyterlab", "ipywidgets": "ipywidgets"},
     "track": {"tensorboard": "tensorboard"},
