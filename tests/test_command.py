@@ -183,8 +183,10 @@ def test_negative_values_reach_their_option(command) -> None:
 def test_an_interrupt_from_the_keyboard_leaves_a_usable_run(command) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-m", "pdesolve", "solve", "heat_1d", "--method", "pinn", "--budget", "10min", *SMALL]
+    # tests that a shell runs in the background inherit that SIGINT is ignored
+    heard = (lambda: signal.signal(signal.SIGINT, signal.default_int_handler)) if os.name == "posix" else None
     with subprocess.Popen([*words, "--out", "run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
-                          text=True) as process:  # fmt: skip
+                          text=True, preexec_fn=heard) as process:  # fmt: skip
         deadline = time.monotonic() + 60
         while not Path("run/last.pt").exists() and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.05)
