@@ -84,9 +84,10 @@ class Kernel(Factor):
         diagonal = self._gram.diagonal(dim1=-2, dim2=-1).mean(-1)
         floor = torch.finfo(damping.dtype).eps * self._gram.shape[-1] * diagonal
         used = torch.maximum(damping, floor.clamp_min(torch.finfo(damping.dtype).tiny))
-        identity = torch.eye(self._gram.shape[-1], dtype=self._gram.dtype, device=self._gram.device)
         while True:
-            factor, failed = torch.linalg.cholesky_ex(self._gram + used[..., None, None] * identity)
+            damped = self._gram.clone()
+            damped.diagonal(dim1=-2, dim2=-1).add_(used[..., None])
+            factor, failed = torch.linalg.cholesky_ex(damped)
             if not bool(failed.any()):
                 return factor, used
             used = torch.where(failed > 0, 10 * used, used)

@@ -123,7 +123,7 @@ class Modular(Objective):
             blocks[k] = blocks.get(k, 0) + error.reshape(len(r), -1)
         # a tensor that was used several times: channels beside one another, before any product
         found: dict[int, Outer | Block] = {
-            k: Outer(torch.cat([o.errors for o in parts]), torch.cat([o.inputs for o in parts]))
+            k: Outer(torch.cat([o.errors for o in parts]), torch.cat([o.inputs for o in parts])).merged()
             for k, parts in outers.items()
         }
         for k, block in blocks.items():
@@ -152,6 +152,34 @@ class Modular(Objective):
             return True
         exact = GraphJacobian(rows, self.parameters).transposed(w)
         return bool((jacobian.transposed(w) - exact).norm() <= torch.finfo(r.dtype).eps ** 0.5 * exact.norm())
+
+
+class ModularEnergy(Objective):
+    """A loss `energy()` of a module's parameters with the metric MᵀM of rows `metric()`: see `Energy`."""
+
+    def __init__(self, module: nn.Module, energy: Callable[[], Tensor], metric: Callable[[], Terms]) -> None:
+        self._metric = Modular(module, metric)
+        self.energy = energy
+
+    def theta(self) -> Tensor:
+        return self._metric.theta()
+
+    def put(self, theta: Tensor) -> None:
+        self._metric.put(theta)
+
+    def loss(self, theta: Tensor) -> Tensor:
+        self.put(theta)
+        with torch.enable_grad():
+            energy = self.energy().detach()
+        return torch.where(torch.isfinite(energy), energy, torch.inf)
+
+    def linearise(self, theta: Tensor) -> Linearisation:
+        jacobian = self._metric.linearise(theta).jacobian
+        with torch.enable_grad():
+            energy = self.energy()
+            check_finite({"energy": energy})
+            parts = torch.autograd.grad(energy, self._metric.parameters, materialize_grads=True)
+        return Linearisation(energy.detach(), torch.cat([g.reshape(-1) for g in parts]), jacobian)
 
 
 def _scaled(content: Outer | Block, scale: float) -> Outer | Block:
