@@ -65,9 +65,7 @@ class AdaptiveEnergy(Method):
         loss = objective.loss(new)
         moved = torch.isfinite(loss)
         energy = torch.where(moved, energy, 0.0)
-        return Step(
-            keep(moved, new, theta), {"energy": energy}, torch.where(moved, loss, here.loss), moved, here.slope
-        )
+        return Step(keep(moved, new, theta), {"energy": energy}, torch.where(moved, loss, here.loss), moved, here.slope)
 
     def _solve(self, here: Linearisation, v: Tensor, form: Form) -> Tensor:
         if self.metric == "identity":

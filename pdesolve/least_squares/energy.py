@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import vjp
 
 from pdesolve.least_squares.functional import FunctionJacobian
-from pdesolve.least_squares.objective import Linearisation, Objective, Terms, check_finite, stack
+from pdesolve.least_squares.objective import Linearisation, Objective, Terms, check_finite, no_rows, stack
 
 
 class Energy(Objective):
@@ -26,6 +26,9 @@ class Energy(Objective):
     ) -> None:
         self.energy, self.metric, self.context = energy, metric, context
 
+    def values(self, theta: Tensor) -> Tensor:
+        raise no_rows("this method")
+
     def loss(self, theta: Tensor) -> Tensor:
         with torch.no_grad():
             energy = self.energy(theta, *self.context)
@@ -35,7 +38,5 @@ class Energy(Objective):
         theta = theta.detach()
         energy, pull = vjp(lambda t: self.energy(t, *self.context), theta)
         check_finite({"energy": energy.detach()})
-        jacobian = FunctionJacobian(
-            lambda t: stack(self.metric(t, *self.context), batch=theta.ndim - 1), theta
-        )
+        jacobian = FunctionJacobian(lambda t: stack(self.metric(t, *self.context), batch=theta.ndim - 1), theta)
         return Linearisation(energy.detach(), pull(torch.ones_like(energy))[0].detach(), jacobian)

@@ -21,8 +21,8 @@ class Factor(ABC):
     """A Jacobian and a right-hand side r, prepared for solves with many dampings λ (*batch)."""
 
     @abstractmethod
-    def solve(self, damping: Tensor) -> Tensor:
-        """d (*batch, parameter) that minimises |J d − r|² + λ |d|², λ > 0."""
+    def solve(self, damping: Tensor, r: Tensor | None = None) -> Tensor:
+        """d (*batch, parameter) that minimises |J d − r|² + λ |d|², λ > 0; for another r than the one prepared too."""
 
     @abstractmethod
     def normal(self, g: Tensor, damping: Tensor) -> Tensor:
@@ -44,9 +44,12 @@ class Orthogonal(Factor):
     """QR of J, or of Jᵀ where rows are fewer, then of the small triangle over √λ I for each λ."""
 
     def __init__(self, jacobian: Jacobian, r: Tensor) -> None:
+        self._jacobian = jacobian
         self._small, self._r, self._basis = reduced(jacobian, r)
 
-    def solve(self, damping: Tensor) -> Tensor:
+    def solve(self, damping: Tensor, r: Tensor | None = None) -> Tensor:
+        if r is not None:  # Q is not kept; the normal equations of the triangle will do for a correction
+            return self.normal(self._jacobian.transposed(r), damping)
         d = augmented(self._small, self._r, damping)
         return d if self._basis is None else (self._basis @ d[..., None])[..., 0]
 
@@ -67,11 +70,12 @@ class Kernel(Factor):
     def __init__(self, jacobian: Jacobian, r: Tensor) -> None:
         self._jacobian, self._r, self._gram = jacobian, r, jacobian.gram()
 
-    def solve(self, damping: Tensor) -> Tensor:
+    def solve(self, damping: Tensor, r: Tensor | None = None) -> Tensor:
+        right = self._r if r is None else r
         factor, used = self._cholesky(damping)
-        y = torch.cholesky_solve(self._r[..., None], factor)[..., 0]
+        y = torch.cholesky_solve(right[..., None], factor)[..., 0]
         d = self._jacobian.transposed(y)
-        left_over = self._r - self._jacobian.times(d) - used[..., None] * y
+        left_over = right - self._jacobian.times(d) - used[..., None] * y
         return d + self._jacobian.transposed(torch.cholesky_solve(left_over[..., None], factor)[..., 0])
 
     def normal(self, g: Tensor, damping: Tensor) -> Tensor:
@@ -100,8 +104,8 @@ class Iterative(Factor):
         self._jacobian, self._r, self._form = jacobian, r, form
         self._sketch = nystrom(jacobian, form.sketch, r) if form.sketch else None
 
-    def solve(self, damping: Tensor) -> Tensor:
-        return self._iterate(damping, self._r, None)
+    def solve(self, damping: Tensor, r: Tensor | None = None) -> Tensor:
+        return self._iterate(damping, self._r if r is None else r, None)
 
     def normal(self, g: Tensor, damping: Tensor) -> Tensor:
         return self._iterate(damping, None, g)
@@ -125,7 +129,9 @@ def reduced(jacobian: Jacobian, r: Tensor) -> tuple[Tensor, Tensor, Tensor | Non
 
 def augmented(matrix: Tensor, r: Tensor, damping: Tensor) -> Tensor:
     """The minimiser of |A d − r|² + λ |d|² by QR of A over √λ I, which keeps A's own condition number."""
-    small, c = compress(_over_damping(matrix, damping), torch.cat([r, r.new_zeros(*r.shape[:-1], matrix.shape[-1])], -1))
+    small, c = compress(
+        _over_damping(matrix, damping), torch.cat([r, r.new_zeros(*r.shape[:-1], matrix.shape[-1])], -1)
+    )
     return torch.linalg.solve_triangular(small, c[..., None], upper=True)[..., 0]
 
 

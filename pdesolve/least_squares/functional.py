@@ -34,12 +34,15 @@ class Functional(Objective):
         self.residual, self.context, self.weights = residual, context, dict(weights or {})
 
     def rows(self, theta: Tensor) -> Tensor:
-        """The weighted rows (*batch, row)."""
+        """The weighted rows (*batch, row), differentiable."""
         return stack(self.residual(theta, *self.context), self.weights, batch=theta.ndim - 1)
 
+    @torch.no_grad()
+    def values(self, theta: Tensor) -> Tensor:
+        return self.rows(theta)
+
     def loss(self, theta: Tensor) -> Tensor:
-        with torch.no_grad():
-            return half_squares(self.rows(theta))
+        return half_squares(self.values(theta))
 
     def linearise(self, theta: Tensor) -> Linearisation:
         theta = theta.detach()

@@ -65,9 +65,7 @@ class _Stationary(torch.autograd.Function):
             (slope,) = torch.autograd.grad(total(theta, *inputs), theta, create_graph=True)
             product = -(v * slope).sum()
             chosen = [inputs[k] for k in wanted]
-            parts = (
-                torch.autograd.grad(product, chosen, allow_unused=True) if chosen and product.requires_grad else ()
-            )
+            parts = torch.autograd.grad(product, chosen, allow_unused=True) if chosen and product.requires_grad else ()
         found = dict(zip(wanted, parts, strict=False))
         return None, None, None, *(found.get(k) for k in range(len(context)))
 

@@ -72,13 +72,14 @@ class Dense(Jacobian):
 
 
 def mean_square_column(jacobian: Jacobian, like: Tensor) -> Tensor:
-    """|J|²/parameters, the mean diagonal entry of JᵀJ, (*batch): estimated by four random products, the same each time.
+    """|J|²/parameters, the mean diagonal entry of JᵀJ, (*batch), estimated by four fixed random products.
 
-    Hutchinson's estimator E|Jᵀw|² = |J|² with signs w; `like` (*batch, row) gives shape, dtype and device.
+    Hutchinson's estimator E|J v|² = |J|² with signs v, which knows nothing of the order of the rows; `like` (*batch, row)
+    gives batch, dtype and device.
     """
     generator = torch.Generator().manual_seed(0)
     total = torch.zeros(like.shape[:-1], dtype=like.dtype, device=like.device)
     for _ in range(4):
-        signs = torch.randint(0, 2, (jacobian.rows,), generator=generator).to(like) * 2 - 1
-        total = total + jacobian.transposed(signs.expand(*like.shape[:-1], -1)).square().sum(-1)
+        signs = torch.randint(0, 2, (jacobian.parameters,), generator=generator).to(like) * 2 - 1
+        total = total + jacobian.times(signs.expand(*like.shape[:-1], -1)).square().sum(-1)
     return total / (4 * jacobian.parameters)

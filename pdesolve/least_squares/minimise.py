@@ -34,7 +34,7 @@ def minimise(
 ) -> Minimum:
     """Minimise from theta (*batch, parameter), each problem of the batch until it has converged.
 
-    A problem has converged when |g| <= tolerance |g at the start|, when its loss is zero, or when no step lowers it any
+    A problem has converged when |g| <= tolerance |g at the start|, or when no step lowers it any
     more; it then stays as it is while the others go on. form: of the linear solves; chosen by size where None.
 
     Raises:
@@ -48,7 +48,7 @@ def minimise(
         here.jacobian.rows, theta.shape[-1], memory=available_bytes(theta.device), itemsize=theta.element_size()
     )
     state = method.start(theta)
-    active = (first > 0) & (loss > 0)
+    active = first > 0
     counts = torch.zeros_like(loss, dtype=torch.int64)
     for _ in range(steps):
         if not bool(active.any()):
@@ -59,5 +59,5 @@ def minimise(
         state = {name: keep(active, step.state[name], old) for name, old in state.items()}
         counts = counts + active
         small = step.slope <= tolerance * first
-        active = active & step.moved & ~small & (loss > 0)
+        active = active & step.moved & ~small
     return Minimum(theta, loss, ~active, counts, form)

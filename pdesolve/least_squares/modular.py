@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from pdesolve.errors import InputError
 from pdesolve.least_squares.graph import GraphJacobian
 from pdesolve.least_squares.jacobian import Jacobian
-from pdesolve.least_squares.objective import Linearisation, Objective, Terms, check_finite, half_squares, stack
+from pdesolve.least_squares.objective import (
+    Linearisation,
+    Objective,
+    Terms,
+    check_finite,
+    half_squares,
+    no_rows,
+    stack,
+)
 from pdesolve.least_squares.strips import Block, Outer, Strip, StripJacobian
 from pdesolve.least_squares.tape import Tape, record
 
@@ -52,10 +60,13 @@ class Modular(Objective):
         for p, where in zip(self.parameters, self.slices, strict=True):
             p.copy_(theta[where].view_as(p))
 
-    def loss(self, theta: Tensor) -> Tensor:
+    def values(self, theta: Tensor) -> Tensor:
         self.put(theta)
         with torch.enable_grad():  # derivatives of the unknowns are taken by autograd
-            return half_squares(stack(self.rows(), self.weights).detach())
+            return stack(self.rows(), self.weights).detach()
+
+    def loss(self, theta: Tensor) -> Tensor:
+        return half_squares(self.values(theta))
 
     def linearise(self, theta: Tensor) -> Linearisation:
         self.put(theta)
@@ -166,6 +177,9 @@ class ModularEnergy(Objective):
 
     def put(self, theta: Tensor) -> None:
         self._metric.put(theta)
+
+    def values(self, theta: Tensor) -> Tensor:
+        raise no_rows("this method")
 
     def loss(self, theta: Tensor) -> Tensor:
         self.put(theta)

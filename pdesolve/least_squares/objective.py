@@ -40,8 +40,13 @@ class Linearisation:
             InputError: the loss is an energy.
         """
         if self.residual is None:
-            raise InputError(f"{asking} needs residual rows, an energy has none: use GaussNewton or AdaptiveEnergy")
+            raise no_rows(asking)
         return self.residual
+
+
+def no_rows(asking: str) -> InputError:
+    """The error of asking an energy for rows."""
+    return InputError(f"{asking} needs residual rows, an energy has none: use GaussNewton or AdaptiveEnergy")
 
 
 class Objective(ABC):
@@ -52,7 +57,15 @@ class Objective(ABC):
 
     @abstractmethod
     def loss(self, theta: Tensor) -> Tensor:
-        """The loss (*batch), |r|²/2 for residuals; infinite where it is not finite, so that no step is accepted there."""
+        """The loss (*batch), |r|²/2 for residuals; infinite where it is not finite, so that no step goes there."""
+
+    @abstractmethod
+    def values(self, theta: Tensor) -> Tensor:
+        """The weighted residual rows (*batch, row), whatever they are, for second differences along a step.
+
+        Raises:
+            InputError: the loss is an energy.
+        """
 
     @abstractmethod
     def linearise(self, theta: Tensor) -> Linearisation:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,22 +37,23 @@ class LeastSquares(torch.optim.Optimizer):
         memory: int | None = None,
     ) -> None:
         self.module, self.method, self.weights, self.memory = module, method, dict(weights or {}), memory
-        super().__init__([p for p in module.parameters() if p.requires_grad], {"lr": 1.0})
-        self._parameters: list[nn.Parameter] = self.param_groups[0]["params"]
-        self._kept["form"] = None if form is None else asdict(form)
+        super().__init__(
+            [p for p in module.parameters() if p.requires_grad],
+            {"lr": 1.0, "form": None if form is None else asdict(form), "steps": 0},
+        )
         self.moved = True
         self._pointwise: bool | None = None
 
     @property
     def form(self) -> Form | None:
         """How linear solves are done; None before the first step."""
-        kept = self._kept.get("form")
+        kept = self.param_groups[0]["form"]
         return None if kept is None else Form(**kept)
 
     @property
     def steps(self) -> int:
         """Steps so far."""
-        return int(self._kept.get("steps", 0))
+        return self.param_groups[0]["steps"]
 
     def step(self, rows: Callable[[], Terms]) -> Tensor:  # type: ignore[override]
         """One step on these rows; the loss after it.
@@ -76,10 +76,10 @@ class LeastSquares(torch.optim.Optimizer):
         theta = local.theta()
         try:
             if self.form is None:
-                self._kept["form"] = asdict(self._choose(objective, theta))
+                self.param_groups[0]["form"] = asdict(self._choose(objective, theta))
             form = self.form
             assert form is not None
-            state = self._kept.get("method") or self.method.start(theta)
+            state = dict(self.state[self._parameters[0]]) or self.method.start(theta)
             step = self.method.step(objective, theta, state, form=form)
         except Diverged as error:
             local.put(theta)
@@ -89,8 +89,8 @@ class LeastSquares(torch.optim.Optimizer):
             raise
         local.put(step.theta)
         self.moved = bool(step.moved)
-        self._kept["method"] = step.state
-        self._kept["steps"] = self.steps + 1
+        self.state[self._parameters[0]] = step.state  # with the first parameter, where torch keeps what it saves
+        self.param_groups[0]["steps"] += 1
         return step.loss
 
     def _choose(self, objective: Sharded | Modular | ModularEnergy, theta: Tensor) -> Form:
@@ -104,6 +104,5 @@ class LeastSquares(torch.optim.Optimizer):
         )
 
     @property
-    def _kept(self) -> dict[str, Any]:
-        """What is remembered, with the first parameter, as torch wants it."""
-        return self.state[self.param_groups[0]["params"][0]]
+    def _parameters(self) -> list[nn.Parameter]:
+        return self.param_groups[0]["params"]

@@ -35,22 +35,25 @@ class Pointwise(Objective):
         self.chunk_bytes = chunk_bytes
 
     def rows(self, theta: Tensor) -> Tensor:
-        """The weighted rows (row,)."""
-        return torch.cat(list(self._values(theta).values()))
+        """The weighted rows (row,), differentiable."""
+        return torch.cat(list(self._terms(theta).values()))
+
+    @torch.no_grad()
+    def values(self, theta: Tensor) -> Tensor:
+        return self.rows(theta)
 
     def loss(self, theta: Tensor) -> Tensor:
-        with torch.no_grad():
-            return half_squares(self.rows(theta))
+        return half_squares(self.values(theta))
 
     def linearise(self, theta: Tensor) -> Linearisation:
         theta = theta.detach()
         with torch.no_grad():
-            check_finite(self._values(theta))
+            check_finite(self._terms(theta))
         jacobian = PointJacobian(self, theta)
         r = jacobian.value
         return Linearisation(half_squares(r), jacobian.transposed(r), jacobian, r)
 
-    def _values(self, theta: Tensor) -> dict[str, Tensor]:
+    def _terms(self, theta: Tensor) -> dict[str, Tensor]:
         return {
             name: self.weights.get(name, 1.0) ** 0.5 * vmap(f, (None, 0))(theta, x)
             for name, (f, x) in self.terms.items()

@@ -25,8 +25,8 @@ class SelfScaledBroyden(torch.optim.Optimizer):
         ρ = 1/(yᵀs),  h = ρ yᵀHy,  b = −α ρ sᵀg,  a = h b − 1
         H ← (H − Hy yᵀH/(yᵀHy) + φ yᵀHy v vᵀ)/τ + ρ s sᵀ,   v = ρ s − Hy/(yᵀHy)
 
-    and θ, φ, τ chosen so that neither end of the spectrum of H runs away (`scaling`). θ = 0, τ = 1 would be BFGS; family
-    "bfgs" keeps φ = 1 and scales by τ = min(1, 1/b) (self-scaled BFGS), which Broyden usually overtakes.
+    and θ, φ, τ chosen so that neither end of the spectrum of H runs away (`scaling`). θ = 0, τ = 1 would be BFGS;
+    family "bfgs" keeps φ = 1 and scales by τ = min(1, 1/b) (self-scaled BFGS), which Broyden usually overtakes.
     One `step(closure)` makes up to `iterations` of them; the closure may change between calls (new points): H stays.
     H takes 8 P² bytes in float64, so that this is for up to some thousand parameters. Use float64.
 

@@ -31,6 +31,9 @@ class Sharded(Objective):
         distributed.all_reduce(total)
         return total
 
+    def values(self, theta: Tensor) -> Tensor:
+        return torch.cat(gathered(self.local.values(theta)), -1)
+
     def linearise(self, theta: Tensor) -> Linearisation:
         here = self.local.linearise(theta)
         loss, gradient = here.loss.clone(), here.gradient.clone()
@@ -119,7 +122,9 @@ def gathered(part: Tensor) -> list[Tensor]:
 
 def _sent(content: Outer | Block | None, rank: int, like: Tensor) -> Outer | Block:
     """The content of one process on all of them."""
-    tensors = () if content is None else (content.matrix,) if isinstance(content, Block) else (content.errors, content.inputs)
+    tensors = (
+        () if content is None else (content.matrix,) if isinstance(content, Block) else (content.errors, content.inputs)
+    )
     shapes: list[list[tuple[int, ...]]] = [[tuple(t.shape) for t in tensors]]
     distributed.broadcast_object_list(shapes, rank)
     received = []

@@ -16,7 +16,7 @@ _TILE = 256  # rows of a tile of J Jᵀ: its operands stay in the cache
 
 @dataclass(frozen=True, eq=False)
 class Outer:
-    """Rows × one weight: J[i] = Σ_c errors[c, i] inputs[c, i]ᵀ. errors (channel, row, out), inputs (channel, row, in)."""
+    """Rows × one weight (out, in): J[i] = Σ_c errors[c, i] inputs[c, i]ᵀ, (channel, row, out) and (channel, row, in)."""
 
     errors: Tensor
     inputs: Tensor
@@ -150,11 +150,12 @@ class StripJacobian(Jacobian):
 def _tiled(group: list[Strip]) -> Iterator[list[tuple[slice, Outer | Block]]]:
     """The tiles of one parameter tensor, all at once as products, or some of its rows at a time as explicit blocks."""
     group = sorted(group, key=lambda s: s.rows.start)
-    pieces = [
-        (slice(start, min(start + _TILE, s.rows.stop)), s.content.part(slice(start - s.rows.start, start - s.rows.start + _TILE)))
-        for s in group
-        for start in range(s.rows.start, s.rows.stop, _TILE)
-    ]  # fmt: skip
+    pieces = []
+    for s in group:
+        for start in range(0, s.rows.stop - s.rows.start, _TILE):
+            piece = s.content.part(slice(start, start + _TILE))
+            first = s.rows.start + start
+            pieces.append((slice(first, min(first + _TILE, s.rows.stop)), piece))
     outer = [piece for _, piece in pieces if isinstance(piece, Outer)]
     if len(outer) < len(pieces):  # explicit already, at least in part: what is left is of the same size
         yield [(rows, Block(piece.explicit())) for rows, piece in pieces]

@@ -77,17 +77,17 @@ def copied(parameter: Tensor, points: int) -> Tensor:
 
 
 @singledispatch
-def taped(layer: nn.Module, x: Tensor) -> Tensor:
-    """A layer's output at x (point, ...), with its parameters on the tape: what a layer type registers.
+def taped(layer: nn.Module, *inputs: Tensor) -> Tensor:
+    """A layer's output at inputs (point, ...), with its parameters on the tape: what a layer type registers.
 
     By default every point gets its own copies of all parameters of the layer, whose gradients are explicit blocks of J.
     """
-    own = {name: copied(p, len(x)) for name, p in layer.named_parameters() if p.requires_grad}
+    own = {name: copied(p, len(inputs[0])) for name, p in layer.named_parameters() if p.requires_grad}
 
-    def at_point(copies: dict[str, Tensor], point: Tensor) -> Tensor:
-        return functional_call(layer, copies, (point[None],))[0]
+    def at_point(copies: dict[str, Tensor], *point: Tensor) -> Tensor:
+        return functional_call(layer, copies, tuple(x[None] for x in point))[0]
 
-    return vmap(at_point)(own, x)
+    return vmap(at_point)(own, *inputs)
 
 
 @taped.register
@@ -117,14 +117,16 @@ def record(module: nn.Module) -> Iterator[Tape]:
 
 
 def _through_tape(layer: nn.Module, forward: Any, tape: Tape) -> Any:
-    def run(x: Tensor) -> Tensor:
-        if tape.inside:  # of the default rule, which calls the layer itself and the layers below
-            return forward(x)
+    def run(*inputs: Any, **settings: Any) -> Any:
+        # inside the default rule, which calls the layer itself and the layers below; and where inputs are no tensors of
+        # points: the tape then lacks this layer, which the check of the first linearisation finds
+        if tape.inside or settings or not all(isinstance(x, Tensor) and x.ndim for x in inputs):
+            return forward(*inputs, **settings)
         if taped.dispatch(type(layer)) is not taped.dispatch(nn.Module):
-            return taped(layer, x)
+            return taped(layer, *inputs)
         tape.inside = True
         try:
-            return taped(layer, x)
+            return taped(layer, *inputs)
         finally:
             tape.inside = False
 
@@ -132,7 +134,7 @@ def _through_tape(layer: nn.Module, forward: Any, tape: Tape) -> Any:
 
 
 def _owners(module: nn.Module) -> Iterator[nn.Module]:
-    """Modules with a rule, and modules with trained parameters of their own, which the default covers with all below."""
+    """Modules with a rule, and modules with trained parameters of their own, covered by the default."""
     if taped.dispatch(type(module)) is not taped.dispatch(nn.Module):
         yield module
         return

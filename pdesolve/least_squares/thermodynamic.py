@@ -22,8 +22,8 @@ class Thermodynamic(Method):
         x(τ) = e^(−Aτ) x(0) + (1 − e^(−Aτ)) A⁻¹ g
 
     τ → 0 is (scaled) gradient descent, τ → ∞ the natural gradient; x(0) is a momentum. Early stopping damps like
-    λ = 1/τ: a regulariser, which does not reach small singular values. Noise of the analogue device is left out. Exact by
-    singular values; without them (matrix-free) by Richardson steps x ← x − h (A x − g) with h below 1/|A|.
+    λ = 1/τ: a regulariser, which does not reach small singular values. Noise of the analogue device is left out. Exact
+    by singular values; without them (matrix-free) by Richardson steps x ← x − h (A x − g) with h below 1/|A|.
 
     Attributes:
         time: τ, in units of 1/mean square of J's columns.
