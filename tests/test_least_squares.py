@@ -339,7 +339,7 @@ def test_values_that_are_not_finite_name_their_term_and_row_and_walls_are_kept_o
 
 
 def solved(residual, theta: Tensor, *context: Tensor) -> Tensor:
-    return minimise(Functional(residual, context), theta, LevenbergMarquardt(), tolerance=1e-14).theta
+    return minimise(Functional(residual, context), theta, LevenbergMarquardt(), tolerance=1e-9).theta
 
 
 def curved(theta: Tensor, a: Tensor, b: Tensor) -> dict[str, Tensor]:
@@ -349,7 +349,7 @@ def curved(theta: Tensor, a: Tensor, b: Tensor) -> dict[str, Tensor]:
     return {"curved": torch.stack(torch.broadcast_tensors(*rows), -1)}
 
 
-@pytest.mark.parametrize("batch", [(), (3,)])
+@pytest.mark.parametrize("batch", [(), (2,)])
 def test_gradients_of_a_solution_are_those_of_differences(batch: tuple[int, ...]) -> None:
     solve = implicit(solved)
     start = torch.ones(*batch, 2, dtype=torch.float64)

@@ -116,7 +116,7 @@ def measure(side: str, case: str, settings: argparse.Namespace, out: Connection)
     torch.linalg.cholesky(torch.eye(64, dtype=torch.float64, device=settings.device))  # loads the library
     # CPU time on the CPU: that of an idle machine where one thread is used, whoever else is there
     clock = time.process_time if settings.device == "cpu" else time.perf_counter
-    before, seconds, d = peak(settings.device), [], torch.zeros(1)
+    before, seconds, d, norm = peak(settings.device), [], torch.zeros(1), 0.0
     for _ in range(settings.repeat + 1):
         start = clock()
         d = step()

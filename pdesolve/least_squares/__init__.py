@@ -12,13 +12,13 @@ from pdesolve.least_squares.functional import Functional
 from pdesolve.least_squares.gauss_newton import GaussNewton
 from pdesolve.least_squares.implicit import implicit
 from pdesolve.least_squares.levenberg_marquardt import LevenbergMarquardt
-from pdesolve.least_squares.method import Method
 from pdesolve.least_squares.minimise import Minimum, minimise
 from pdesolve.least_squares.optimiser import LeastSquares
 from pdesolve.least_squares.pointwise import Pointwise
 from pdesolve.least_squares.quasi_newton import SelfScaledBroyden
 from pdesolve.least_squares.soap import Soap
 from pdesolve.least_squares.spring import Spring
+from pdesolve.least_squares.step import Method
 from pdesolve.least_squares.thermodynamic import Thermodynamic
 
 __all__ = [

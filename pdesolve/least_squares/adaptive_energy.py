@@ -12,8 +12,8 @@ from pdesolve.errors import InputError, unknown_name
 from pdesolve.least_squares.factor import factorise
 from pdesolve.least_squares.form import Form
 from pdesolve.least_squares.jacobian import mean_square_column
-from pdesolve.least_squares.method import Method, State, Step, keep
 from pdesolve.least_squares.objective import Linearisation, Objective
+from pdesolve.least_squares.step import Method, State, Step, keep
 
 
 @dataclass(frozen=True)

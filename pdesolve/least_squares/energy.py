@@ -36,7 +36,7 @@ class Energy(Objective):
 
     def linearise(self, theta: Tensor) -> Linearisation:
         theta = theta.detach()
-        energy, pull = vjp(lambda t: self.energy(t, *self.context), theta)
+        energy, pull, *_ = vjp(lambda t: self.energy(t, *self.context), theta)
         check_finite({"energy": energy.detach()})
         jacobian = FunctionJacobian(lambda t: stack(self.metric(t, *self.context), batch=theta.ndim - 1), theta)
         return Linearisation(energy.detach(), pull(torch.ones_like(energy))[0].detach(), jacobian)

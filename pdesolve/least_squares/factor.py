@@ -111,7 +111,8 @@ class Iterative(Factor):
         return self._iterate(damping, None, g)
 
     def _iterate(self, damping: Tensor, r: Tensor | None, g: Tensor | None) -> Tensor:
-        precondition = None if self._sketch is None else lambda v: self._sketch.inverse(v, damping)
+        sketch = self._sketch
+        precondition = None if sketch is None else lambda v: sketch.inverse(v, damping)
         return damped_conjugate_gradients(
             self._jacobian, damping, r=r, g=g, precondition=precondition,
             tolerance=self._form.tolerance, iterations=self._form.iterations,

@@ -58,7 +58,7 @@ class FunctionJacobian(Jacobian):
 
     def __init__(self, rows: Callable[[Tensor], Tensor], theta: Tensor, *, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._rows, self._theta, self._chunk_bytes = rows, theta, chunk_bytes
-        value, self._pull = vjp(rows, theta)
+        value, self._pull, *_ = vjp(rows, theta)
         self.value: Tensor = value.detach()
         self.rows, self.parameters = self.value.shape[-1], theta.shape[-1]
 

@@ -12,11 +12,11 @@ from pdesolve.errors import InputError
 from pdesolve.least_squares.factor import factorise
 from pdesolve.least_squares.form import Form
 from pdesolve.least_squares.jacobian import Dense, mean_square_column
-from pdesolve.least_squares.method import Method, State, Step, keep
 from pdesolve.least_squares.objective import Linearisation, Objective
 from pdesolve.least_squares.search import backtracking, grid_search
 from pdesolve.least_squares.sketch import mixed_rows
 from pdesolve.least_squares.spectrum import spectrum
+from pdesolve.least_squares.step import Method, State, Step, keep
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,6 @@ class _Stationary(torch.autograd.Function):
         return solution
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         solution, *context = ctx.saved_tensors
         (g,) = gradients
@@ -74,7 +73,7 @@ def _hessians(total: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
     """The second derivatives of each problem's loss (*batch, parameter, parameter)."""
     if theta.ndim == 1:
         return hessian(total)(theta)
-    slope, pull = vjp(torch.func.grad(total), theta)
+    slope, pull, *_ = vjp(torch.func.grad(total), theta)
     # symmetric, and zero between problems: one product for each parameter serves the whole batch
     basis = torch.eye(theta.shape[-1], dtype=theta.dtype, device=theta.device)
     return vmap(lambda e: pull(e.expand_as(slope))[0])(basis).movedim(0, -2)

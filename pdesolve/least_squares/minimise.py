@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from pdesolve.least_squares.form import Form, available_bytes, choose
-from pdesolve.least_squares.method import Method, keep
 from pdesolve.least_squares.objective import Objective
+from pdesolve.least_squares.step import Method, keep
 
 
 @dataclass(frozen=True)

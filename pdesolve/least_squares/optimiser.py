@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from pdesolve.errors import Diverged
 from pdesolve.least_squares.form import Form, available_bytes, choose
-from pdesolve.least_squares.method import Method
 from pdesolve.least_squares.modular import Modular, ModularEnergy
 from pdesolve.least_squares.objective import Terms
 from pdesolve.least_squares.sharded import Sharded
+from pdesolve.least_squares.step import Method
 
 
 class LeastSquares(torch.optim.Optimizer):

@@ -65,7 +65,7 @@ class PointJacobian(Jacobian):
 
     def __init__(self, objective: Pointwise, theta: Tensor) -> None:
         self._objective, self._theta = objective, theta
-        value, self._pull = vjp(objective.rows, theta)
+        value, self._pull, *_ = vjp(objective.rows, theta)
         self.value: Tensor = value.detach()
         self.rows, self.parameters = len(self.value), len(theta)
 

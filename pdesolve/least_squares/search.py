@@ -11,7 +11,7 @@ from pdesolve.least_squares.objective import Objective
 def grid_search(
     objective: Objective, theta: Tensor, direction: Tensor, loss: Tensor, *, powers: int = 31
 ) -> tuple[Tensor, Tensor]:
-    """The best of theta + 2^-k direction, k = 0 .. powers - 1: step lengths (*batch), 0 where none is lower, and losses.
+    """The best of theta + 2^-k direction, k = 0 .. powers - 1: lengths (*batch), 0 where none is lower, and losses.
 
     All are tried: far from the solution the loss along a Gauss-Newton direction has several minima.
     """

@@ -10,8 +10,8 @@ from torch import Tensor
 from pdesolve.errors import InputError
 from pdesolve.least_squares.factor import factorise
 from pdesolve.least_squares.form import Form
-from pdesolve.least_squares.method import Method, State, Step, keep
 from pdesolve.least_squares.objective import Objective
+from pdesolve.least_squares.step import Method, State, Step, keep
 
 
 @dataclass(frozen=True)

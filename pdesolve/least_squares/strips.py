@@ -16,7 +16,7 @@ _TILE = 256  # rows of a tile of J Jᵀ: its operands stay in the cache
 
 @dataclass(frozen=True, eq=False)
 class Outer:
-    """Rows × one weight (out, in): J[i] = Σ_c errors[c, i] inputs[c, i]ᵀ, (channel, row, out) and (channel, row, in)."""
+    """Rows × one weight (out, in): J[i] = Σ_c errors[c, i] inputs[c, i]ᵀ; (channel, row, out), (channel, row, in)."""
 
     errors: Tensor
     inputs: Tensor

@@ -10,9 +10,9 @@ from torch import Tensor
 from pdesolve.errors import InputError
 from pdesolve.least_squares.form import Form
 from pdesolve.least_squares.jacobian import Jacobian, mean_square_column
-from pdesolve.least_squares.method import Method, State, Step, keep
 from pdesolve.least_squares.objective import Linearisation, Objective
 from pdesolve.least_squares.spectrum import spectrum
+from pdesolve.least_squares.step import Method, State, Step, keep
 
 
 @dataclass(frozen=True)
