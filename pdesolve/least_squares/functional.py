@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import jvp, vjp, vmap
+from torch.func import vjp, vmap
 
 from pdesolve.least_squares.jacobian import CHUNK_BYTES, Jacobian
 from pdesolve.least_squares.objective import (
@@ -54,16 +54,19 @@ class Functional(Objective):
 
 
 class FunctionJacobian(Jacobian):
-    """The Jacobian of rows(theta) by torch.func: forward mode where there are fewer parameters than rows."""
+    """The Jacobian of rows(theta) by torch.func: column by column where there are fewer parameters than rows."""
 
     def __init__(self, rows: Callable[[Tensor], Tensor], theta: Tensor, *, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._rows, self._theta, self._chunk_bytes = rows, theta, chunk_bytes
         value, self._pull, *_ = vjp(rows, theta)
+        self._push: Callable[[Tensor], Tensor] | None = None
         self.value: Tensor = value.detach()
         self.rows, self.parameters = self.value.shape[-1], theta.shape[-1]
 
     def times(self, v: Tensor) -> Tensor:
-        return jvp(self._rows, (self._theta,), (v,))[1].detach()
+        if self._push is None:
+            self._push = transpose(self._rows, self._theta, self.value)
+        return self._push(v).detach()
 
     def transposed(self, w: Tensor) -> Tensor:
         return self._pull(w)[0].detach()
@@ -96,6 +99,16 @@ class FunctionJacobian(Jacobian):
         for some in index.split(self._chunk(self.rows)):
             basis = _unit_vectors(some, self.parameters, self._theta)
             yield vmap(lambda v: self.times(v.expand_as(self._theta)))(basis).movedim(0, -1)
+
+
+def transpose(rows: Callable[[Tensor], Tensor], theta: Tensor, value: Tensor) -> Callable[[Tensor], Tensor]:
+    """v -> J v as the derivative of w -> Jᵀw, which is linear: two reverse passes.
+
+    Forward mode would be one, but torch takes it through Python for many operations (ten times slower on small
+    problems), and some have none.
+    """
+    push = vjp(lambda w: vjp(rows, theta)[1](w)[0], torch.zeros_like(value))[1]
+    return lambda v: push(v)[0]
 
 
 def _unit_vectors(index: Tensor, length: int, like: Tensor) -> Tensor:

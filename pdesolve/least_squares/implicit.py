@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import hessian, vjp, vmap
+from torch.func import vjp, vmap
 
 from pdesolve.least_squares.functional import Residual
 from pdesolve.least_squares.objective import stack
@@ -48,7 +48,8 @@ class _Stationary(torch.autograd.Function):
         return solution
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Any:  # type: ignore[override]
         solution, *context = ctx.saved_tensors
         (g,) = gradients
         wanted = [k for k, c in enumerate(context) if ctx.needs_input_grad[k + 3] and c.is_floating_point()]
@@ -71,8 +72,6 @@ class _Stationary(torch.autograd.Function):
 
 def _hessians(total: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
     """The second derivatives of each problem's loss (*batch, parameter, parameter)."""
-    if theta.ndim == 1:
-        return hessian(total)(theta)
     slope, pull, *_ = vjp(torch.func.grad(total), theta)
     # symmetric, and zero between problems: one product for each parameter serves the whole batch
     basis = torch.eye(theta.shape[-1], dtype=theta.dtype, device=theta.device)

@@ -74,8 +74,8 @@ class Dense(Jacobian):
 def mean_square_column(jacobian: Jacobian, like: Tensor) -> Tensor:
     """|J|²/parameters, the mean diagonal entry of JᵀJ, (*batch), estimated by four fixed random products.
 
-    Hutchinson's estimator E|J v|² = |J|² with signs v, whatever the order of the rows; `like` (*batch, row) gives batch,
-    dtype and device.
+    Hutchinson's estimator E|J v|² = |J|² with signs v, whatever the order of the rows; `like` (*batch, row) gives
+    batch, dtype and device.
     """
     generator = torch.Generator().manual_seed(0)
     total = torch.zeros(like.shape[:-1], dtype=like.dtype, device=like.device)

@@ -7,8 +7,9 @@ from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
-from torch.func import jacrev, jvp, vjp, vmap
+from torch.func import jacrev, vjp, vmap
 
+from pdesolve.least_squares.functional import transpose
 from pdesolve.least_squares.jacobian import CHUNK_BYTES, Jacobian
 from pdesolve.least_squares.objective import Linearisation, Objective, check_finite, half_squares
 
@@ -66,11 +67,14 @@ class PointJacobian(Jacobian):
     def __init__(self, objective: Pointwise, theta: Tensor) -> None:
         self._objective, self._theta = objective, theta
         value, self._pull, *_ = vjp(objective.rows, theta)
+        self._push: Callable[[Tensor], Tensor] | None = None
         self.value: Tensor = value.detach()
         self.rows, self.parameters = len(self.value), len(theta)
 
     def times(self, v: Tensor) -> Tensor:
-        return jvp(self._objective.rows, (self._theta,), (v,))[1].detach()
+        if self._push is None:
+            self._push = transpose(self._objective.rows, self._theta, self.value)
+        return self._push(v).detach()
 
     def transposed(self, w: Tensor) -> Tensor:
         return self._pull(w)[0].detach()
