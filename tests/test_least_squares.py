@@ -160,6 +160,15 @@ def test_a_batch_equals_its_problems(method: Method) -> None:
     assert torch.isfinite(together.theta).all()
 
 
+def test_a_problem_that_has_converged_stays_while_others_go_on() -> None:
+    start = torch.tensor([[1.1, 1.2], [-1.2, 1.0]], dtype=torch.float64)
+    together = minimise(Functional(rosenbrock), start, LevenbergMarquardt(), steps=60, tolerance=1e-1)
+    alone = minimise(Functional(rosenbrock), start[0], LevenbergMarquardt(), steps=60, tolerance=1e-1)
+    assert int(together.steps[0]) < int(together.steps[1])
+    assert torch.allclose(together.theta[0], alone.theta, atol=1e-12)
+    assert float((alone.theta - 1).abs().max()) > 1e-9  # the first stopped early
+
+
 def test_newton_of_a_quadratic_energy_is_one_natural_gradient_step() -> None:
     m, f = draw(9, 4), draw(4, seed=1)
     exact = torch.linalg.solve(m.mT @ m, f)
@@ -219,7 +228,15 @@ def test_thermodynamic_steps_lie_between_gradient_and_natural_gradient(rows: int
     short = direction(1e-6)
     assert torch.allclose(short / short.norm(), g / g.norm(), atol=1e-5)
     assert torch.allclose(direction(1e9), natural, atol=1e-6)
+    x0, a = draw(7, seed=3), matrix.mT @ matrix
     for time in (0.1, 3.0):
+        # from an x that it remembers, also where no row looks
+        method = Thermodynamic(time=time, damping=0.3)
+        unit = mean_square_column(Dense(matrix), b)
+        flow = torch.linalg.matrix_exp(-(a / unit + 0.3 * torch.eye(7, dtype=torch.float64)) * time)
+        damped = torch.linalg.solve(a + 0.3 * unit * torch.eye(7, dtype=torch.float64), g)
+        step = method.step(objective, start, {"direction": x0}, form=form("dense", rows, 7))
+        assert torch.allclose(step.state["direction"], flow @ (x0 - damped) + damped, atol=1e-10)
         assert torch.allclose(direction(time, "kernel"), direction(time), atol=1e-9)
         # Richardson steps are explicit Euler steps of the same flow
         assert torch.allclose(direction(time, "matrix_free"), direction(time), atol=0.2 * float(direction(time).norm()))

@@ -341,6 +341,21 @@ def test_a_step_that_diverges_names_where_and_leaves_the_parameters() -> None:
     assert torch.equal(Modular(module, module.rows).theta(), before)
 
 
+def test_a_step_that_is_interrupted_leaves_the_parameters() -> None:
+    module, calls = Burgers(), []
+
+    def rows() -> Terms:
+        calls.append(1)
+        if len(calls) == 4:  # the tape, its check, a trial, then this
+            raise KeyboardInterrupt
+        return module.rows()
+
+    before = Modular(module, rows).theta()
+    with pytest.raises(KeyboardInterrupt):
+        LeastSquares(module, LevenbergMarquardt(), form=Form("dense", 87, 1, 0)).step(rows)
+    assert torch.equal(Modular(module, rows).theta(), before)
+
+
 def test_the_optimiser_says_when_nothing_is_better() -> None:
     module = nn.Linear(1, 1).double()
     optimiser = LeastSquares(module, LevenbergMarquardt())
@@ -400,6 +415,22 @@ def test_soap_is_adam_in_the_eigenbasis_of_a_quadratic() -> None:
     # eigenvectors of G Gᵀ of eigenvalue zero are a choice: compare where they are none
     inside = left[:, :3] @ left[:, :3].mT
     assert torch.allclose(inside @ w.detach(), inside @ expected, atol=1e-9)
+
+
+def test_soap_in_bases_that_are_permutations_is_adam() -> None:
+    # diagonal gradients whose sizes change places: bases are signed permutations, V must move with their columns
+    generator = torch.Generator().manual_seed(2)
+    w, v = nn.Parameter(torch.zeros(4, 4, dtype=torch.float64)), nn.Parameter(torch.zeros(4, 4, dtype=torch.float64))
+    soap = Soap([w], lr=0.1, betas=(0.9, 0.8, 0.5), frequency=2)
+    adam = torch.optim.Adam([v], lr=0.1, betas=(0.9, 0.8), eps=1e-8)
+    for k in range(12):
+        g = torch.diag(torch.exp(2 * torch.randn(4, dtype=torch.float64, generator=generator)))
+        w.grad, v.grad = g.clone(), g.clone()
+        soap.step()
+        if k:  # the first step of SOAP only prepares
+            adam.step()
+    # off the diagonal rounding meets epsilon
+    assert torch.allclose(w, v, atol=1e-7) and float(v.detach().abs().max()) > 0.1
 
 
 def test_soap_minimises_a_quadratic_that_adam_does_not() -> None:

@@ -81,11 +81,10 @@ class LeastSquares(torch.optim.Optimizer):
             assert form is not None
             state = dict(self.state[self._parameters[0]]) or self.method.start(theta)
             step = self.method.step(objective, theta, state, form=form)
-        except Diverged as error:
+        except BaseException as error:
             local.put(theta)
-            raise Diverged(f"step {self.steps + 1}: {error}") from error
-        except BaseException:
-            local.put(theta)
+            if isinstance(error, Diverged):
+                raise Diverged(f"step {self.steps + 1}: {error}") from error
             raise
         local.put(step.theta)
         self.moved = bool(step.moved)
