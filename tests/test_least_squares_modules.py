@@ -451,19 +451,17 @@ def test_soap_minimises_a_quadratic_that_adam_does_not() -> None:
     assert losses["soap"] < 1e-3 and losses["soap"] < 0.2 * losses["adam"]
 
 
-def shard(rank: int, folder: str, methods: list[Method], kinds: list[str]) -> None:
+def shard(rank: int, folder: str, cases: list[tuple[Method, str]]) -> None:
     torch.set_num_threads(1)
     store = distributed.FileStore(f"{folder}/store", 2)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
-    results = [
-        after(method, kind, slice(0, 25) if rank == 0 else slice(25, 40)) for method in methods for kind in kinds
-    ]
+    results = [after(method, kind, slice(0, 25) if rank == 0 else slice(25, 40)) for method, kind in cases]
     torch.save(results, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 
 
 def after(method: Method, kind: str, some: slice) -> Tensor:
-    """Parameters after three steps on some of the points."""
+    """Parameters after two steps on some of the points."""
     module = Burgers()
     module.inside = module.inside[some]
     if some.start:
@@ -471,19 +469,18 @@ def after(method: Method, kind: str, some: slice) -> Tensor:
     elif some.stop == 25:
         module.left = module.left[:3]
     optimiser = LeastSquares(module, method, form=Form(kind, 87, 1, 0))  # type: ignore[arg-type]
-    for _ in range(3):
+    for _ in range(2):
         optimiser.step(module.rows)
     return Modular(module, module.rows).theta()
 
 
 def test_two_processes_equal_one() -> None:
-    methods: list[Method] = [LevenbergMarquardt(), Spring(damping=1e-2, norm=math.inf)]
-    kinds = ["dense", "kernel", "matrix_free"]
+    cases: list[tuple[Method, str]] = [(LevenbergMarquardt(), kind) for kind in ("dense", "kernel", "matrix_free")]
+    cases.append((Spring(damping=1e-2, norm=math.inf), "kernel"))
     assert not Sharded.needed()
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(shard, (folder, methods, kinds), nprocs=2)
+        multiprocessing.spawn(shard, (folder, cases), nprocs=2)
         both = [torch.load(Path(folder) / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
-    cases = [(method, kind) for method in methods for kind in kinds]
     for (method, kind), first, second in zip(cases, *both, strict=True):
         assert torch.equal(first, second), "every process takes the same step"
         one = after(method, kind, slice(0, 40))

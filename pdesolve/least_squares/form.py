@@ -80,8 +80,8 @@ def predicted_bytes(kind: Kind, rows: int, parameters: int, itemsize: int = 8, l
     """Bytes of the largest moment of a solve, without what the network's own evaluation takes."""
     if kind == "dense":  # J, the copy that QR overwrites, and the small augmented system
         return itemsize * (2 * rows * parameters + 4 * min(rows, parameters) ** 2)
-    if kind == "kernel":  # J Jᵀ, its factor, one product; one block of J
-        return itemsize * (3 * rows**2 + rows * min(largest or parameters, parameters))
+    if kind == "kernel":  # J Jᵀ, its damped copy, the factor, one product; one block of J
+        return itemsize * (4 * rows**2 + rows * min(largest or parameters, parameters))
     return itemsize * (8 * parameters + 6 * rows)
 
 

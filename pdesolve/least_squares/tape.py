@@ -117,7 +117,7 @@ def record(module: nn.Module) -> Iterator[Tape]:
 
 
 def _through_tape(layer: nn.Module, forward: Any, tape: Tape) -> Any:
-    def run(*inputs: Any, **settings: Any) -> Any:
+    def _run(*inputs: Any, **settings: Any) -> Any:
         # inside the default rule, which calls the layer itself and the layers below; and where inputs are no tensors of
         # points: the tape then lacks this layer, which the check of the first linearisation finds
         if tape.inside or settings or not all(isinstance(x, Tensor) and x.ndim for x in inputs):
@@ -130,7 +130,7 @@ def _through_tape(layer: nn.Module, forward: Any, tape: Tape) -> Any:
         finally:
             tape.inside = False
 
-    return run
+    return _run
 
 
 def _owners(module: nn.Module) -> Iterator[nn.Module]:
