@@ -150,20 +150,32 @@ def test_channels_that_depend_on_one_another_are_joined() -> None:
     module = nn.Sequential(*mlp(2, 1, width=8, depth=2, generator=torch.Generator().manual_seed(0)))
     points = draw(30, 2)
 
-    def rows() -> Terms:
-        t, x = (column.clone().requires_grad_() for column in points.T)
-        u = module(torch.stack([t, x], 1))[:, 0]
-        u_t, u_x = torch.autograd.grad(u.sum(), (t, x), create_graph=True)
+    def derivatives() -> tuple[Tensor, ...]:
+        x, y = (column.clone().requires_grad_() for column in points.T)
+        u = module(torch.stack([x, y], 1))[:, 0]
+        u_x, u_y = torch.autograd.grad(u.sum(), (x, y), create_graph=True)
         (u_xx,) = torch.autograd.grad(u_x.sum(), x, create_graph=True)
+        (u_yy,) = torch.autograd.grad(u_y.sum(), y, create_graph=True)
+        return u, u_x, u_y, u_xx, u_yy
+
+    def burgers() -> Terms:
+        u, u_t, u_x, _, u_xx = derivatives()
         return {"equation": u_t + u * u_x - u_xx}
 
-    strips = agree(Modular(module, rows), exact(module, rows, {})).strips
+    def poisson() -> Terms:
+        return {"equation": derivatives()[3] + derivatives()[4]}
+
+    agree(Modular(module, poisson), exact(module, poisson, {}))
+    strips = agree(Modular(module, burgers), exact(module, burgers, {})).strips
     inner = [s.content for s in strips if isinstance(s.content, Outer) and s.content.inputs.shape[-1] == 8]
     assert {len(o.errors) for o in inner if o.errors.shape[-1] == 8} == {3}  # value, u_x, u_t - u_xx: not 4
     one = inner[0]
-    doubled = Outer(torch.cat([one.errors, 2 * one.errors]), torch.cat([one.inputs, one.inputs]))
-    assert torch.allclose(doubled.merged().explicit(), 3 * one.explicit(), atol=1e-13)
-    assert len(doubled.merged().errors) == len(one.errors)
+    # a dependent channel between others, whose place in the basis is noise
+    for factor in (2.0, 0.0):
+        errors = torch.cat([one.errors[:1], factor * one.errors[:1], one.errors[1:]])
+        joined = Outer(errors, torch.cat([one.inputs[:1], one.inputs[:1], one.inputs[1:]]))
+        assert torch.allclose(joined.merged().explicit(), joined.explicit(), atol=1e-13)
+        assert len(joined.merged().errors) == len(one.errors)
 
 
 def test_channels_of_a_value_and_its_derivative_go_through_the_same_hook() -> None:
@@ -222,6 +234,14 @@ def test_rows_that_mix_points_are_found_and_solved_by_the_graph() -> None:
         assert torch.allclose(here.jacobian.gram(), j @ j.mT, atol=1e-12)
         assert torch.allclose(here.jacobian.times(v), j @ v, atol=1e-12)
         assert torch.allclose(here.jacobian.transposed(w), j.mT @ w, atol=1e-12)
+        objective.put(objective.theta() + 1)  # a trial of a step; J stays what it was
+        assert torch.allclose(here.jacobian.times(v), j @ v, atol=1e-12)
+        objective.put(objective.theta() + 1)
+        assert torch.allclose(here.jacobian.transposed(w), j.mT @ w, atol=1e-12)
+        optimiser, losses = LeastSquares(module, LevenbergMarquardt(), form=Form("kernel", len(j), 16, 0)), []
+        for _ in range(5):
+            losses.append(float(optimiser.step(rows)))
+        assert losses[-1] < losses[0]
 
 
 def test_a_recorded_module_is_left_as_it_was() -> None:

@@ -76,13 +76,14 @@ class Modular(Objective):
                 self.pointwise = jacobian is not None and self._agrees(jacobian, r)
             if self.pointwise and jacobian is not None:
                 return Linearisation(half_squares(r), jacobian.transposed(r), jacobian, r)
-        with torch.enable_grad():
-            terms = self.rows()
-            check_finite(terms)
-            rows = stack(terms, self.weights)
-        jacobian = GraphJacobian(rows, self.parameters)
-        r = rows.detach()
+        jacobian = GraphJacobian(self._checked, self.parameters)
+        r = jacobian.value
         return Linearisation(half_squares(r), jacobian.transposed(r), jacobian, r)
+
+    def _checked(self) -> Tensor:
+        terms = self.rows()
+        check_finite(terms)
+        return stack(terms, self.weights)
 
     def _from_tape(self) -> tuple[Tensor, StripJacobian | None]:
         with torch.enable_grad(), record(self.module) as tape:
@@ -150,18 +151,14 @@ class Modular(Objective):
             return []
         if sum(self.parameters[k].numel() for k in left) > _FEW:
             return []  # the check of the first linearisation then finds J incomplete
-        block = GraphJacobian(rows, [self.parameters[k] for k in left]).dense()
+        block = GraphJacobian(lambda: rows, [self.parameters[k] for k in left]).dense()
         parts = block.split([self.parameters[k].numel() for k in left], -1)
         return [Strip(slice(0, len(rows)), self.slices[k], Block(part)) for k, part in zip(left, parts, strict=True)]
 
     def _agrees(self, jacobian: Jacobian, r: Tensor) -> bool:
         """Whether Jᵀw for a random w is what a plain evaluation gives: false where rows mix points."""
         w = torch.randn(len(r), generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(r)
-        with torch.enable_grad():
-            rows = stack(self.rows(), self.weights)
-        if not rows.requires_grad:
-            return True
-        exact = GraphJacobian(rows, self.parameters).transposed(w)
+        exact = GraphJacobian(self._checked, self.parameters).transposed(w)
         return bool((jacobian.transposed(w) - exact).norm() <= torch.finfo(r.dtype).eps ** 0.5 * exact.norm())
 
 

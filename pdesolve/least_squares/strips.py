@@ -25,19 +25,24 @@ class Outer:
         """The same rows with dependent channels joined: J Jᵀ costs channels².
 
         The errors of derivatives that enter an equation linearly, as u_t and u_xx do, are the same but for a factor at
-        each point, at every layer. Channels whose errors are combinations of earlier ones to rounding, at all points
-        (a zero on the diagonal of QR), hand their inputs to those.
+        each point, at every layer. Errors are written in an orthonormal basis of their own at each point (QR), and
+        directions that no channel has at any point, to rounding, are left out.
         """
         channels, _, width = self.errors.shape
         if not 1 < channels <= width:
             return self
-        basis, triangle = torch.linalg.qr(self.errors.permute(1, 2, 0))
-        sizes = triangle.norm(dim=1)
-        left_over = triangle.diagonal(dim1=1, dim2=2).abs() > 64 * torch.finfo(sizes.dtype).eps * sizes
-        kept = left_over.any(0)
+        errors, inputs = self.errors, self.inputs
+        basis, triangle = torch.linalg.qr(errors.permute(1, 2, 0))
+        dependent = ~_above_rounding(triangle.diagonal(dim1=1, dim2=2), triangle).any(0)
+        if not bool(dependent.any()):
+            return self
+        # the basis vector of a dependent channel is noise that later channels may have used: those channels come last
+        order = dependent.long().argsort(stable=True)
+        basis, triangle = torch.linalg.qr(errors[order].permute(1, 2, 0))
+        kept = _above_rounding(triangle.mT, triangle).any(1).any(0)
         if bool(kept.all()):
             return self
-        return Outer(basis.permute(2, 0, 1)[kept], torch.einsum("nkc,cni->kni", triangle[:, kept], self.inputs))
+        return Outer(basis.permute(2, 0, 1)[kept], torch.einsum("nkc,cni->kni", triangle[:, kept], inputs[order]))
 
     def part(self, rows: slice) -> Outer:
         return Outer(self.errors[:, rows], self.inputs[:, rows])
@@ -64,6 +69,14 @@ class Outer:
             for f, y in zip(other.errors, other.inputs, strict=True):
                 out.addcmul_(e @ f.mT, x @ y.mT)
         return out
+
+
+def _above_rounding(entries: Tensor, triangle: Tensor) -> Tensor:
+    """Which entries (point, column, ...) of R are more than rounding of their columns."""
+    sizes = triangle.norm(dim=1)
+    while sizes.ndim < entries.ndim:
+        sizes = sizes[:, :, None]
+    return entries.abs() > 64 * torch.finfo(sizes.dtype).eps * sizes
 
 
 @dataclass(frozen=True, eq=False)
