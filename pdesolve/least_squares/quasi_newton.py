@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from scipy.optimize import line_search
 from torch import Tensor, nn
+
+from pdesolve.errors import unknown_name
+
+Family = Literal["broyden", "bfgs"]
 
 
 class SelfScaledBroyden(torch.optim.Optimizer):
@@ -20,7 +25,8 @@ class SelfScaledBroyden(torch.optim.Optimizer):
         ρ = 1/(yᵀs),  h = ρ yᵀHy,  b = −α ρ sᵀg,  a = h b − 1
         H ← (H − Hy yᵀH/(yᵀHy) + φ yᵀHy v vᵀ)/τ + ρ s sᵀ,   v = ρ s − Hy/(yᵀHy)
 
-    and θ, φ, τ chosen so that neither end of the spectrum of H runs away (`scaling`). θ = 0, τ = 1 would be BFGS.
+    and θ, φ, τ chosen so that neither end of the spectrum of H runs away (`scaling`). θ = 0, τ = 1 would be BFGS;
+    family "bfgs" keeps φ = 1 and scales by τ = min(1, 1/b) (self-scaled BFGS), which Broyden usually overtakes.
     One `step(closure)` makes up to `iterations` of them; the closure may change between calls (new points): H stays.
     H takes 8 P² bytes in float64, so that this is for up to some thousand parameters. Use float64.
 
@@ -29,8 +35,14 @@ class SelfScaledBroyden(torch.optim.Optimizer):
     size of the curvature seen.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], *, iterations: int = 20, evaluations: int = 20) -> None:
-        super().__init__(parameters, {"lr": 1.0, "iterations": iterations, "evaluations": evaluations})
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], *, iterations: int = 20, evaluations: int = 20,
+        family: Family = "broyden",
+    ) -> None:  # fmt: skip
+        if family not in get_args(Family):
+            raise unknown_name("family", family, get_args(Family))
+        settings = {"lr": 1.0, "iterations": iterations, "evaluations": evaluations, "family": family}
+        super().__init__(parameters, settings)
         if len(self.param_groups) != 1:
             raise ValueError("one group of parameters is needed: H joins them all")
         self._parameters: list[nn.Parameter] = self.param_groups[0]["params"]
@@ -55,7 +67,7 @@ class SelfScaledBroyden(torch.optim.Optimizer):
                 break
             alpha, direction, loss, new = found
             s, y = alpha * direction, new - g
-            state["H"] = updated(state.get("H"), s, y, g, alpha)
+            state["H"] = updated(state.get("H"), s, y, g, alpha, family=group["family"])
             x, g = x + s, new
             state["n_iter"] += 1
         self._move(x)
@@ -107,7 +119,9 @@ class SelfScaledBroyden(torch.optim.Optimizer):
             p.copy_(part.view_as(p))
 
 
-def updated(h: Tensor | None, s: Tensor, y: Tensor, g: Tensor, alpha: float) -> Tensor | None:
+def updated(
+    h: Tensor | None, s: Tensor, y: Tensor, g: Tensor, alpha: float, *, family: Family = "broyden"
+) -> Tensor | None:
     """The inverse Hessian after a step s with gradient change y, from gradient g; h is overwritten. None: the identity.
 
     A pair without positive curvature (rounding) leaves H as it is.
@@ -122,7 +136,13 @@ def updated(h: Tensor | None, s: Tensor, y: Tensor, g: Tensor, alpha: float) -> 
         h = torch.eye(len(s), dtype=s.dtype, device=s.device) / (rho * float(y @ y))
     hy = h @ y
     yhy = float(y @ hy)
-    phi, tau = (1.0, 1.0) if first else scaling(rho * yhy, -alpha * rho * float(s @ g), len(s))
+    b = -alpha * rho * float(s @ g)
+    if first:
+        phi, tau = 1.0, 1.0
+    elif family == "bfgs":
+        phi, tau = 1.0, min(1.0, 1 / b) if b > 0 else 1.0
+    else:
+        phi, tau = scaling(rho * yhy, b, len(s))
     v = rho * s - hy / yhy
     # H − Hy yᵀH/(yᵀHy) + φ yᵀHy v vᵀ, divided by τ, then + ρ s sᵀ: three passes over H
     h.addr_(hy, hy, beta=1 / tau, alpha=-1 / (yhy * tau))

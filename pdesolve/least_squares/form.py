@@ -1,0 +1,102 @@
+"""Which form of the linear solve: chosen by size before anything is allocated, said in a line, obeyed afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+
+from pdesolve.errors import InputError, unknown_name
+
+Kind = Literal["dense", "kernel", "matrix_free"]
+
+_WORK = 2e11  # floating-point operations of one solve: some seconds of one core
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a damped linear solve is done, and the memory it needs. JSON by `dataclasses.asdict`, back by `Form(**d)`.
+
+    dense: QR or singular values of J, at the accuracy of J's own condition number.
+    kernel: Cholesky of J Jᵀ + λ, which squares the condition number but needs rows² of memory only.
+    matrix_free: conjugate gradients on products with J; to `tolerance` or for `iterations`; preconditioned by a
+    Nystrom sketch of `sketch` directions (0: none).
+    """
+
+    kind: Kind
+    rows: int
+    parameters: int
+    bytes: int
+    iterations: int = 200
+    tolerance: float = 1e-12
+    sketch: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise unknown_name("form", self.kind, get_args(Kind))
+        if min(self.rows, self.parameters, self.iterations) < 1 or not 0 <= self.sketch <= self.parameters:
+            raise InputError(
+                f"a solve needs rows, parameters and iterations from 1 on and a sketch from 0 to {self.parameters}, "
+                f"got {self.rows}, {self.parameters}, {self.iterations} and {self.sketch}"
+            )
+
+    def __str__(self) -> str:
+        text = {
+            "dense": "orthogonal factors of J",
+            "kernel": "J J^T without J",
+            "matrix_free": f"conjugate gradients, up to {self.iterations}",
+        }[self.kind]
+        short = "; fewer rows than parameters: damped, nearest solution" if self.rows < self.parameters else ""
+        return (
+            f"least squares {self.kind}: {self.rows} rows, {self.parameters} parameters, "
+            f"{_megabytes(self.bytes)} MB ({text}){short}"
+        )
+
+
+def choose(
+    rows: int, parameters: int, *, memory: int, itemsize: int = 8, largest: int | None = None, work: float = _WORK
+) -> Form:
+    """The most accurate form whose memory and work are affordable.
+
+    memory: bytes that may be used. largest: parameters of the largest block that the kernel form takes at once (the
+    largest parameter tensor; all where unknown). work: floating-point operations of one solve that may be spent.
+    """
+    sizes = {kind: predicted_bytes(kind, rows, parameters, itemsize, largest) for kind in get_args(Kind)}
+    small, large = sorted((rows, parameters))
+    # Householder QR costs 2 large small^2, the Gram matrix half of that at most, its Cholesky factor small^3 / 3
+    if sizes["dense"] <= memory and 2 * large * small**2 <= work / 10:
+        kind: Kind = "dense"
+    elif rows < parameters and sizes["kernel"] <= memory and rows**2 * (parameters + rows / 3) <= work:
+        kind = "kernel"
+    elif sizes["dense"] <= memory and 2 * large * small**2 <= work:
+        kind = "dense"
+    else:
+        kind = "matrix_free"
+    return Form(kind, rows, parameters, sizes[kind])
+
+
+def predicted_bytes(kind: Kind, rows: int, parameters: int, itemsize: int = 8, largest: int | None = None) -> int:
+    """Bytes of the largest moment of a solve, without what the network's own evaluation takes."""
+    if kind == "dense":  # J, the copy that QR overwrites, and the small augmented system
+        return itemsize * (2 * rows * parameters + 4 * min(rows, parameters) ** 2)
+    if kind == "kernel":  # J Jᵀ, its damped copy, the factor, one product; one block of J
+        return itemsize * (4 * rows**2 + rows * min(largest or parameters, parameters))
+    return itemsize * (8 * parameters + 6 * rows)
+
+
+def available_bytes(device: torch.device | str) -> int:
+    """Half of the memory that is free now on that device: what a solve may plan with."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] // 2
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            free = {line.split(":")[0]: int(line.split()[1]) for line in file}
+        return free["MemAvailable"] * 1024 // 2
+    except (OSError, KeyError, ValueError):
+        return 2**31  # not Linux: a size that any machine has
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.3g}" if size < 1e9 else f"{size / 1e6:.0f}"
