@@ -70,7 +70,7 @@ class Accessor:
         return energy_spectrum([dataset[name] for name in names or dataset.data_vars])
 
     def residual(
-        self, problem: Problem | None = None, *, values: Mapping[str, Value] | None = None, accuracy: int = 4
+        self, problem: Problem | str | None = None, *, values: Mapping[str, Value] | None = None, accuracy: int = 4
     ) -> xr.Dataset:
         """What the equation leaves over on this grid, for the problem that the attributes name, or for another."""
         from pdesolve.gridded import residual
@@ -91,5 +91,7 @@ def _as_dataset(labelled: xr.Dataset | xr.DataArray, like: xr.Dataset | xr.DataA
     """A data set; an array gets the name of the array it is compared with."""
     if isinstance(labelled, xr.Dataset):
         return labelled
+    if not isinstance(labelled, xr.DataArray):
+        raise InputError(f"a data set or an array of xarray was expected, got a {type(labelled).__name__}")
     name = like.name if isinstance(like, xr.DataArray) else labelled.name
     return labelled.to_dataset(name="values" if name is None else name)

@@ -95,9 +95,14 @@ def at(dataset: xr.Dataset, places: Mapping[str, Any]) -> xr.Dataset:
     """
     import xarray as xr
 
-    for name in places:
+    for name, value in places.items():
         if name not in dataset.dims:
+            if name in dataset.coords:
+                dims = ", ".join(map(str, dataset.dims))
+                raise InputError(f"values elsewhere need a grid, here {name} is a coordinate of the dimension {dims}")
             raise unknown_name("axis", name, map(str, dataset.dims))
+        if np.asarray(value).dtype.kind not in "iuf" or not np.isfinite(np.asarray(value)).all():
+            raise InputError(f"places along {name} are finite numbers, as in .pde.at({name}=0.3), got {value!r:.60}")
     points = {k: v for k, v in places.items() if isinstance(v, xr.DataArray) and v.ndim and v.dims != (k,)}
     if len({value.dims for value in points.values()}) > 1 or any(value.ndim != 1 for value in points.values()):
         dims = ", ".join(f"{name} over {list(value.dims)}" for name, value in points.items())
@@ -181,7 +186,9 @@ def problem_of(dataset: xr.Dataset) -> tuple[Problem, dict[str, Value]]:
     try:
         problem = make_problem(str(name), json.loads(dataset.attrs.get("settings", "{}")))
     except InputError as error:
-        raise InputError(f"{error}; for a problem of your own write .pde.residual(problem=...)") from error
+        raise InputError(
+            f"{name} cannot be made from the catalogue: write .pde.residual(problem=...) with it"
+        ) from error
     stored = json.loads(dataset.attrs.get("parameters", "{}"))
     unstored = [parameter for parameter, value in stored.items() if value is None]
     if unstored:
@@ -193,9 +200,15 @@ def problem_of(dataset: xr.Dataset) -> tuple[Problem, dict[str, Value]]:
 
 
 def residual(
-    dataset: xr.Dataset, problem: Problem | None = None, *, values: Mapping[str, Value] | None = None, accuracy: int = 4
+    dataset: xr.Dataset,
+    problem: Problem | str | None = None,
+    *,
+    values: Mapping[str, Value] | None = None,
+    accuracy: int = 4,
 ) -> xr.Dataset:
     """The residual of a problem's equation at the places of gridded data, one variable a row.
+
+    problem: a Problem, or a name of the catalogue; by default the one that the attributes name.
 
     Derivatives are taken from the values alone: Fourier along periodic axes, finite differences of the accuracy (2, 4
     or 6) elsewhere, in time too, so that the residual of an exact solution is the error of these differences.
@@ -203,6 +216,10 @@ def residual(
     Raises:
         InputError: a data set on points, without some unknown or axis, or with too few points for the differences.
     """
+    if isinstance(problem, str):
+        from pdesolve.catalogue import make_problem
+
+        problem = make_problem(problem)
     if problem is None:
         problem, stored = problem_of(dataset)
         values = {**stored, **(values or {})}
@@ -215,7 +232,8 @@ def residual(
         if not set(names) <= set(dataset[name].dims):
             raise InputError(
                 f"a residual needs data on a grid of {', '.join(names)}, {name} has "
-                f"{', '.join(map(str, dataset[name].dims))}: evaluate the solution on a grid, by solution.dataset(grid)"
+                f"{', '.join(map(str, dataset[name].dims))}: evaluate the solution on a grid, by "
+                "solution.dataset(grid) or pdesolve predict RUN --grid"
             )
     dataset = dataset.sortby(list(names))
     grid = Grid(tuple(member_of(axis, dataset[axis.name]) for axis in problem.axes), accuracy)

@@ -27,13 +27,15 @@ class Solution(ABC):
 
     `values` are the parameter values it belongs to where they differ from the problem's (learned ones included).
     `parameters` counts the trainable numbers. `converged` says that the stopping rule was met, not the budget.
-    `notes` holds what the method has to say of it (a scheme, an estimated error); JSON values only.
+    `notes` holds what the method has to say of it (a scheme, an estimated error); JSON values only. `smooth` says
+    whether its derivatives at single points mean anything, and with them the residual: not those of weak solutions.
     """
 
     problem: Problem
     values: dict[str, Value]
     parameters: int = 0
     converged: bool = False
+    smooth: bool = True
     notes: dict[str, Any]
     dtype: torch.dtype = torch.float64
     device: torch.device

@@ -31,7 +31,11 @@ def predict_on_grid(
     problem = solution.problem
     space = problem.domain.axes
     if sizes is not None and len(sizes) != len(space):
-        raise InputError(f"{problem.name} has the axes of space {space}, got {len(sizes)} sizes: one for each axis")
+        example = ",".join([str(sizes[0] if sizes else 50)] * len(space))
+        raise InputError(
+            f"{problem.name} has the axes of space {space}, got {len(sizes)} sizes: give one for each, as in "
+            f"--grid {example}"
+        )
     if times is not None and problem.time is None:
         raise InputError(f"{problem.name} is stationary: leave out the times")
     if times is not None:

@@ -39,6 +39,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,7 +96,9 @@ def read_problem(path: str | Path, settings: Mapping[str, Any] | None = None) ->
     if not is_problem_file(path.name):
         raise InputError(f"a problem is read from a .yaml file, got {path.name}: rename it")
     text = read_text(path)
-    problem = make_problem(read_document(text, path.name), path.parent, path.stem, _numbers(settings or {}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they come once more from the problem that knows its file
+        problem = make_problem(read_document(text, path.name), path.parent, path.stem, _numbers(settings or {}))
     return replace(problem, file=ProblemFile(path, text))
 
 

@@ -76,7 +76,10 @@ class Proof:
             rows.append(("against", text + (f", itself within {_figure(estimate)}" if estimate is not None else "")))
         for name, learned in self.learned.items():
             rows.append((f"learned {name}", f"{learned['value']:.6g}"))
-        rows.append(("residual", f"{_figure(self.residual)} root mean square"))
+        if self.residual is None:
+            rows.append(("residual", "- (a weak solution has none at single points)"))
+        else:
+            rows.append(("residual", f"{_figure(self.residual)} root mean square"))
         rows += [(name, f"violated by {_figure(value)}") for name, value in self.violations.items()]
         rows += [(f"{name} conserved", f"to {_figure(value)}") for name, value in self.conserved.items()]
         rows.append(("cost", f"{self.cpu_seconds:.1f} CPU s, {self.seconds:.1f} s, {self.peak_bytes / 2**20:.0f} MiB"))
@@ -108,12 +111,15 @@ def errors(problem: Problem, found: Mapping[str, Tensor], reference: Mapping[str
     return result
 
 
-def residual(solution: Solution) -> float:
+def residual(solution: Solution) -> float | None:
     """The root mean square of the equation's residual at held-out points inside the domain, over all rows.
 
+    None for a weak solution (elements, finite volumes), which has no second derivatives to speak of.
     That of an equation which lives on grids alone (nonlocal terms) is taken on grids of space at held-out instants.
     """
     problem = solution.problem
+    if not solution.smooth:
+        return None
     if "point" not in problem.equation.kinds:
         return _residual_on_grids(solution)
     cloud = problem.sample(_POINTS, "sobol", torch.Generator().manual_seed(_SEED))

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+_REFERENCE_SECONDS = 240.0  # of CPU time, after which a reference is refined no more
+_QUIET_SECONDS = 5.0  # after which its progress is shown
+
+
 def solve(
     problem: Problem | str,
     method: Solver | str = "pinn",
@@ -53,7 +57,8 @@ def solve(
     values: parameter values that take the place of the problem's. learn: parameters to fit to observations, "viscosity"
     or "viscosity=0.05" to start there. observe: a CSV file of observations (columns: the axes and the unknown).
     budget: CPU time such as "90s" or "2min", of this call (of the whole process where `whole_process`); the reference
-    solution is not counted. target: the relative L2 error at which to stop. steps: stop after so many steps.
+    solution, which may take some minutes once and is then kept on disk, is not counted. target: the relative L2 error
+    at which to stop. steps: stop after so many steps.
     out: the run folder; a new one under `runs/` by default.
 
     The solution comes back with `.proof` (errors, residual, violations, conserved quantities, cost) and `.run`, the
@@ -161,8 +166,14 @@ def _starts(values: Mapping[str, Value] | None, learn: Sequence[str]) -> tuple[d
 
 def _reference(problem: Problem, values: Mapping[str, Value]) -> tuple[dict[str, Tensor] | None, dict[str, Any]]:
     """The reference on the evaluation set and what it is; None and the reason where there is none."""
+    progress = Progress(f"reference of {problem.name}", _REFERENCE_SECONDS)
+
+    def report(row: dict[str, Any]) -> None:
+        if row["cpu_seconds"] > _QUIET_SECONDS:
+            progress(row)
+
     try:
-        run = Run(budget=Budget.from_now(float("inf")), every=float("inf"))
+        run = Run(budget=Budget.from_now(_REFERENCE_SECONDS), every=float("inf"), report=report)
         solution = catalogue.make_method("reference").solve(problem, run, values=values)
         return solution.on(), dict(solution.notes)
     except (InputError, Diverged) as error:
@@ -208,13 +219,15 @@ def _prove(
     about: Mapping[str, Any], learn: Sequence[str], status: str,
 ) -> proof.Proof:  # fmt: skip
     problem = solution.problem
+    # a reference that a cache held costs what it once did
+    spent = run.budget.spent + (solution.notes.get("cpu_seconds", 0.0) if solution.notes.get("cached") else 0.0)
     found = {} if truth is None else proof.errors(problem, solution.on(), truth)
     learned = {
         # without a dtype torch would make a number float32
         name: {"value": torch.as_tensor(solution.values[name], dtype=torch.float64).item(), "standard_deviation": None}
         for name in learn
     }
-    last = {"stage": "end", "step": None, "seconds": run.seconds, "cpu_seconds": run.budget.spent}
+    last = {"stage": "end", "step": None, "seconds": run.seconds, "cpu_seconds": spent}
     run.history.append(last | {f"relative_l2 {name}": e["relative_l2"] for name, e in found.items()})
     return proof.Proof(
         run=None if run.folder is None else str(run.folder),
@@ -228,7 +241,7 @@ def _prove(
         violations=proof.violations(solution),
         conserved=proof.conserved(solution),
         seconds=run.seconds,
-        cpu_seconds=run.budget.spent,
+        cpu_seconds=spent,
         peak_bytes=devices.peak_bytes(run.device),
         device=str(run.device),
         dtype=str(run.dtype).removeprefix("torch."),

@@ -247,6 +247,27 @@ def _check_rows(problem: Problem) -> None:
         raise InputError(f"{problem.name}: {kind}.{method} must return {{{names}}}, got {found or 'nothing'}")
     if isinstance(equation, Evolution):
         equation.residual(u, problem.bind(x), x)
+    _check_range(problem)
+
+
+def _check_range(problem: Problem) -> None:
+    """The rows are finite for some state, at every place: formulas of the coordinates stay in their range."""
+    equation = problem.equation
+    x = Coordinates(problem.sample(64, "sobol", torch.Generator().manual_seed(0)))
+    total = sum((field.values for field in x.values()), torch.zeros(()))
+    ever = torch.zeros(len(total), dtype=torch.bool)
+    for values in (0.0 * total, 1.0 + 0.0 * total, total):
+        u = problem.state(dict.fromkeys(equation.scalars, values), x)
+        rows = flatten(equation.residual(u, problem.bind(x), x)).values()
+        parts = [torch.isfinite(x.expand(row).values.detach()).reshape(-1, len(total)).all(0) for row in rows]
+        ever = ever | torch.stack(parts).all(0)
+    if not bool(ever.all()):
+        point = x.columns()[(~ever).nonzero()[0, 0]].tolist()
+        place = ", ".join(f"{a} = {v:.4g}" for a, v in zip(x.axes.names, point, strict=True))
+        raise InputError(
+            f"{problem.name}: the equation is not finite at {place}: a logarithm, a root or a quotient in it leaves "
+            "its range there"
+        )
 
 
 def _check_given(problem: Problem, what: str, value: Any) -> None:
@@ -271,15 +292,28 @@ def _check_given(problem: Problem, what: str, value: Any) -> None:
 
 def _warn_of_open_boundaries(problem: Problem) -> None:
     """An unknown with no condition on any boundary part: right for pure outflow, else something was forgotten."""
-    held = {condition.unknown for condition in problem.conditions if isinstance(condition, BoundaryCondition)}
-    parts = ", ".join(problem.domain.boundaries)
+    held = {
+        (condition.unknown, part)
+        for condition in problem.conditions
+        if isinstance(condition, BoundaryCondition)
+        for part in condition.parts(problem)
+    }
     for unknown in problem.equation.unknowns:
-        if parts and not unknown.algebraic and unknown.name not in held:
+        open_parts = [part for part in problem.domain.boundaries if (unknown.name, part) not in held]
+        # an evolution may well flow out through some of its boundary
+        some = problem.time is None or len(open_parts) == len(problem.domain.boundaries)
+        parts = ", ".join(open_parts)
+        if parts and some and not unknown.algebraic:
             warnings.warn(
                 f"{problem.name}: {unknown.name} has no condition on the boundary ({parts}): "
-                f"unless everything flows out there, add Dirichlet({unknown.name!r}, 'all', 0.0) or another",
+                f"unless everything flows out there, give a value or a slope: {_example(problem, unknown.name)}",
                 stacklevel=5,
             )
+
+
+def _example(problem: Problem, unknown: str) -> str:
+    """A condition as one would write it down: in Python, or in the file that the problem comes from."""
+    return f"boundary: {{elsewhere: {unknown} = 0}}" if problem.file else f"Dirichlet({unknown!r}, 'all', 0.0)"
 
 
 def _warn_of_corners(problem: Problem) -> None:

@@ -120,6 +120,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
         ],
         "boundary": list(problem.domain.boundaries),
         "conditions": [condition.name for condition in problem.all_conditions],
+        "condition_kinds": [type(condition).__name__ for condition in problem.all_conditions],
         "evaluation": {
             "points": points if isinstance(points, int) else dict(points),
             "times": len(problem.evaluation.times),
@@ -151,8 +152,14 @@ def _print(content: dict[str, Any]) -> None:
         unknowns = ", ".join(unknown["name"] for unknown in content["unknowns"])
         times = content["evaluation"]["times"]
         print(f"equation: {content['equation']}, unknown {unknowns}\naxes: {axes}")
-        print(f"conditions: {'; '.join(content['conditions'])}")
-        print(f"judged on: {content['evaluation']['points']} points" + (f" at {times} times" if times else ""))
+        kinds = zip(content["conditions"], content["condition_kinds"], strict=True)
+        print(f"conditions: {'; '.join(f'{name} ({kind})' if ' at ' in name else name for name, kind in kinds)}")
+        sizes = content["evaluation"]["points"]
+        if isinstance(sizes, int):
+            points = f"{sizes} points along each axis"
+        else:
+            points = f"{' x '.join(map(str, sizes.values()))} points along {', '.join(sizes)}"
+        print(f"judged on: {points}" + (f" at {times} times" if times else ""))
         print(f"exact solution: {content['exact'] or 'none, judged against the method reference'}")
         print(f"parts of the boundary: {', '.join(content['boundary']) or 'none'}")
         if content["sister"]:

@@ -134,7 +134,7 @@ class Field(ABC):
         return combine(other, self, torch.div, "/")
 
     def __neg__(self) -> Field:
-        return self.pointwise(torch.neg, (self,), Quantity(f"-{self.name}", self.unit))
+        return self.pointwise(torch.neg, (self,), Quantity(f"-{_bracket(self.name)}", self.unit))
 
     def __pow__(self, exponent: float) -> Field:
         if not isinstance(exponent, Number):

@@ -187,6 +187,11 @@ def sparse_newton(equations: GridEquations, *, steps: int = 50) -> Tensor:
     factors, change = None, math.nan
     with torch.no_grad():
         r, smallest = rows(y), math.inf
+        if not bool(torch.isfinite(r).all()):
+            raise InputError(
+                f"{name}: the equation is not finite for u = 0 somewhere on the grid: does a logarithm, a root or a "
+                "quotient in it leave its range?"
+            )
         for _ in range(steps):
             if factors is None:
                 factors = _factors(equations, y)

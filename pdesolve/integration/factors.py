@@ -84,6 +84,11 @@ def factorise(matrix: csc_matrix, name: str) -> Any:
         f"{name}: the linear system is singular, since nothing fixes the solution (a constant may be added): give a "
         "Dirichlet or Robin condition"
     )
+    if not np.isfinite(matrix.data).all():
+        raise InputError(
+            f"{name}: the equation is not finite somewhere on the grid: does a logarithm, a root or a quotient in it "
+            "leave its range?"
+        )
     if matrix.nnz > _FULL * math.prod(matrix.get_shape()):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LinAlgWarning)  # the pivots say it

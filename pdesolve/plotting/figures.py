@@ -135,7 +135,7 @@ def _slice(field: xr.DataArray, space: list[str]) -> xr.DataArray:
 def _map(figure: Figure, axis: Any, field: xr.DataArray, title: str, *, diverging: bool = False) -> None:
     vertical, horizontal = (str(dim) for dim in field.dims)
     values = field.values
-    limits = _around_zero(values) if diverging else {}
+    limits = _around_zero(values) if diverging else _clipped(values)
     image = axis.pcolormesh(
         field[horizontal].values,
         field[vertical].values,
@@ -145,8 +145,22 @@ def _map(figure: Figure, axis: Any, field: xr.DataArray, title: str, *, divergin
         rasterized=True,
         **limits,
     )
-    figure.colorbar(image, ax=axis)
+    figure.colorbar(image, ax=axis, extend="both" if limits and not diverging else "neither")
     axis.set(xlabel=horizontal, ylabel=vertical, title=title)
+    spans = [float(np.ptp(field[dim].values)) for dim in (vertical, horizontal)]
+    if "t" not in field.dims and 0.25 < spans[0] / max(spans[1], 1e-300) < 4.0:
+        axis.set_aspect("equal")
+
+
+def _clipped(values: np.ndarray) -> dict[str, float]:
+    """Limits of colours without the extremes, where a few points (a singular corner) would take all of the scale."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return {}
+    low, high = np.quantile(finite, [0.01, 0.99])
+    if float(np.ptp(finite)) <= 3.0 * (high - low) or not high > low:
+        return {}
+    return {"vmin": float(low), "vmax": float(high)}
 
 
 def _around_zero(values: np.ndarray) -> dict[str, float]:

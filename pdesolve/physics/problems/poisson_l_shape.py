@@ -3,7 +3,7 @@
     -(u_xx + u_yy) = 1      on (-1, 1)^2 without [0, 1]^2,  u = 0 on the boundary
 
 Near the corner at the origin u behaves like r^(2/3), r the distance from it, so that its slope is infinite there and
-uniform meshes converge slowly. The largest value is 0.149412, on the diagonal near (-0.47, -0.47). A file of this
+uniform meshes converge slowly. The largest value is 0.149412, on the diagonal near (-0.33, -0.33). A file of this
 domain that is often used as its reference holds -lap u + u = 1 instead, with the maximum 0.1339.
 L. Lu, X. Meng, Z. Mao, G. E. Karniadakis, SIAM Review 63 (2021) 208, arXiv 1907.04502.
 """

@@ -57,6 +57,11 @@ def save(key: str, solution: StoredSolution) -> None:
         solution.store(folder() / f"{key}.npz", key)
 
 
+def limited(key: str, cpu_seconds: float) -> str:
+    """The key of a solution that a budget of so many CPU seconds ended."""
+    return hashlib.sha256(f"{key} {cpu_seconds!r}".encode()).hexdigest()
+
+
 def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, settings: Mapping[str, Any]) -> str:
     """A SHA-256 of everything the solution follows from, as numbers: two problems that differ in none agree.
 

@@ -25,10 +25,11 @@ class MeshSolution(StoredSolution):
     """Values at the nodes of elements, and at times, interpolated in time by polynomials of degree 7.
 
     nodal: for each scalar (*sample, *time, node); a scalar with as many nodes as the mesh has points is of degree 1.
-    First derivatives at points are of one order less than the values, and jump between cells. Second derivatives of
-    degree 2 are constant on straight cells: the residual of an equation of second order is then of order one in the
-    cell size, far larger than the error of the solution.
+    First derivatives at points are of one order less than the values, and jump between cells; second derivatives mean
+    nothing at single points.
     """
+
+    smooth = False
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -93,14 +94,16 @@ class Reference(Solver):
         scheme = self._scheme(task)
         task = replace(task, times=_snapshots(problem, scheme))
         graph = differentiable(task)
-        key = ""
+        key = limited = ""
         if self.cache == "disk" and not graph:
             settings = {**asdict(self), "scheme": scheme.name, "run steps": run.steps}
             key = cache.fingerprint(problem, values, settings=settings)
-            known = cache.load(key, problem, values, run.device)
-            if known is not None:
-                known.notes["cached"] = True
-                return known
+            limited = cache.limited(key, run.budget.cpu_seconds)
+            for name in (key, limited):
+                known = cache.load(name, problem, values, run.device)
+                if known is not None:
+                    known.notes["cached"] = True
+                    return known
 
         def compute(intervals: Mapping[str, int], steps: int) -> tuple[StoredSolution, bool]:
             solution, resolved = scheme.compute(task, intervals, steps)
@@ -112,6 +115,7 @@ class Reference(Solver):
             }
             return solution, resolved and self.resolution is None
 
+        began = time.process_time()
         ladders = self._intervals(problem, scheme), self._steps(scheme, task, run)
         with torch.no_grad():
             refined = Refinement(
@@ -125,11 +129,12 @@ class Reference(Solver):
             raise Diverged(f"{problem.name}: {scheme.name} met a value that is not finite: give more --method.steps")
         solution.converged = refined.estimate <= self.tolerance
         solution.notes |= {
+            "cpu_seconds": time.process_time() - began,
             "estimated_error": refined.estimate if math.isfinite(refined.estimate) else None,
             "stopped": refined.stopped,
         }
-        if key and refined.stopped != "budget":
-            cache.save(key, solution)
+        if key:
+            cache.save(limited if refined.stopped == "budget" else key, solution)
         return solution
 
     def restore(

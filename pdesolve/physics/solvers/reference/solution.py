@@ -82,6 +82,7 @@ class GridSolution(StoredSolution):
         first = next(iter(fields.values()))
         super().__init__(problem, values, first.device)
         self.grid, self.degree, self.corners = grid, degree, corners
+        self.smooth = degree > 1
         self.fields = {name: GridField(field, grid, problem.quantity(name)) for name, field in fields.items()}
 
     def state(self, x: Coordinates) -> State:

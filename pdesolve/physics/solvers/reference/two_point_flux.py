@@ -52,7 +52,7 @@ class TwoPointFlux(Scheme):
         (name,) = problem.equation.scalars
         edges = problem.edges(name, grid, values=task.values, device=task.device)
         found = self._coefficients(task, intervals)
-        return on_grid(task, grid, {name: balanced(Volumes(problem, grid, found, edges, task.device))}), False
+        return on_grid(task, grid, {name: balanced(Volumes(problem, grid, found, edges, task.device))}, degree=1), False
 
     def _coefficients(self, task: Task, intervals: Mapping[str, int]) -> Coefficients:
         return coefficients(task.problem, intervals, values=task.values, device=task.device)
