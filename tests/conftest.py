@@ -1,7 +1,8 @@
 """Settings of the whole test suite, and the watch over its time.
 
-Shares of CPU time (two cores: 2 minutes for the core, 8 s for each method): the suite must stay short for the whole
-project's life. CPU time, since wall time depends on who else uses the machine. What is slower is marked `slow`.
+Shares of CPU time (two cores: 2 minutes for the core, 8 s for each method, 15 s for each notebook): the suite must stay
+short for the whole project's life. CPU time, since wall time depends on who else uses the machine. What is slower is
+marked `slow`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ os.environ["PDESOLVE_CACHE"] = CACHE.name
 
 CORE_SECONDS = 240.0
 METHOD_SECONDS = 16.0
+NOTEBOOK_SECONDS = 30.0
+NOTEBOOKS = 2  # docs/first_steps.ipynb and the page beside it
 METHODS = {path.parent.name for path in Path(__file__).parent.parent.glob("pdesolve/*/**/method.py")} - {"reference"}
 
 spent: dict[str, float] = {}
@@ -46,6 +49,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 def too_long(spent: dict[str, float]) -> list[str]:
     """One line for each share that is exceeded."""
     shares = {f"test_{method}": METHOD_SECONDS for method in METHODS}
+    shares["test_notebook"] = NOTEBOOKS * NOTEBOOK_SECONDS
     core = sum(seconds for name, seconds in spent.items() if name not in shares)
     lines = [
         f"{name} takes {seconds:.0f} CPU s, its share is {shares[name]:.0f}: make it shorter or mark parts slow"

@@ -395,6 +395,7 @@ def test_bad_input_is_refused_in_one_line(make, message):
 SMALL = Pinn(width=12, depth=2, collocation=128, condition_points=60, adaptivity=0.0)
 
 
+@pytest.mark.slow
 def test_a_network_solves_on_a_disk_and_proves_it(tmp_path):
     problem = ps.Problem(
         name="poisson_disk",
@@ -412,6 +413,7 @@ def test_a_network_solves_on_a_disk_and_proves_it(tmp_path):
     assert (solution.run / "figures" / "solution.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_network_solves_on_a_house_with_a_round_window(tmp_path):
     """-lap u = 5 u for u = sin(2x) cos(y), slopes given on the window: their sign would show inward normals."""
 

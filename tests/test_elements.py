@@ -314,6 +314,7 @@ class UnsteadyStokes(Evolution):
         return {"pressure": div(u["velocity"])}
 
 
+@pytest.mark.slow
 def test_an_incompressible_flow_evolves() -> None:
     """u = (y, -x) turned on like t^2, with walls that turn along: forces 2 t (y, -x) and a pressure x t."""
     square, time = Box(Axis("x", -1.0, 1.0), Axis("y", -1.0, 1.0)), Axis("t", 0.0, 0.5)
@@ -405,6 +406,7 @@ def test_coefficients_and_walls_that_change_in_time() -> None:
     torch.testing.assert_close(y[-1], (x[:, 0] + x[:, 1] ** 2) * math.exp(-1.5), rtol=0, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_a_nonlinear_evolution_agrees_with_the_grid() -> None:
     """Burgers' system in a square box, where the method of lines solves it too."""
 

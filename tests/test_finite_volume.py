@@ -317,6 +317,7 @@ def test_a_lake_at_rest_over_a_hill_stays_at_rest(dimension, periodic) -> None:
     assert float(at_end(problem, n)[1].abs().max()) > 1e-3
 
 
+@pytest.mark.slow
 def test_water_flows_over_a_hill_as_bernoulli_says() -> None:
     """Steady subcritical flow: q constant, q^2 / 2 h^2 + g (h + b) constant; it converges with order two."""
     g, q, head = 1.0, 0.3, 1.0 + 0.3**2 / 2
@@ -476,6 +477,7 @@ def block(**values: Any) -> Problem:
     return pose(Burgers(), {"u": lambda p, x: blocks(x)}, Dirichlet("u", "x_min", 0.0), periodic=False, **values)
 
 
+@pytest.mark.slow
 def test_it_is_chosen_where_nothing_keeps_solutions_smooth() -> None:
     def name(problem: Problem) -> str:
         return solve(problem, resolution=32, tolerance=1.0, steps=4).notes["scheme"]
@@ -600,6 +602,7 @@ def test_agrees_with_the_radial_dam_break_of_pdebench() -> None:
             assert float((h - truth).norm() / truth.norm()) < 1e-2
 
 
+@pytest.mark.slow
 def test_agrees_with_the_diffusion_and_sorption_of_pdebench() -> None:
     """Where its walls are: half a cell outside."""
     with h5py.File(data("pdebench-generated/1D_diff-sorp_NA_NA_128.h5")) as file:

@@ -595,6 +595,7 @@ def test_a_pressure_is_judged_less_its_mean_at_each_time() -> None:
 
 
 @pytest.mark.parametrize("make", [taylor_green_2d.problem, lid_cavity.problem], ids=["torus", "cavity"])
+@pytest.mark.slow
 def test_a_network_learns_a_flow(make: Any) -> None:
     problem = make()
     run = Run(budget=Budget.from_now(60.0), steps=30)

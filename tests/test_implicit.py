@@ -170,6 +170,7 @@ def test_a_decay_to_rest_has_no_overshoot() -> None:
         assert float(states.min()) > -1e-6 and float(states.max()) < 1.0 + 1e-6
 
 
+@pytest.mark.slow
 def test_porous_media_are_stiff_and_nonlinear() -> None:
     def heap(p, x):
         return 0.1 + exp(-10.0 * x["x"] ** 2)
@@ -196,6 +197,7 @@ def test_waves_of_second_order_keep_their_height() -> None:
     assert float((y[0] - torch.sin(PI * x)).abs().max()) < 1e-5
 
 
+@pytest.mark.slow
 def test_what_blows_up_is_said() -> None:
     """u_t = k (u - u^3) with k < 0 from above one: u reaches infinity in a finite time."""
     problem = evolve(AllenCahn(), lambda p, x: 3.0 + 0.0 * x["x"], Neumann("u"), diffusivity=1.0, reaction=-5.0)

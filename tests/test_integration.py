@@ -458,6 +458,7 @@ def test_the_radius_of_a_wave_is_its_largest_frequency() -> None:
     assert spectral_radius(f, 0.0, f.start(), iterations=60) == pytest.approx(2 * 2 * 64, rel=0.05)
 
 
+@pytest.mark.slow
 def test_gradients_through_lines_match_central_differences() -> None:
     problem = evolve(
         Burgers(), 2.0, lambda p, x: -sin(PI * x["x"]), lower=-1.0, periodic=False, final=0.3,

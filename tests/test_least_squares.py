@@ -407,6 +407,7 @@ def test_per_sample_jacobians_by_blocks() -> None:
     assert torch.allclose(here.jacobian.transposed(w), exact.mT @ w, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_levenberg_marquardt_fits_a_sine_to_1e_8() -> None:
     x = torch.linspace(-2, 2, 30, dtype=torch.float64)[:, None]
     fit = Pointwise({"fit": (sine_row, x)})

@@ -494,6 +494,7 @@ def after(method: Method, kind: str, some: slice) -> Tensor:
     return Modular(module, module.rows).theta()
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one() -> None:
     cases: list[tuple[Method, str]] = [(LevenbergMarquardt(), kind) for kind in ("dense", "kernel", "matrix_free")]
     cases.append((Spring(damping=1e-2, norm=math.inf), "kernel"))

@@ -390,6 +390,7 @@ def test_refinement_follows_the_curves_of_a_domain():
 # end to end
 
 
+@pytest.mark.slow
 def test_a_network_solves_on_a_mesh_and_proves_it(tmp_path):
     """-lap u = 5 u for u = sin(2x) cos(y) on a polygon with a hole, slopes given on the hole."""
 

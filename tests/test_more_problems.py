@@ -224,6 +224,7 @@ def test_bumps_that_react_agree_with_runge_kutta(module, diffusivity, n, bound) 
     assert np.linalg.norm(found - truth) < bound * np.linalg.norm(truth)
 
 
+@pytest.mark.slow
 def test_the_drop_agrees_with_runge_kutta() -> None:
     n, time = 96, 0.01
     k, m = waves(n)
@@ -245,6 +246,7 @@ def test_the_drop_agrees_with_runge_kutta() -> None:
     assert np.linalg.norm(truth - start) > 0.1 * np.linalg.norm(start)  # something happened
 
 
+@pytest.mark.slow
 def test_the_heaps_agree_with_differences_of_the_square() -> None:
     """D lap (u^2 / 2) by the 5-point formula: the equation in its other form, on a grid of its own."""
     n, walls = 65, 0.0094

@@ -619,7 +619,10 @@ def test_a_budget_ends_refinement_with_what_there_is(own_cache: Path) -> None:
     spent = Run(budget=Budget.from_now(1e-3))
     solution = Reference().solve(problem, spent)
     assert not solution.converged and solution.notes["stopped"] == "budget"
-    assert not list(own_cache.glob("*.npz"))
+    # it is kept for runs of the same budget alone
+    assert len(list(own_cache.glob("*.npz"))) == 1
+    assert Reference().solve(problem, Run(budget=Budget.from_now(1e-3))).notes["cached"]
+    assert "cached" not in Reference(resolution=64).solve(problem, Run(budget=Budget.from_now(2e-3))).notes
 
 
 def test_refinement_reports_and_leaves_a_solution_on_the_way() -> None:

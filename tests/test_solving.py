@@ -140,6 +140,7 @@ def test_values_travel_beside_the_problem() -> None:
         assert json.loads(dataset.attrs["parameters"]) == {"diffusivity": 1e-3} and "\n" not in dataset.attrs["title"]
 
 
+@pytest.mark.slow
 def test_a_batch_of_problems_is_solved_proven_and_loaded_at_once() -> None:
     viscosities = torch.tensor([0.1, 0.05], dtype=torch.float64)
     both = ps.solve("burgers_shock", "reference", values={"viscosity": viscosities}, out="both")
@@ -295,6 +296,7 @@ def test_a_folder_that_is_no_run_or_of_another_format_is_refused() -> None:
         ps.load("run")
 
 
+@pytest.mark.slow
 def test_a_comparison_is_one_table_one_figure_and_a_folder() -> None:
     comparison = compare("heat_1d", [SMALL, "reference"], seeds=(0, 1), steps=10, out="both")
     assert comparison.labels == ("pinn seed 0", "pinn seed 1", "reference")
@@ -322,6 +324,7 @@ def test_a_problem_and_its_sister_are_solved_alike() -> None:
         compare([], ["reference"])
 
 
+@pytest.mark.slow
 def test_a_sweep_solves_every_value() -> None:
     comparison = compare("burgers_shock", ["reference"], sweep={"viscosity": (0.1, 0.05)}, out="sweep")
     assert comparison.labels == ("reference viscosity=0.1", "reference viscosity=0.05")
@@ -342,7 +345,7 @@ def test_predictions_on_grids_and_at_points() -> None:
     Path("p.csv").write_text("x,t\n0.5,0.0\n0.0,0.25\n")
     assert np.array_equal(read_points(Path("p.csv"), solution.problem.axes), points)
     for call, words in (
-        (lambda: predict_on_grid(solution, (7, 7)), "one for each axis"),
+        (lambda: predict_on_grid(solution, (7, 7)), "give one for each, as in --grid 7$"),
         (lambda: predict_on_grid(solution, (7,), (9.0,)), "9"),
         (lambda: predict_at_points(solution, np.zeros((3, 3))), "columns"),
         (lambda: predict_at_points(solution, np.array([[0.0, 5.0]])), "x in"),
