@@ -105,6 +105,7 @@ def wave() -> tuple[Problem, Any]:
 
 
 @pytest.mark.parametrize("make", [heat, wave])
+@pytest.mark.slow
 def test_evolutions_converge_spectrally(make) -> None:
     problem, exact = make()
     truth = exact(Coordinates(problem.evaluation_set)).values

@@ -180,6 +180,7 @@ def test_negative_values_reach_their_option(command) -> None:
     assert (code, out) == (2, "") and "positive" in err
 
 
+@pytest.mark.slow
 def test_an_interrupt_from_the_keyboard_leaves_a_usable_run(command) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-m", "pdesolve", "solve", "heat_1d", "--method", "pinn", "--budget", "10min", *SMALL]

@@ -301,6 +301,7 @@ def hill(x: Any) -> Any:
 
 @pytest.mark.parametrize("dimension", [1, 2])
 @pytest.mark.parametrize("periodic", [True, False], ids=["periodic", "walls"])
+@pytest.mark.slow
 def test_a_lake_at_rest_over_a_hill_stays_at_rest(dimension, periodic) -> None:
     equation = ShallowWater() if dimension == 1 else ShallowWater2d()
     walls = () if periodic else (Dirichlet("momentum"), Neumann("depth"))
@@ -389,6 +390,7 @@ def test_water_comes_in_where_there_was_no_motion() -> None:
     torch.testing.assert_close(u[:40], torch.ones(40, dtype=torch.float64), rtol=0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_condition_of_the_third_kind_holds() -> None:
     """alpha u + beta du/dn = value at an outflow with diffusion, against the method of lines."""
     conditions = (Dirichlet("u", "x_min", 1.0), Robin("u", 1.0, 0.5, "x_max", 0.3))
@@ -621,6 +623,7 @@ def test_agrees_with_the_diffusion_and_sorption_of_pdebench() -> None:
     assert float((u[-1] - truth[20]).norm() / truth[20].norm()) < 1.5e-3
 
 
+@pytest.mark.slow
 def test_a_round_wave_is_that_of_one_dimension() -> None:
     """The twin of the files: radially h_t + q_r = -q / r and q_t + (q^2 / h + h^2 / 2)_r = -q^2 / (h r)."""
 

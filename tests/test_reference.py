@@ -170,6 +170,7 @@ def test_lines_hold_a_wall_between_phases_that_stands() -> None:
     assert relative_l2(u, u[:1].expand_as(u)) < 5e-5
 
 
+@pytest.mark.slow
 def test_lines_solve_klein_gordon_with_walls_that_move() -> None:
     problem = klein_gordon_2d.problem(final_time=0.3)
     problem = dataclasses.replace(problem, evaluation=Evaluation(17, (0.1, 0.3)))
@@ -252,6 +253,7 @@ BATCHED = [
 
 
 @pytest.mark.parametrize(("scheme", "problem", "name", "settings"), BATCHED, ids=[b[0] for b in BATCHED])
+@pytest.mark.slow
 def test_a_batch_is_a_loop_and_its_gradient_a_central_difference(scheme, problem, name, settings) -> None:
     problem = problem()
     if problem.time:

@@ -153,6 +153,7 @@ def test_a_batch_of_problems_is_solved_proven_and_loaded_at_once() -> None:
         quick("burgers_shock", values={"viscosity": viscosities})
 
 
+@pytest.mark.slow
 def test_learning_reports_the_value_found() -> None:
     rng = np.random.default_rng(0)
     points = rng.random((50, 2))
@@ -395,6 +396,7 @@ class Triangle(ps.Domain):
         return x[:, 1] <= x[:, 0]
 
 
+@pytest.mark.slow
 def test_a_domain_that_is_no_box_is_solved_and_judged_on_points() -> None:
     time = ps.Axis("t", 0, 0.1)
     problem = ps.Problem(
