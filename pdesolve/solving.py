@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-_REFERENCE_SECONDS = 240.0  # of CPU time, after which a reference is refined no more
+_REFERENCE_SECONDS = 120.0  # of CPU time, after which a reference is refined no more
 _QUIET_SECONDS = 5.0  # after which its progress is shown
 
 
