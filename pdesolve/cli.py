@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _warn  # where a warning was raised helps developers, not users
+            # where a warning was raised helps developers, not users; a problem that is made twice warns once
+            told: set[str] = set()
+            warnings.showwarning = lambda message, *where, **more: _warn(str(message), told)
             code = _run(arguments)
         sys.stdout.flush()
         return code
@@ -84,5 +86,7 @@ def _fail(error: Exception | str, code: int) -> int:
     return code
 
 
-def _warn(message: Warning | str, *where: object) -> None:
-    print(f"pdesolve: warning: {' '.join(str(message).split())}", file=sys.stderr)
+def _warn(message: str, told: set[str]) -> None:
+    if message not in told:
+        told.add(message)
+        print(f"pdesolve: warning: {' '.join(message.split())}", file=sys.stderr)

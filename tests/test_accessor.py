@@ -421,6 +421,7 @@ def test_nothing_to_draw_is_said() -> None:
 
 
 FILES = {  # file: engine, what a panel is called
+    "cf-python/docs/source/sample_files/air_temperature.nc": ("h5netcdf", "tas at t = 45"),
     "neuralgcm/neuralgcm/data/era5_tl31_19590102T00.nc": ("scipy", "temperature"),
     "gridded/gridded/tests/test_data/WCOFS_subset.nc": ("h5netcdf", "u_sur at t = 0.125"),
     "uxarray/test/meshfiles/ugrid/outCSne30/outCSne30_vortex.nc": ("scipy", "psi"),
@@ -432,6 +433,8 @@ FILES = {  # file: engine, what a panel is called
 def test_real_files_of_others_are_drawn(name) -> None:
     engine, panel = FILES[name]
     path = Path(os.environ["PDESOLVE_DATA"]) / name
-    with xr.open_dataset(path, engine=engine) as data:  # type: ignore[arg-type]
+    # years of 360 days need a package that is no dependency: their days stay numbers
+    days = "air_temperature" not in name
+    with xr.open_dataset(path, engine=engine, decode_times=days) as data:  # type: ignore[arg-type]
         figure = data.pde.plot()
     assert panel in {axis.get_title() or axis.get_ylabel() for axis in figure.axes}
