@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
@@ -45,8 +44,8 @@ QUASI_NEWTON = (torch.optim.LBFGS, SelfScaledBroyden)
 _METHODS: dict[str, Method] = {
     "levenberg_marquardt": LevenbergMarquardt(),
     "gauss_newton": GaussNewton(),
-    # points move rarely here and rows have no noise: far less damping and no cap, which are meant for Monte Carlo
-    "spring": Spring(damping=1e-8, momentum=0.9, norm=math.inf),
+    # rows have no noise here: less damping and longer steps than for Monte Carlo; 1e-8 and no cap diverge
+    "spring": Spring(damping=1e-6, momentum=0.9, norm=1e-2),
     "thermodynamic": Thermodynamic(),
     "adaptive_energy": AdaptiveEnergy(),
 }

@@ -59,6 +59,11 @@ def train(
         last = index == len(stages) - 1
         share = stage.share / sum(s.share for s in stages[index:])
         name = f"{stage.optimiser} of stage {index + 1}"
+        form = None
+        if stage.optimiser in LEAST_SQUARES:
+            form = Form(**run.choose(f"form of {name}", lambda: asdict(linear_form(objective, batches.batch))))
+            run.say(str(form))
+        optimiser = make_optimiser(stage.optimiser, objective, learning_rate=learning_rate, memory=memory, form=form)
         planned, seconds = _plan(stage, name, share, objective, batches.batch, run, taken)
         if last:
             steps = None if run.steps is None else run.steps - taken
@@ -66,11 +71,6 @@ def train(
             steps = planned if run.steps is None or planned is None else min(planned, run.steps - taken)
         if steps is not None and steps < 1:
             break
-        form = None
-        if stage.optimiser in LEAST_SQUARES:
-            form = Form(**run.choose(f"form of {name}", lambda: asdict(linear_form(objective, batches.batch))))
-            run.say(str(form))
-        optimiser = make_optimiser(stage.optimiser, objective, learning_rate=learning_rate, memory=memory, form=form)
         outcome = fit(
             objective, batches, optimiser, run=run, stage=stage.optimiser, solution=solution, steps=steps,
             seconds=math.inf if last else seconds, redraw=stage.redraw,
