@@ -45,8 +45,8 @@ class Budget:
     excluded: float = field(default=0.0, init=False)
 
     @staticmethod
-    def from_now(cpu_seconds: float) -> Budget:
-        return Budget(cpu_seconds, started=time.process_time())
+    def from_now(cpu_seconds: float, *, before: float = 0.0) -> Budget:
+        return Budget(cpu_seconds, started=time.process_time(), before=before)
 
     @property
     def spent(self) -> float:

@@ -69,17 +69,24 @@ class Checkpoint:
     """Where a run stands, and the file that brings it back there.
 
     folder: where the file goes; None keeps none. content: what `read_checkpoint` found, for a run that goes on. owner:
-    what the run is of (problem, method, seed), so that no other run takes the file for its own.
+    what the run is of (problem, method, seed), so that no other run takes the file for its own. `choices`, `history`,
+    `seconds` and `cpu_seconds` are those of the run before it goes on.
     """
 
     def __init__(self, folder: Path | None = None, content: Mapping[str, Any] | None = None, owner: str = "") -> None:
         self.folder, self.owner = folder, owner
         self.position = Position()
         self.outcomes: list[Outcome] = []
+        self.resumed = content is not None
+        self.choices: dict[str, Any] = {}
+        self.history: list[dict[str, Any]] = []
+        self.seconds = self.cpu_seconds = 0.0
         self._content = content
         self._calls = 0
         self._next = 0.0
         if content is not None:
+            self.choices, self.history = content["choices"], content["history"]
+            self.seconds, self.cpu_seconds = content["seconds"], content["cpu_seconds"]
             self.position = Position(**content["position"])
             self.outcomes = [Outcome(**outcome) for outcome in content["outcomes"]]
 

@@ -47,7 +47,6 @@ class Run:
         say: Callable[[str], None] | None = None,
         every: float = 5.0,
         checkpoint: Checkpoint | None = None,
-        seconds: float = 0.0,
     ) -> None:
         self.seed, self.device, self.dtype = seed, torch.device(device), dtype
         self.budget = budget or Budget.from_now(120.0)
@@ -56,10 +55,10 @@ class Run:
         self.measure, self.report, self.say, self.every = measure, report, say or (lambda line: None), every
         self.checkpoint = checkpoint or Checkpoint(folder)
         self.generator = torch.Generator().manual_seed(seed)
-        self.history: list[dict[str, Any]] = []
+        self.history: list[dict[str, Any]] = list(self.checkpoint.history)
         self.solution: Solution | None = None
         self.reached = False
-        self._start = time.perf_counter() - seconds
+        self._start = time.perf_counter() - self.checkpoint.seconds
         self._next = self.budget.spent + every / 5
 
     @property
