@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pdesolve.fields.jets import Jet, compose, concatenated, linear, scaled, shifted
+from pdesolve.fields.propagation import propagate
+from pdesolve.fields.smooth import cosine, sine
 from pdesolve.geometry import Axes
 
 
@@ -23,6 +26,11 @@ class Rescale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.centre) * self.scale
+
+
+@propagate.register
+def _(layer: Rescale, jet: Jet) -> Jet:
+    return scaled(shifted(jet, -layer.centre), layer.scale)
 
 
 class PeriodicEmbedding(nn.Module):
@@ -44,6 +52,17 @@ class PeriodicEmbedding(nn.Module):
         return torch.cat([x[:, self.plain], *waves], 1)
 
 
+@propagate.register
+def _(layer: PeriodicEmbedding, jet: Jet) -> Jet:
+    waves = [
+        compose(jet.feature(i), wave(math.pi * k))
+        for i in layer.periodic
+        for k in range(1, layer.harmonics + 1)
+        for wave in (cosine, sine)
+    ]
+    return concatenated([jet.feature(layer.plain), *waves])
+
+
 class FourierFeatures(nn.Module):
     """cos(B x), sin(B x) with a fixed random matrix B ~ N(0, scale^2), (point, inputs) -> (point, 2 count).
 
@@ -62,3 +81,9 @@ class FourierFeatures(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         angles = x @ self.frequencies
         return torch.cat([torch.cos(angles), torch.sin(angles)], 1)
+
+
+@propagate.register
+def _(layer: FourierFeatures, jet: Jet) -> Jet:
+    angles = linear(jet, layer.frequencies.mT)
+    return concatenated([compose(angles, cosine()), compose(angles, sine())])
