@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from pdesolve.errors import InputError
-from pdesolve.least_squares.tape import copied, product, taped
+from pdesolve.fields.jets import Jet, linear, shifted
+from pdesolve.fields.propagation import propagate
+from pdesolve.least_squares.tape import active, copied, product, taped
 
 
 class FactorisedLinear(nn.Module):
@@ -41,6 +43,14 @@ class FactorisedLinear(nn.Module):
 def _(layer: FactorisedLinear, x: Tensor) -> Tensor:
     y = scaled_product(layer, x)
     return y if layer.bias is None else y + copied(layer.bias, x.shape[-2])
+
+
+@propagate.register
+def _(layer: FactorisedLinear, jet: Jet) -> Jet:
+    if not active():
+        return linear(jet, layer.weight, layer.bias)
+    y = jet.like(scaled_product(layer, jet.values))
+    return y if layer.bias is None else shifted(y, layer.bias)
 
 
 def scaled_product(layer: FactorisedLinear, x: Tensor) -> Tensor:

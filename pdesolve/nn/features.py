@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pdesolve.fields.jets import Jet, compose, concatenated, linear, scaled, shifted
+from pdesolve.fields.propagation import propagate
+from pdesolve.fields.smooth import cosine, sine
 from pdesolve.geometry import Axes
 from pdesolve.nn.mlp import Sine
 
@@ -26,6 +29,11 @@ class Rescale(nn.Module):
         return (x - self.centre) * self.scale
 
 
+@propagate.register
+def _(layer: Rescale, jet: Jet) -> Jet:
+    return scaled(shifted(jet, -layer.centre), layer.scale)
+
+
 class PeriodicEmbedding(nn.Module):
     """Periodic axes, rescaled to [-1, 1], become cos(pi k x), sin(pi k x) for k = 1..harmonics; the others pass.
 
@@ -43,6 +51,17 @@ class PeriodicEmbedding(nn.Module):
         angles = [math.pi * k * x[:, i : i + 1] for i in self.periodic for k in range(1, self.harmonics + 1)]
         waves = [wave for angle in angles for wave in (torch.cos(angle), torch.sin(angle))]
         return torch.cat([x[:, self.plain], *waves], 1)
+
+
+@propagate.register
+def _(layer: PeriodicEmbedding, jet: Jet) -> Jet:
+    waves = [
+        compose(jet.feature(i), wave(math.pi * k))
+        for i in layer.periodic
+        for k in range(1, layer.harmonics + 1)
+        for wave in (cosine, sine)
+    ]
+    return concatenated([jet.feature(layer.plain), *waves])
 
 
 class FourierFeatures(nn.Module):
@@ -65,6 +84,12 @@ class FourierFeatures(nn.Module):
         return torch.cat([torch.cos(angles), torch.sin(angles)], 1)
 
 
+@propagate.register
+def _(layer: FourierFeatures, jet: Jet) -> Jet:
+    angles = linear(jet, layer.frequencies.mT)
+    return concatenated([compose(angles, cosine()), compose(angles, sine())])
+
+
 class LearnedFourierFeatures(nn.Module):
     """cos(B x), sin(B x), B trained from a draw B ~ N(0, scale^2), (point, inputs) -> (point, 2 count).
 
@@ -82,6 +107,12 @@ class LearnedFourierFeatures(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         angles = self.angles(x)
         return torch.cat([torch.cos(angles), torch.sin(angles)], -1)
+
+
+@propagate.register
+def _(layer: LearnedFourierFeatures, jet: Jet) -> Jet:
+    angles = propagate(layer.angles, jet)
+    return concatenated([compose(angles, cosine()), compose(angles, sine())])
 
 
 def sine_features(inputs: int, count: int, scale: float, generator: torch.Generator) -> nn.Sequential:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pdesolve.fields.jets import Jet, add, product, scaled, subtract
+from pdesolve.fields.propagation import propagate
 from pdesolve.least_squares.tape import copied, taped
 from pdesolve.nn.mlp import Activation, activation_layer, check_sizes, linear
 
@@ -118,3 +120,37 @@ class AdaptiveSkip(nn.Module):
 @taped.register
 def _(layer: AdaptiveSkip, h: Tensor, y: Tensor) -> Tensor:
     return h + copied(layer.openness, h.shape[-2]) * (y - h)
+
+
+@propagate.register
+def _(module: ModifiedMLP, jet: Jet) -> Jet:
+    v, difference = _gate_jets(module.gates, jet)
+    h = jet
+    for layer in module.hidden:
+        h = _gated(module.activation, layer, h, v, difference)
+    return propagate(module.output, h)
+
+
+@propagate.register
+def _(module: PirateNet, jet: Jet) -> Jet:
+    h = propagate(module.embedding, jet)
+    v, difference = _gate_jets(module.gates, h)
+    for block in module.blocks:
+        assert isinstance(block, AdaptiveBlock)
+        first, second, third = block.layers
+        z = _gated(block.activation, first, h, v, difference)
+        z = _gated(block.activation, second, z, v, difference)
+        y = propagate(block.activation, propagate(third, z))
+        h = add(h, scaled(subtract(y, h), copied(block.skip.openness, h.points)))
+    return propagate(module.output, h)
+
+
+def _gate_jets(gates: Gates, jet: Jet) -> tuple[Jet, Jet]:
+    """V and U − V."""
+    u, v = (propagate(gates.activation, propagate(layer, jet)) for layer in (gates.first, gates.second))
+    return v, subtract(u, v)
+
+
+def _gated(activation: nn.Module, layer: nn.Module, h: Jet, v: Jet, difference: Jet) -> Jet:
+    """V + σ(W h + b) (U − V)."""
+    return add(v, product(propagate(activation, propagate(layer, h)), difference))

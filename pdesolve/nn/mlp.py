@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from pdesolve.errors import InputError, unknown_name
+from pdesolve.fields import smooth
+from pdesolve.fields.jets import Jet, compose
+from pdesolve.fields.propagation import propagate
 
 Activation = Literal["tanh", "silu", "sine"]
 
@@ -23,6 +26,11 @@ class Sine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sin(self.frequency * x)
+
+
+@propagate.register
+def _(layer: Sine, jet: Jet) -> Jet:
+    return compose(jet, smooth.sine(layer.frequency))
 
 
 def mlp(
