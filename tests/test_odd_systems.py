@@ -24,8 +24,10 @@ from pdesolve.least_squares import (
 from pdesolve.nn import mlp
 
 METHODS: dict[str, Method] = {
-    "levenberg_marquardt": LevenbergMarquardt(), "gauss_newton": GaussNewton(), "spring": Spring(damping=0.1, rate=0.3, norm=math.inf),
-}  # fmt: skip
+    "levenberg_marquardt": LevenbergMarquardt(),
+    "gauss_newton": GaussNewton(),
+    "spring": Spring(damping=0.1, rate=0.3, norm=math.inf),
+}
 FORMS = [(m, k) for m in METHODS for k in ("dense", "kernel", "matrix_free") if (m, k) != ("spring", "matrix_free")]
 
 
