@@ -144,3 +144,15 @@ def test_functions_of_flat_parameters_take_zero_weights_too() -> None:
         for kind in ("dense", "kernel"):
             end = minimise(objective, theta, LevenbergMarquardt(), form=Form(kind, 12, 2, 0))
             assert torch.allclose(end.theta, torch.tensor([0.0, 3.0], dtype=torch.float64), atol=1e-8)
+
+
+def test_derivatives_that_are_not_finite_end_a_step_and_keep_the_parameters() -> None:
+    """The square root of zero: a finite row of an infinite slope."""
+    module = nn.Linear(1, 1, bias=False, dtype=torch.float64)
+    nn.init.zeros_(module.weight)
+    x = torch.linspace(1, 2, 4, dtype=torch.float64)[:, None]
+    for method in (LevenbergMarquardt(), Spring()):
+        optimiser = LeastSquares(module, method, form=Form("kernel", 4, 1, 0))
+        with pytest.raises(Diverged, match=r"step 1: J J\^T has entries that are not finite"):
+            optimiser.step(lambda: {"fit": module(x)[:, 0].sqrt() - 1})
+        assert float(module.weight.detach()) == 0.0

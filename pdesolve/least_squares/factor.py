@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from pdesolve.errors import Diverged
 from pdesolve.least_squares.form import Form
 from pdesolve.least_squares.jacobian import Jacobian, compress
 from pdesolve.least_squares.krylov import damped_conjugate_gradients
@@ -113,6 +114,8 @@ class Kernel(Factor):
                 self.note = f"{above} of {squares.shape[-1]} rows determine more than the damping" if few else ""
                 return factor, used
             used = torch.where(failed > 0, 10 * used, used)
+            if not bool(torch.isfinite(used).all()):  # no damping helps: rows were finite, their derivatives are not
+                raise Diverged("J J^T has entries that are not finite: take smaller steps or float64")
 
 
 class Iterative(Factor):
