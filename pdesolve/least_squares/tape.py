@@ -64,6 +64,11 @@ class _Product(torch.autograd.Function):
         return ctx.tape.product(errors[0], ctx.weight, transposed=not ctx.transposed), None, None, None
 
 
+def active() -> bool:
+    """Whether a tape is being written."""
+    return _active.get() is not None
+
+
 def product(x: Tensor, weight: Tensor) -> Tensor:
     """x Wᵀ of x (*channel, point, feature), on the tape where one is being written: for rules of layers and jets."""
     tape = _active.get()

@@ -1,0 +1,183 @@
+"""Jets: values with some of their partial derivatives, carried through a network in one forward pass.
+
+A partial derivative D^α is named by its multi-index α, the order along each axis in axis order. With u the jet of a
+layer's input, D^α of a linear layer's output is that layer without its bias applied to D^α u, so that one matrix
+product serves all partials; D^α f(u) = Σ c f⁽ᵏ⁾(u) D^β₁u ... D^βₖu over the ways to share α out (Faà di Bruno), and
+D^α(a b) = Σ (α over β) D^βa D^(α-β)b (Leibniz). Only terms that are not zero by structure are made.
+
+Forward propagation of derivatives: Griewank, Utke, Walther, Math. Comp. 69 (2000) 1117; Bettencourt, Johnson, Duvenaud,
+"Taylor-mode automatic differentiation for higher-order derivatives in JAX" (2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from pdesolve.fields.composition import Composed, composed
+from pdesolve.fields.multi_index import Index, closure, composition, products, union, unit, zero
+from pdesolve.fields.smooth import Smooth
+from pdesolve.least_squares import tape
+
+
+class Jet:
+    """Partials of a tensor (point, feature): one channel for each multi-index of `indices`, the value first.
+
+    `wanted` is what is to be carried, closed downwards; those of it that are not in `indices` vanish. The channels are
+    given stacked, (channel, point, feature), or as a sequence, and are had both ways: rules take what suits them.
+    """
+
+    def __init__(self, content: Tensor | Sequence[Tensor], indices: tuple[Index, ...], wanted: tuple[Index, ...]):
+        self.indices, self.wanted = indices, wanted
+        if isinstance(content, Tensor):
+            self.values = content
+        else:
+            self.channels = tuple(content)
+
+    @staticmethod
+    def of_points(x: Tensor, wanted: Iterable[Index]) -> Jet:
+        """The jet of the coordinates (point, axis) themselves, to carry what is wanted and what that needs."""
+        axes = x.shape[1]
+        carried = closure(frozenset(wanted) | {zero(axes)})
+        along = [i for i in range(axes) if unit(axes, i) in carried]
+        indices = (zero(axes), *[index for index in carried if sum(index) == 1])
+        slopes = {unit(axes, i): torch.zeros_like(x) for i in along}
+        for i in along:
+            slopes[unit(axes, i)][:, i] = 1.0
+        return Jet(torch.stack([x, *[slopes[index] for index in indices[1:]]]), indices, carried)
+
+    @cached_property
+    def values(self) -> Tensor:
+        """The channels stacked, (channel, point, feature)."""
+        return torch.stack(self.channels)
+
+    @cached_property
+    def channels(self) -> tuple[Tensor, ...]:
+        """The channels (point, feature)."""
+        return self.values.unbind(0)
+
+    @property
+    def order(self) -> int:
+        """The highest order that is carried."""
+        return sum(self.wanted[-1])
+
+    @property
+    def points(self) -> int:
+        return self.channels[0].shape[0]
+
+    @property
+    def features(self) -> int:
+        return self.channels[0].shape[1]
+
+    def partial(self, index: Index) -> Tensor | None:
+        """D^α (point, feature); None where it vanishes."""
+        return self.channels[self.indices.index(index)] if index in self.indices else None
+
+    def like(self, content: Tensor | Sequence[Tensor]) -> Jet:
+        """Other channels of the same multi-indices."""
+        return Jet(content, self.indices, self.wanted)
+
+    def feature(self, where: int | slice | list[int]) -> Jet:
+        """Some of the features (a number: that one, as one feature)."""
+        where = slice(where, where + 1) if isinstance(where, int) else where
+        return self.like([channel[:, where] for channel in self.channels])
+
+
+def linear(jet: Jet, weight: Tensor, bias: Tensor | None = None) -> Jet:
+    """u Wᵀ + b with W (out, in), b (out): one matrix product over all channels, on the tape where one is written."""
+    if torch.compiler.is_compiling() or tape.active():
+        moved = jet.like(tape.product(jet.values, weight))
+        return moved if bias is None else shifted(moved, bias)
+    if bias is None:
+        return jet.like(jet.values.matmul(weight.mT))
+    y: Tensor = _Affine.apply(jet.values, weight, bias)  # type: ignore[assignment]
+    return jet.like(y)
+
+
+class _Affine(torch.autograd.Function):
+    """A matrix product whose bias goes to the first channel, without a copy of the others."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # noqa: ANN001
+        ctx.save_for_backward(x, weight)
+        y = x.matmul(weight.mT)
+        y[0] += bias
+        return y
+
+    @staticmethod
+    def backward(ctx, g: Tensor):  # type: ignore[override]  # noqa: ANN001, ANN205
+        x, weight = ctx.saved_tensors
+        inputs = g.matmul(weight) if ctx.needs_input_grad[0] else None
+        return inputs, g.flatten(0, 1).mT @ x.flatten(0, 1), g[0].sum(0)
+
+
+def compose(jet: Jet, function: Smooth) -> Jet:
+    """f(u) of every feature, f without trained parameters: scale and shift u before for those."""
+    plan = composition(jet.indices, jet.wanted)
+    if torch.compiler.is_compiling():
+        return Jet(composed(jet.channels, plan, function), plan.indices, jet.wanted)
+    seed = function.seed(jet.channels[0].detach())
+    if any(part.requires_grad for part in seed):  # by something trained, after all
+        return Jet(composed(jet.channels, plan, function), plan.indices, jet.wanted)
+    out: Tensor = Composed.apply(jet.values, plan, function, *seed)  # type: ignore[assignment]
+    return Jet(out, plan.indices, jet.wanted)
+
+
+def product(a: Jet, b: Jet) -> Jet:
+    """a b, feature by feature (one feature of either serves all)."""
+    found = products(a.indices, b.indices, a.wanted)
+    channels = []
+    for terms in found.values():
+        total: Tensor | None = None
+        for coefficient, i, j in terms:
+            part = a.channels[i] * b.channels[j]
+            if total is None:
+                total = part if coefficient == 1 else coefficient * part
+            else:
+                total = torch.add(total, part, alpha=coefficient)
+        assert total is not None
+        channels.append(total)
+    return Jet(channels, tuple(found), a.wanted)
+
+
+def add(a: Jet, b: Jet) -> Jet:
+    """a + b."""
+    if a.indices == b.indices:
+        return a.like(a.values + b.values)
+    left, right = (dict(zip(jet.indices, jet.channels, strict=True)) for jet in (a, b))
+    indices = union((a.indices, b.indices), a.wanted)
+    return Jet([left[i] + right[i] if i in left and i in right else left.get(i, right.get(i)) for i in indices],
+               indices, a.wanted)  # fmt: skip
+
+
+def subtract(a: Jet, b: Jet) -> Jet:
+    """a - b."""
+    return add(a, scaled(b, -1.0))
+
+
+def scaled(jet: Jet, factor: Tensor | float) -> Jet:
+    """c u with c the same everywhere: a number, (feature), or a copy for each point (point, feature) of the tape's."""
+    return jet.like(jet.values * factor)
+
+
+def shifted(jet: Jet, constant: Tensor | float) -> Jet:
+    """u + c with c the same everywhere: a parameter (feature) is put on the tape where one is written."""
+    if isinstance(constant, Tensor) and constant.requires_grad:
+        constant = tape.copied(constant, jet.points)
+    return jet.like([jet.channels[0] + constant, *jet.channels[1:]])
+
+
+def concatenated(jets: Sequence[Jet]) -> Jet:
+    """The features of several jets side by side."""
+    if all(jet.indices == jets[0].indices for jet in jets):
+        return jets[0].like(torch.cat([jet.values for jet in jets], -1))
+    indices = union([jet.indices for jet in jets], jets[0].wanted)
+    partials = [[jet.partial(index) for jet in jets] for index in indices]
+    columns = [
+        torch.cat([torch.zeros_like(jet.channels[0]) if p is None else p for p, jet in zip(row, jets, strict=True)], 1)
+        for row in partials
+    ]
+    return Jet(columns, indices, jets[0].wanted)

@@ -1,0 +1,134 @@
+"""Networks on jets: what each type of layer does to a value and its partial derivatives."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from functools import reduce, singledispatch
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.errors import InputError
+from pdesolve.fields import smooth
+from pdesolve.fields.jets import Jet, compose, linear
+from pdesolve.fields.multi_index import minus, unit, zero
+
+_warned: set[type] = set()
+
+
+@singledispatch
+def propagate(module: nn.Module, jet: Jet) -> Jet:
+    """The jet of a module's output from that of its input; a layer type registers its rule beside its class:
+
+        @propagate.register
+        def _(layer: Gate, jet: Jet) -> Jet:
+            return product(compose(jet, sigmoid), jet)
+
+    A module without a rule is differentiated by autograd, and one warning says so: it must map rows to rows, (point,
+    feature) to (point, feature), each point by itself.
+
+    Raises:
+        InputError: an activation of straight pieces where second derivatives are wanted.
+    """
+    kind = type(module)
+    if kind not in _warned:
+        _warned.add(kind)
+        warnings.warn(
+            f"{kind.__name__} has no rule for derivatives in one forward pass and is differentiated by autograd, which "
+            f"is slower: register one by @propagate.register, def rule(layer: {kind.__name__}, jet: Jet) -> Jet",
+            stacklevel=3,
+        )
+    return differentiated(module, jet)
+
+
+def differentiated(module: Callable[[Tensor], Tensor], jet: Jet) -> Jet:
+    """By autograd, along u(s) = Σ_α D^αu s^α/α!, whose partials in s at 0 are those of u."""
+    axes, value = len(jet.wanted[0]), jet.channels[0]
+    s = value.new_zeros(jet.points, axes).requires_grad_()
+    with torch.enable_grad():
+        u = value
+        for index, channel in zip(jet.indices[1:], jet.channels[1:], strict=True):
+            powers = [s[:, i : i + 1] ** order / math.factorial(order) for i, order in enumerate(index) if order]
+            u = u + channel * reduce(torch.mul, powers)
+        partials = {zero(axes): module(u)}
+        for index in jet.wanted[1:]:
+            axis = next(i for i, order in enumerate(index) if order)
+            partials[index] = _slope(partials[minus(index, unit(axes, axis))], s, axis)
+    channels = list(partials.values())
+    return Jet(channels if torch.is_grad_enabled() else [c.detach() for c in channels], jet.wanted, jet.wanted)
+
+
+def _slope(y: Tensor, s: Tensor, axis: int) -> Tensor:
+    """∂y/∂s_axis at every point and feature at once: the derivative of a backward pass in what it starts from."""
+    if not y.requires_grad:
+        return torch.zeros_like(y)
+    start = torch.zeros_like(y, requires_grad=True)
+    (pulled,) = torch.autograd.grad(y, s, start, create_graph=True, materialize_grads=True)
+    if not pulled.requires_grad:
+        return torch.zeros_like(y)
+    total = pulled[:, axis].sum()
+    (slope,) = torch.autograd.grad(total, start, create_graph=True, materialize_grads=True)
+    return slope
+
+
+@propagate.register
+def _(module: nn.Sequential, jet: Jet) -> Jet:
+    for layer in module:
+        jet = propagate(layer, jet)
+    return jet
+
+
+@propagate.register
+def _(layer: nn.Linear, jet: Jet) -> Jet:
+    return linear(jet, layer.weight, layer.bias)
+
+
+@propagate.register
+def _(layer: nn.Identity, jet: Jet) -> Jet:
+    return jet
+
+
+@propagate.register
+def _(layer: nn.Tanh, jet: Jet) -> Jet:
+    return compose(jet, smooth.tanh)
+
+
+@propagate.register
+def _(layer: nn.SiLU, jet: Jet) -> Jet:
+    return compose(jet, smooth.silu)
+
+
+@propagate.register
+def _(layer: nn.Sigmoid, jet: Jet) -> Jet:
+    return compose(jet, smooth.sigmoid)
+
+
+@propagate.register
+def _(layer: nn.GELU, jet: Jet) -> Jet:
+    return compose(jet, smooth.gelu if layer.approximate == "none" else smooth.gelu_tanh)
+
+
+@propagate.register
+def _(layer: nn.Softplus, jet: Jet) -> Jet:
+    return compose(jet, smooth.softplus(layer.beta, layer.threshold))
+
+
+@propagate.register(nn.ReLU)
+@propagate.register(nn.LeakyReLU)
+@propagate.register(nn.PReLU)
+@propagate.register(nn.RReLU)
+@propagate.register(nn.ReLU6)
+@propagate.register(nn.Hardtanh)
+@propagate.register(nn.Hardsigmoid)
+@propagate.register(nn.Hardshrink)
+@propagate.register(nn.Softshrink)
+@propagate.register(nn.Threshold)
+def _(layer: nn.Module, jet: Jet) -> Jet:
+    if jet.order > 1:
+        raise InputError(
+            f"the equation needs derivatives of order {jet.order}, those of {type(layer).__name__} vanish beyond the "
+            "first, so that nothing could be learned from them: use the activation tanh, silu or sine"
+        )
+    return differentiated(layer, jet)
