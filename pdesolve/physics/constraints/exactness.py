@@ -15,7 +15,7 @@ from pdesolve.equation import Evolution, flatten
 from pdesolve.errors import unknown_name
 from pdesolve.fields import Constant, Coordinates, Field, Vector, d
 from pdesolve.geometry import TIME, Face, PointCloud
-from pdesolve.physics.constraints.lift import BoxLift, Pieces
+from pdesolve.physics.constraints.box import BoxLift, Pieces
 from pdesolve.physics.constraints.smoothness import flaw
 from pdesolve.problem import Problem, Value
 
