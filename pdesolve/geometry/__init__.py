@@ -22,10 +22,10 @@ from pdesolve.geometry.sampling import Sampler, sample, sample_boundary, sample_
 from pdesolve.geometry.triangulation import smallest_angle, triangulate
 
 __all__ = [
-    "Adaptive", "Adaptivity", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference",
+    "TIME", "Adaptive", "Adaptivity", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference",
     "Discretisation", "Disk", "Domain", "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh",
     "MeshBoundary", "MeshDomain", "Placement", "PointCloud", "Polygon", "Quadrature", "Renamed", "Sampler",
-    "Segment", "Sphere", "TIME", "Union", "adaptive_points", "added_points", "corner_angles", "grade", "read_mesh",
+    "Segment", "Sphere", "Union", "adaptive_points", "added_points", "corner_angles", "grade", "read_mesh",
     "refine", "retained_points", "sample", "sample_boundary", "sample_instant", "simplex_rule", "smallest_angle",
     "triangulate", "unit_cube", "write_mesh",
 ]  # fmt: skip
