@@ -101,14 +101,14 @@ class _Affine(torch.autograd.Function):
     """A matrix product whose bias goes to the first channel, without a copy of the others."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # noqa: ANN001
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
         y = x.matmul(weight.mT)
         y[0] += bias
         return y
 
     @staticmethod
-    def backward(ctx, g: Tensor):  # type: ignore[override]  # noqa: ANN001, ANN205
+    def backward(ctx, g: Tensor):  # type: ignore[override]
         x, weight = ctx.saved_tensors
         inputs = g.matmul(weight) if ctx.needs_input_grad[0] else None
         return inputs, g.flatten(0, 1).mT @ x.flatten(0, 1), g[0].sum(0)
