@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pdesolve.condition import Dirichlet, Given, InitialRate, InitialValue, evaluate
+from pdesolve.condition import Condition, Dirichlet, Given, InitialRate, InitialValue, evaluate
 from pdesolve.constraint import Lift
-from pdesolve.equation import Unknown
 from pdesolve.fields import Coordinates, Field, Vector
 from pdesolve.geometry import TIME, Face
 from pdesolve.problem import Problem, Value
@@ -86,8 +85,13 @@ class BoxLift(Lift):
 
     @cached_property
     def _pieces(self) -> dict[str, Pieces]:
+        held = {name: c for name, c in self.problem.named_conditions.items() if name in self.exact}
         return {
-            unknown.name: Pieces.of(self.problem, unknown, self.exact, self.time_scales.get(unknown.name, 1.0))
+            unknown.name: Pieces.of(
+                self.problem,
+                {n: c for n, c in held.items() if getattr(c, "unknown", None) == unknown.name},
+                self.time_scales.get(unknown.name, 1.0),
+            )
             for unknown in self.problem.equation.unknowns
         }
 
@@ -102,13 +106,11 @@ class Pieces:
     time_scale: float
 
     @staticmethod
-    def of(problem: Problem, unknown: Unknown, exact: tuple[str, ...], time_scale: float) -> Pieces:
-        """The pieces of one unknown among the named conditions."""
+    def of(problem: Problem, held: Mapping[str, Condition], time_scale: float) -> Pieces:
+        """The pieces that conditions of one unknown make."""
         sides: dict[str, dict[int, Dirichlet]] = {}
         value = rate = None
-        for name, condition in problem.named_conditions.items():
-            if name not in exact or getattr(condition, "unknown", None) != unknown.name:
-                continue
+        for condition in held.values():
             if isinstance(condition, Dirichlet):
                 for part in condition.parts(problem):
                     face = problem.domain.boundaries[part]
