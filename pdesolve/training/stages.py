@@ -39,15 +39,37 @@ class Stage:
     redraw: int = 0
 
 
+@dataclass(frozen=True)
+class Part:
+    """The number of one of several trainings in a run, of a count: each gets an equal part of the budget or the steps."""
+
+    number: int = 0
+    count: int = 1
+
+    def seconds(self, run: Run) -> float:
+        """CPU time of this part, from what is left."""
+        return run.budget.left / (self.count - self.number)
+
+    def steps(self, run: Run) -> int | None:
+        """Steps of this part; None where the clock decides."""
+        if run.steps is None:
+            return None
+        return run.steps * (self.number + 1) // self.count - run.steps * self.number // self.count
+
+    def __str__(self) -> str:
+        return "" if self.count == 1 else f" of part {self.number + 1}"
+
+
 def train(
     objective: nn.Module, batches: Batches, stages: Sequence[Stage], *, run: Run, solution: Solution,
-    learning_rate: float = 1e-3, memory: int = 50,
+    learning_rate: float = 1e-3, memory: int = 50, part: Part = Part(),
 ) -> Outcome:  # fmt: skip
     """The stages one after the other; how the last of them ended. Stages without a share are left out.
 
     A stage gets its share of what is left, so that one that converges early leaves the rest to those after it; the last
     ends with the budget or the steps. First-order stages follow a cosine from `learning_rate` to a hundredth of it.
     What was measured or left to the clock is a choice of the run, which resuming and repeating obey. memory: of lbfgs.
+    part: of a procedure that trains several times.
 
     Raises:
         InputError: an optimiser that needs more memory than is free.
@@ -55,30 +77,33 @@ def train(
     """
     stages = [stage for stage in stages if stage.share > 0]
     outcome, taken = Outcome(0, math.nan, "steps"), 0
+    total, end = part.steps(run), run.budget.spent + part.seconds(run)
     for index, stage in enumerate(stages):
         last = index == len(stages) - 1
         share = stage.share / sum(s.share for s in stages[index:])
-        name = f"{stage.optimiser} of stage {index + 1}"
+        name = f"{stage.optimiser} of stage {index + 1}{part}"
         form = None
         if stage.optimiser in LEAST_SQUARES:
             form = Form(**run.choose(f"form of {name}", lambda: asdict(linear_form(objective, batches.batch))))
             run.say(str(form))
         optimiser = make_optimiser(stage.optimiser, objective, learning_rate=learning_rate, memory=memory, form=form)
-        planned, seconds = _plan(stage, name, share, objective, batches.batch, run, taken)
-        if last:
-            steps = None if run.steps is None else run.steps - taken
-        else:
-            steps = planned if run.steps is None or planned is None else min(planned, run.steps - taken)
+        left = None if total is None else total - taken
+        planned, seconds = _plan(
+            stage, name, objective, batches.batch, run, share * (end - run.budget.spent),
+            None if left is None else max(1, round(share * left)),
+        )  # fmt: skip
+        end_of_run = last and part.number + 1 == part.count
+        steps = left if end_of_run else planned if left is None or planned is None else min(planned, left)
         if steps is not None and steps < 1:
             break
         outcome = fit(
             objective, batches, optimiser, run=run, stage=stage.optimiser, solution=solution, steps=steps,
-            seconds=math.inf if last else seconds, redraw=stage.redraw,
+            seconds=math.inf if end_of_run else seconds, redraw=stage.redraw,
             rate=_cosine(planned) if stage.optimiser in FIRST_ORDER and planned is not None else None,
             iterations=_at_once(objective, batches.batch, run) if isinstance(optimiser, QUASI_NEWTON) else 1,
         )  # fmt: skip
         taken += outcome.steps
-        if last or outcome.reason in ("budget", "target"):
+        if end_of_run or outcome.reason in ("budget", "target"):
             break
         run.choices[f"steps of {name}"] = outcome.steps
     return outcome
@@ -98,12 +123,10 @@ def measured_steps(objective: nn.Module, batch: Any, *, seconds: float, trials: 
 
 
 def _plan(
-    stage: Stage, name: str, share: float, objective: nn.Module, batch: Any, run: Run, taken: int
+    stage: Stage, name: str, objective: nn.Module, batch: Any, run: Run, seconds: float, steps: int | None
 ) -> tuple[int | None, float]:
     """The steps of a stage, None where the clock decides, and its CPU seconds."""
-    seconds = share * run.budget.left
-    if run.steps is not None:
-        steps = max(1, round(share * (run.steps - taken)))
+    if steps is not None:
         return run.choose(f"steps of {name}", lambda: steps), math.inf
     if stage.optimiser in FIRST_ORDER:
         return run.choose(f"steps of {name}", lambda: measured_steps(objective, batch, seconds=seconds)), math.inf

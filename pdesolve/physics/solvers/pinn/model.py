@@ -1,8 +1,9 @@
-"""The network and the objective of a physics-informed neural network."""
+"""The objective of a physics-informed neural network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,74 +11,49 @@ from torch import Tensor, nn
 from pdesolve.condition import Condition
 from pdesolve.equation import flatten
 from pdesolve.errors import InputError
-from pdesolve.fields import Coordinates, Field, GridField, Vector
-from pdesolve.geometry import Axes, PointCloud
+from pdesolve.fields import Coordinates, Field, GridField
+from pdesolve.geometry import PointCloud
 from pdesolve.method import Solution
-from pdesolve.nn import Activation, FourierFeatures, PeriodicEmbedding, Rescale, mlp
+from pdesolve.nn import NetworkSolution
+from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Weighting
 from pdesolve.problem import Problem, Value
+from pdesolve.scales import Scales
 from pdesolve.training.objective import ResidualObjective
 
 Batch = Mapping[str, Coordinates]
-INTERIOR = "equation"
 _CHUNK = 4096  # candidates at once, so that memory stays that of a training step
-
-
-def network(
-    axes: Axes,
-    outputs: int,
-    *,
-    width: int,
-    depth: int,
-    activation: Activation,
-    fourier_features: int,
-    fourier_scale: float,
-    harmonics: int,
-    generator: torch.Generator,
-) -> nn.Sequential:
-    """Rescaled coordinates, periodic embedding, Fourier features where asked for, then the perceptron."""
-    layers: list[nn.Module] = [Rescale(axes)]
-    inputs = len(axes)
-    if any(axis.periodic for axis in axes):
-        embedding = PeriodicEmbedding(axes, harmonics)
-        layers.append(embedding)
-        inputs = embedding.outputs
-    if fourier_features:
-        features = FourierFeatures(inputs, fourier_features, fourier_scale, generator)
-        layers.append(features)
-        inputs = features.outputs
-    layers += mlp(inputs, outputs, width=width, depth=depth, activation=activation, generator=generator)
-    return nn.Sequential(*layers)
 
 
 class Residuals(ResidualObjective):
     """The rows whose squares are minimised: the equation's residual, and what each condition leaves over.
 
-    A term of weight w has the rows √(w q_i / Σ q) r_i, q the quadrature weights of its points where they have any, else
-    √(w/n) r_i: its sum of squares is w times the mean of r². Learnable parameter values are parameters of this module
-    and so travel with the network's.
+    A term has the rows √(q_i / Σ q) r_i, q the quadrature weights of its points where they have any, else √(1/n) r_i,
+    r divided by its size in `scales`: its sum of squares is the mean of r². `weighting` then weighs terms and points.
+    Learnable parameter values are parameters of this module and so travel with the network's; `earlier` are the
+    networks of time windows before this one, which a checkpoint must bring back too.
     """
 
     def __init__(
-        self, problem: Problem, solution: Solution, module: nn.Module, learned: Mapping[str, nn.Parameter],
-        conditions: Mapping[str, Condition], condition_weight: float,
+        self, problem: Problem, solution: NetworkSolution, conditions: Mapping[str, Condition], weighting: Weighting,
+        scales: Scales, *, learned: Mapping[str, nn.Parameter], earlier: Sequence[nn.Module] = (),
     ) -> None:  # fmt: skip
         super().__init__()
-        self.problem, self.solution = problem, solution
-        self.module = module
+        self.problem, self.solution, self.module = problem, solution, solution.module
         self.learned = nn.ParameterDict(learned)
-        self.conditions = conditions
-        self.condition_weight = condition_weight
+        self.earlier = nn.ModuleList(earlier)
+        self.conditions, self.weighting, self.scales = conditions, weighting, scales
+        self.adapted = 0
         self._bound: dict[int, tuple[Coordinates, Mapping[str, Field]]] = {}
 
     def rows(self, batch: Batch) -> dict[str, Tensor]:
-        x = batch[INTERIOR]
-        residual = self.problem.equation.residual(self.solution.state(x), self._bind(x), x)
-        found = {INTERIOR: self._weighted(INTERIOR, residual, x)}
-        for name, condition in self.conditions.items():
-            y = batch[name]
-            left_over = condition.residual(self.problem, self.solution.state, y, self._bind(y))
-            found[name] = self._weighted(name, {name: left_over}, y)
-        return found
+        return self.weighting.weigh(self._unweighted(batch), _times(batch))
+
+    def adapt(self, batch: Batch) -> bool:
+        if self.weighting.fixed:
+            return False
+        self.weighting.adapt(lambda: self._unweighted(batch), self.module, _times(batch), self.adapted)
+        self.adapted += 1
+        return True
 
     def coordinates(self, cloud: PointCloud) -> Coordinates:
         """The coordinates at which terms are taken: in the solution's dtype, on its device, to be differentiated."""
@@ -88,19 +64,30 @@ class Residuals(ResidualObjective):
         sizes = []
         for part in cloud.x.split(_CHUNK):
             x = self.coordinates(PointCloud(cloud.axes, part))
-            rows = self.problem.equation.residual(self.solution.state(x), self.problem.bind(x, self.solution.values), x)
-            squares = [row.values.detach().square() for row in flatten(rows).values()]
-            sizes.append(torch.stack(squares).sum(0).sqrt().cpu())
+            rows = self._equation(x, self.problem.bind(x, self.solution.values))
+            sizes.append(rows.detach().square().sum(0).sqrt().cpu())
         return torch.cat(sizes)
 
-    def _weighted(self, name: str, rows: Mapping[str, Field | Vector], x: Coordinates) -> Tensor:
-        """The components of a term (component, point), each point times the root of its weight."""
-        values = torch.stack([x.expand(field).values for field in flatten(rows).values()])
-        weight = 1.0 if name == INTERIOR else self.condition_weight
-        weights = x.places.weights if x.places is not None else None
-        if weights is None:
-            return values * (weight / values.shape[-1]) ** 0.5
-        return values * (weight / weights.sum() * weights).sqrt()
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"weighting": self.weighting.state, "adapted": self.adapted}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.weighting.state, self.adapted = state["weighting"], state["adapted"]
+
+    def _unweighted(self, batch: Batch) -> dict[str, Tensor]:
+        x = batch[INTERIOR]
+        found = {INTERIOR: _averaged(self._equation(x, self._bind(x)), x)}
+        for name, condition in self.conditions.items():
+            y = batch[name]
+            left_over = condition.residual(self.problem, self.solution.state, y, self._bind(y))
+            values = [y.expand(field).values / self.scales.rows[name] for field in flatten({name: left_over}).values()]
+            found[name] = _averaged(torch.stack(values), y)
+        return found
+
+    def _equation(self, x: Coordinates, p: Mapping[str, Field]) -> Tensor:
+        """The equation's rows (row, point), of the size of one each."""
+        rows = flatten(self.problem.equation.residual(self.solution.state(x), p, x))
+        return torch.stack([x.expand(field).values / self.scales.rows[name] for name, field in rows.items()])
 
     def _bind(self, x: Coordinates) -> Mapping[str, Field]:
         """The parameters at x; computed once for each set of points unless some of them are being learned."""
@@ -112,6 +99,18 @@ class Residuals(ResidualObjective):
             # x is kept beside what was bound to it, so that no other points can get its id
             self._bound[id(x)] = (x, self.problem.bind(x, self.solution.values))
         return self._bound[id(x)][1]
+
+
+def _averaged(values: Tensor, x: Coordinates) -> Tensor:
+    """Values (component, point) times the root of each point's part of the whole."""
+    weights = x.places.weights if x.places is not None else None
+    return values / values.shape[-1] ** 0.5 if weights is None else values * (weights / weights.sum()).sqrt()
+
+
+def _times(batch: Batch) -> Tensor | None:
+    """The times of the collocation points (point,), where there is time."""
+    x = batch[INTERIOR]
+    return x["t"].values if "t" in x.axes.names else None
 
 
 def learnable(problem: Problem, name: str, start: Value, solution: Solution) -> nn.Parameter:
