@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
 from pdesolve.condition import Observed, Periodic
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.geometry import Sampler
+from pdesolve.least_squares.form import available_bytes
 from pdesolve.method import Solution, Solver
 from pdesolve.nn import Activation, NetworkSolution
 from pdesolve.physics.solvers.pinn.model import Residuals, learnable, network
@@ -73,6 +74,7 @@ class Pinn(Solver):
         self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
     ) -> Solution:
         self._check(problem, values, learn)
+        self._check_memory(run)
         solution = self._solution(problem, values, run.generator, run.device, run.dtype)
         learned = {}
         for name in learn:
@@ -164,6 +166,18 @@ class Pinn(Solver):
                 raise InputError(f"{name} must be zero or more, got {getattr(self, name)}")
         if not 0 <= self.adam_share <= 1:
             raise InputError(f"adam_share is a part between 0 and 1, got {self.adam_share}")
+        if self.optimiser not in ("auto", *get_args(Optimiser)):
+            raise unknown_name("optimiser", self.optimiser, ("auto", *get_args(Optimiser)))
+
+    def _check_memory(self, run: Run) -> None:
+        """Refuse what cannot fit: an equation of second order holds 18 to 50 numbers for each unit and point."""
+        size = 10 * run.dtype.itemsize * self.collocation * self.width * self.depth
+        free = 2 * available_bytes(run.device)  # that function plans with half
+        if size > free:
+            raise InputError(
+                f"{self.collocation} collocation points through {self.depth} layers of {self.width} need more than "
+                f"{size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer points or a smaller network"
+            )
 
 
 def _default(problem: Problem, name: str) -> float:

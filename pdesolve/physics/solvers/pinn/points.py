@@ -27,7 +27,8 @@ class CollocationPoints(Batches):
         adaptivity: float, generator: Generator,
     ) -> None:  # fmt: skip
         self.problem, self.objective, self.generator = problem, objective, generator
-        self.count, self.sampler, self.adaptivity = count, sampler, adaptivity
+        self.count, self.adaptivity = count, adaptivity
+        self.sampler: Sampler = sampler
         clouds = {
             name: condition.sample(problem, condition_count, sampler, generator)
             for name, condition in objective.conditions.items()
