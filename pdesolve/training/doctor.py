@@ -28,7 +28,7 @@ class Doctor:
 
     def __init__(self, objective: nn.Module, checkpoint: Checkpoint, stage: str) -> None:
         self.objective, self.checkpoint, self.stage = objective, checkpoint, stage
-        self.parameters = [p for p in objective.parameters() if p.requires_grad]
+        self.parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
         self.best = [p.detach().clone() for p in self.parameters]
 
     def state_dict(self) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def fit(
     rates = [group["lr"] for group in optimiser.param_groups]
     doctor = Doctor(objective, run.checkpoint, stage)
     parts = {"objective": objective, "optimiser": optimiser, "batches": batches, "doctor": doctor}
-    ended = run.checkpoint.enter(run, parts, seconds=seconds, idle=_IDLE)
+    ended = run.checkpoint.enter(run, parts, seconds=seconds)
     if ended is not None:
         return ended
     at = run.checkpoint.position
@@ -77,7 +77,7 @@ def fit(
         loss.backward(inputs=parameters)
         return loss
 
-    reason, total = "", math.nan
+    reason = ""
     try:
         with Interrupts() as interrupts:
             while not reason and not (steps is not None and at.step >= steps):
@@ -117,10 +117,11 @@ def fit(
                     continue
                 # what is judged and kept must belong to the parameters as they are
                 losses = {name: float(term.detach()) for name, term in objective(batches.batch).items()}
-                total = sum(losses.values())
-                doctor.examine(total)
+                at.loss = sum(losses.values())
+                doctor.examine(at.loss)
                 if run.watch(solution, stage=stage, step=at.step, losses=losses):
                     reason = "target"
+                at.reason = reason
                 if reason or interrupts.came or run.checkpoint.due():
                     run.checkpoint.write(run, parts)
                 if interrupts.came:
@@ -132,6 +133,5 @@ def fit(
         at.shrink *= _SHORTER
         run.checkpoint.write(run, parts)
         raise Diverged(message) from None
-    outcome = Outcome(at.step, total, reason or "steps")
-    run.checkpoint.leave(outcome)
-    return outcome
+    at.reason = reason or "steps"
+    return run.checkpoint.leave()

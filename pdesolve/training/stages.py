@@ -60,9 +60,12 @@ class Part:
         return "" if self.count == 1 else f" of part {self.number + 1}"
 
 
+_WHOLE = Part()
+
+
 def train(
     objective: nn.Module, batches: Batches, stages: Sequence[Stage], *, run: Run, solution: Solution,
-    learning_rate: float = 1e-3, memory: int = 50, part: Part = Part(),
+    learning_rate: float = 1e-3, memory: int = 50, part: Part = _WHOLE,
 ) -> Outcome:  # fmt: skip
     """The stages one after the other; how the last of them ended. Stages without a share are left out.
 
@@ -76,36 +79,38 @@ def train(
         Diverged: see `fit`.
     """
     stages = [stage for stage in stages if stage.share > 0]
+    names = [f"{stage.optimiser} of stage {index}{part}" for index, stage in enumerate(stages, 1)]
+    forms = [_form(stage, name, objective, batches.batch, run) for stage, name in zip(stages, names, strict=True)]
+    # all of them first, so that what cannot be afforded is refused before any time is spent
+    optimisers = [
+        make_optimiser(stage.optimiser, objective, learning_rate=learning_rate, memory=memory, form=form)
+        for stage, form in zip(stages, forms, strict=True)
+    ]
     outcome, taken = Outcome(0, math.nan, "steps"), 0
     total, end = part.steps(run), run.budget.spent + part.seconds(run)
-    for index, stage in enumerate(stages):
-        last = index == len(stages) - 1
+    for index, (stage, name, optimiser, form) in enumerate(zip(stages, names, optimisers, forms, strict=True)):
+        last = index == len(stages) - 1 and part.number + 1 == part.count  # it ends with the run
         share = stage.share / sum(s.share for s in stages[index:])
-        name = f"{stage.optimiser} of stage {index + 1}{part}"
-        form = None
-        if stage.optimiser in LEAST_SQUARES:
-            form = Form(**run.choose(f"form of {name}", lambda: asdict(linear_form(objective, batches.batch))))
-            run.say(str(form))
-        optimiser = make_optimiser(stage.optimiser, objective, learning_rate=learning_rate, memory=memory, form=form)
         left = None if total is None else total - taken
-        planned, seconds = _plan(
-            stage, name, objective, batches.batch, run, share * (end - run.budget.spent),
-            None if left is None else max(1, round(share * left)),
-        )  # fmt: skip
-        end_of_run = last and part.number + 1 == part.count
-        steps = left if end_of_run else planned if left is None or planned is None else min(planned, left)
-        if steps is not None and steps < 1:
+        if left is not None and left < 1:
             break
+        seconds = share * (end - run.budget.spent)
+        counted = None if left is None else max(1, round(share * left))
+        planned = _planned(stage, name, objective, batches.batch, run, counted, seconds, last)
+        known = [count for count in (left, None if last else planned) if count is not None]
+        if form is not None:
+            run.say(str(form))
         outcome = fit(
-            objective, batches, optimiser, run=run, stage=stage.optimiser, solution=solution, steps=steps,
-            seconds=math.inf if end_of_run else seconds, redraw=stage.redraw,
+            objective, batches, optimiser, run=run, stage=stage.optimiser, solution=solution,
+            steps=min(known, default=None), redraw=stage.redraw, seconds=math.inf if last or known else seconds,
             rate=_cosine(planned) if stage.optimiser in FIRST_ORDER and planned is not None else None,
             iterations=_at_once(objective, batches.batch, run) if isinstance(optimiser, QUASI_NEWTON) else 1,
         )  # fmt: skip
         taken += outcome.steps
-        if end_of_run or outcome.reason in ("budget", "target"):
+        if outcome.reason in ("budget", "target"):
             break
-        run.choices[f"steps of {name}"] = outcome.steps
+        if not last:
+            run.choices[f"steps of {name}"] = outcome.steps
     return outcome
 
 
@@ -122,16 +127,25 @@ def measured_steps(objective: nn.Module, batch: Any, *, seconds: float, trials: 
     return max(1, int(seconds / max(each, 1e-6)))
 
 
-def _plan(
-    stage: Stage, name: str, objective: nn.Module, batch: Any, run: Run, seconds: float, steps: int | None
-) -> tuple[int | None, float]:
-    """The steps of a stage, None where the clock decides, and its CPU seconds."""
-    if steps is not None:
-        return run.choose(f"steps of {name}", lambda: steps), math.inf
+def _form(stage: Stage, name: str, objective: nn.Module, batch: Any, run: Run) -> Form | None:
+    """The form of a stage of least squares: a choice of the run."""
+    if stage.optimiser not in LEAST_SQUARES:
+        return None
+    return Form(**run.choose(f"form of {name}", lambda: asdict(linear_form(objective, batch))))
+
+
+def _planned(
+    stage: Stage, name: str, objective: nn.Module, batch: Any, run: Run, counted: int | None, seconds: float,
+    last: bool,
+) -> int | None:  # fmt: skip
+    """The steps of a stage, or of its schedule, as counted, measured or chosen before; None where the clock decides."""
+    if last and stage.optimiser not in FIRST_ORDER:
+        return None
+    if counted is not None:
+        return run.choose(f"steps of {name}", lambda: counted)
     if stage.optimiser in FIRST_ORDER:
-        return run.choose(f"steps of {name}", lambda: measured_steps(objective, batch, seconds=seconds)), math.inf
-    planned = run.choices.get(f"steps of {name}")
-    return planned, seconds if planned is None else math.inf
+        return run.choose(f"steps of {name}", lambda: measured_steps(objective, batch, seconds=seconds))
+    return run.choices.get(f"steps of {name}")
 
 
 def _at_once(objective: nn.Module, batch: Any, run: Run) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
@@ -14,6 +14,7 @@ from pdesolve.condition import Observed, Periodic
 from pdesolve.constraint import Lift
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.geometry import Adaptive, Adaptivity, Sampler
+from pdesolve.least_squares.form import available_bytes
 from pdesolve.method import Solution, Solver
 from pdesolve.nn import Activation, Affine, Architecture, Features, NetworkSolution, Weights, network
 from pdesolve.physics.constraints import BoxLift, lift
@@ -101,6 +102,7 @@ class Pinn(Solver):
         self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
     ) -> Solution:
         self._check(problem, values, learn)
+        self._check_memory(run)
         if self.windows == 1:
             return self._train(problem, run, Part(), dict(values or {}), learn, lambda solution: solution, ())
         assert problem.time is not None
@@ -257,6 +259,18 @@ class Pinn(Solver):
                 raise InputError(f"{name} must be zero or more, got {getattr(self, name)}")
         if not 0 <= self.adam_share <= 1:
             raise InputError(f"adam_share is a part between 0 and 1, got {self.adam_share}")
+        if self.optimiser not in ("auto", *get_args(Optimiser)):
+            raise unknown_name("optimiser", self.optimiser, ("auto", *get_args(Optimiser)))
+
+    def _check_memory(self, run: Run) -> None:
+        """Refuse what cannot fit: an equation of second order holds 18 to 50 numbers for each unit and point."""
+        size = 10 * run.dtype.itemsize * self.collocation * self.width * self.depth
+        free = 2 * available_bytes(run.device)  # that function plans with half
+        if size > free:
+            raise InputError(
+                f"{self.collocation} collocation points through {self.depth} layers of {self.width} need more than "
+                f"{size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer points or a smaller network"
+            )
 
 
 def _default(problem: Problem, name: str) -> float:

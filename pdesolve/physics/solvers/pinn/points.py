@@ -26,7 +26,8 @@ class CollocationPoints(Batches):
         adaptive: Adaptive, generator: Generator,
     ) -> None:  # fmt: skip
         self.problem, self.objective, self.generator = problem, objective, generator
-        self.count, self.sampler, self.adaptive = count, sampler, adaptive
+        self.count, self.adaptive = count, adaptive
+        self.sampler: Sampler = sampler
         clouds = {
             name: condition.sample(problem, condition_count, sampler, generator)
             for name, condition in objective.conditions.items()
