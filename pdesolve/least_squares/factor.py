@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from pdesolve.errors import Diverged
 from pdesolve.least_squares.form import Form
 from pdesolve.least_squares.jacobian import Jacobian, compress
 from pdesolve.least_squares.krylov import damped_conjugate_gradients
@@ -18,7 +19,12 @@ from pdesolve.least_squares.sketch import nystrom
 
 
 class Factor(ABC):
-    """A Jacobian and a right-hand side r, prepared for solves with many dampings λ (*batch)."""
+    """A Jacobian and a right-hand side r, prepared for solves with many dampings λ (*batch).
+
+    note: what a solve found out by the way about directions that J leaves undetermined, in a line; empty for none.
+    """
+
+    note: str = ""
 
     @abstractmethod
     def solve(self, damping: Tensor, r: Tensor | None = None) -> Tensor:
@@ -46,6 +52,14 @@ class Orthogonal(Factor):
     def __init__(self, jacobian: Jacobian, r: Tensor) -> None:
         self._jacobian = jacobian
         self._small, self._r, self._basis = reduced(jacobian, r)
+        n, p = jacobian.rows, jacobian.parameters
+        if n != p:  # else no triangle
+            # a column that depends on those before it leaves rounding on the diagonal
+            diagonal = self._small.diagonal(dim1=-2, dim2=-1).abs()
+            sizes = self._small.norm(dim=-1 if n < p else -2)
+            rank = int((diagonal > max(n, p) * torch.finfo(r.dtype).eps * sizes).sum(-1).min())
+            if rank < min(n, p):
+                self.note = f"J is rank-deficient, {rank} of {min(n, p)} directions or fewer are above rounding: damped"
 
     def solve(self, damping: Tensor, r: Tensor | None = None) -> Tensor:
         if r is not None:  # Q is not kept; the normal equations of the triangle will do for a correction
@@ -93,8 +107,15 @@ class Kernel(Factor):
             damped.diagonal(dim1=-2, dim2=-1).add_(used[..., None])
             factor, failed = torch.linalg.cholesky_ex(damped)
             if not bool(failed.any()):
+                # what a row adds to those before it, λ included; 4: a repeated row adds 2 λ or less
+                squares = factor.diagonal(dim1=-2, dim2=-1).square()
+                above = int((squares > 4 * used[..., None]).sum(-1).min())
+                few = above < squares.shape[-1]
+                self.note = f"{above} of {squares.shape[-1]} rows determine more than the damping" if few else ""
                 return factor, used
             used = torch.where(failed > 0, 10 * used, used)
+            if not bool(torch.isfinite(used).all()):  # no damping helps: rows were finite, their derivatives are not
+                raise Diverged("J J^T has entries that are not finite: take smaller steps or float64")
 
 
 class Iterative(Factor):

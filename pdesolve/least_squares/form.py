@@ -47,11 +47,15 @@ class Form:
             "kernel": "J J^T without J",
             "matrix_free": f"conjugate gradients, up to {self.iterations}",
         }[self.kind]
-        short = "; fewer rows than parameters: damped, nearest solution" if self.rows < self.parameters else ""
         return (
             f"least squares {self.kind}: {self.rows} rows, {self.parameters} parameters, "
-            f"{_megabytes(self.bytes)} MB ({text}){short}"
+            f"{_megabytes(self.bytes)} MB ({text})" + "".join(f"; {note}" for note in [self.note] if note)
         )
+
+    @property
+    def note(self) -> str:
+        """What a system with too few rows is given; empty for others."""
+        return "fewer rows than parameters: damped, nearest solution" if self.rows < self.parameters else ""
 
 
 def choose(

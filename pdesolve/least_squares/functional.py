@@ -47,7 +47,7 @@ class Functional(Objective):
     def linearise(self, theta: Tensor) -> Linearisation:
         theta = theta.detach()
         with torch.no_grad():
-            check_finite(self.residual(theta, *self.context))
+            check_finite(self.residual(theta, *self.context), self.weights)
         jacobian = FunctionJacobian(self.rows, theta)
         r = jacobian.value
         return Linearisation(half_squares(r), jacobian.transposed(r), jacobian, r)

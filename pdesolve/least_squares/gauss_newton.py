@@ -53,20 +53,23 @@ class GaussNewton(Method):
     def step(self, objective: Objective, theta: Tensor, state: State, *, form: Form) -> Step:
         here = objective.linearise(theta)
         count = state["count"]
-        d = -self._direction(here, form, self.seed + int(count.max()))
+        d, note = self._direction(here, form, self.seed + int(count.max()))
+        d = -d
         slope = (here.gradient * d).sum(-1)
         if self.search == "none":
-            new = objective.loss(theta + d)
-            length = torch.where(torch.isfinite(new), 1.0, 0.0).to(new)
-            loss = torch.where(length > 0, new, here.loss)
+            there = objective.loss(theta + d)
+            length = torch.where(torch.isfinite(there), 1.0, 0.0).to(there)
+            loss = torch.where(length > 0, there, here.loss)
         elif self.search == "grid":
             length, loss = grid_search(objective, theta, d, here.loss)
         else:
             length, loss = backtracking(objective, theta, d, here.loss, slope)
         moved = length > 0
-        return Step(keep(moved, theta + length[..., None] * d, theta), {"count": count + 1}, loss, moved, here.slope)
+        new = keep(moved, theta + length[..., None] * d, theta)
+        return Step(new, {"count": count + 1}, loss, moved, here.slope, note)
 
-    def _direction(self, here: Linearisation, form: Form, seed: int) -> Tensor:
+    def _direction(self, here: Linearisation, form: Form, seed: int) -> tuple[Tensor, str]:
+        """J⁺ r or (MᵀM)⁺ g, and what the solve noted."""
         jacobian, r, g, index = here.jacobian, here.residual, here.gradient, None
         if self.subset and self.subset < jacobian.parameters:
             generator = torch.Generator().manual_seed(seed)
@@ -80,11 +83,13 @@ class GaussNewton(Method):
             damping = self.cut**2 * mean_square_column(jacobian, right)
             factor = factorise(jacobian, right, form)
             d = factor.solve(damping) if r is not None else factor.normal(g, damping)
+            note = factor.note
         else:
             dense = isinstance(jacobian, Dense) and jacobian is not here.jacobian
             values = spectrum(jacobian, right, _dense(form) if dense else form, cut=self.cut)
             d = values.solve() if r is not None else values.normal(g)
-        return d if index is None else torch.zeros_like(here.gradient).index_copy(-1, index, d)
+            note = values.note
+        return (d if index is None else torch.zeros_like(here.gradient).index_copy(-1, index, d)), note
 
 
 def _dense(form: Form) -> Form:

@@ -87,7 +87,7 @@ class LevenbergMarquardt(Method):
             moved = moved | better
             if bool(moved.all()):
                 break
-        return Step(new, {"damping": damping, "growth": growth}, loss, moved, here.slope)
+        return Step(new, {"damping": damping, "growth": growth}, loss, moved, here.slope, factor.note)
 
     def _bend(
         self, objective: Objective, theta: Tensor, d: Tensor, here: Linearisation, factor: Factor, damping: Tensor

@@ -49,6 +49,7 @@ class Modular(Objective):
         bounds = [0, *accumulate(p.numel() for p in self.parameters)]
         self.slices = [slice(a, b) for a, b in pairwise(bounds)]
         self.pointwise: bool | None = None  # not yet known
+        self.idle: tuple[str, ...] = ()  # terms that were zero at every row of the last linearisation
 
     def theta(self) -> Tensor:
         """The module's parameters, flat (parameter,)."""
@@ -82,22 +83,30 @@ class Modular(Objective):
 
     def _checked(self) -> Tensor:
         terms = self.rows()
-        check_finite(terms)
-        return stack(terms, self.weights)
+        check_finite(terms, self.weights)
+        rows = stack(terms, self.weights)
+        self._look(terms, rows)
+        return rows
+
+    def _look(self, terms: Terms, rows: Tensor) -> None:
+        """Keep the names of terms whose rows are zeros."""
+        parts = rows.detach().split([term.numel() for term in terms.values()])
+        self.idle = tuple(name for name, part in zip(terms, parts, strict=True) if not bool(part.any()))
 
     def _from_tape(self) -> tuple[Tensor, StripJacobian | None]:
         with torch.enable_grad(), record(self.module) as tape:
             terms = self.rows()
-        check_finite(terms)
+        check_finite(terms, self.weights)
         r = stack(terms, self.weights).detach()
+        self._look(terms, r)
         strips: list[Strip] = []
         start = 0
         for name, term in terms.items():
             scale = self.weights.get(name, 1.0) ** 0.5
             for component in torch.atleast_1d(term).flatten(0, -2) if term.ndim > 1 else [term.reshape(-1)]:
                 rows = slice(start, start := start + len(component))
-                if not component.requires_grad:
-                    continue  # depends on no parameter
+                if not component.requires_grad or not scale:
+                    continue  # depends on no parameter, or has no say
                 contents = self._contents(tape, component)
                 if contents is None:
                     return r, None
@@ -168,6 +177,10 @@ class ModularEnergy(Objective):
     def __init__(self, module: nn.Module, energy: Callable[[], Tensor], metric: Callable[[], Terms]) -> None:
         self._metric = Modular(module, metric)
         self.energy = energy
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        return self._metric.idle
 
     def theta(self) -> Tensor:
         return self._metric.theta()

@@ -79,8 +79,8 @@ class Objective(ABC):
 def stack(terms: Terms, weights: Mapping[str, float] | None = None, *, batch: int = 0) -> Tensor:
     """Named residuals {name: (*batch, ...)} as weighted rows (*batch, row), in the order of the names.
 
-    weights: factor of each term's sum of squares, 1 where none is given; 0 leaves rows of zeros. batch: number of
-    leading dimensions that count problems.
+    weights: factor of each term's sum of squares, 1 where none is given; 0 leaves rows of zeros, whatever the term is.
+    batch: number of leading dimensions that count problems.
 
     Raises:
         InputError: no terms, a negative weight, a weight of no term.
@@ -93,7 +93,12 @@ def stack(terms: Terms, weights: Mapping[str, float] | None = None, *, batch: in
             raise unknown_name("term", name, terms)
         if not weight >= 0:
             raise InputError(f"the weight of the term {name} must be zero or more, got {weight}")
-    return torch.cat([t.flatten(batch) * weights.get(name, 1.0) ** 0.5 for name, t in terms.items()], -1)
+    return torch.cat([scaled(t.flatten(batch), weights.get(name, 1.0)) for name, t in terms.items()], -1)
+
+
+def scaled(rows: Tensor, weight: float) -> Tensor:
+    """Rows whose sum of squares has the weight; zeros where it is 0, also for rows that are not finite."""
+    return rows * weight**0.5 if weight else torch.zeros_like(rows)
 
 
 def half_squares(rows: Tensor) -> Tensor:
@@ -111,13 +116,13 @@ def first_not_finite(terms: Terms) -> tuple[str, int] | None:
     return None
 
 
-def check_finite(terms: Terms) -> None:
-    """Refuse values that are not finite.
+def check_finite(terms: Terms, weights: Mapping[str, float] | None = None) -> None:
+    """Refuse values that are not finite; terms of the weight 0 may be anything.
 
     Raises:
         Diverged: with the term and the row; optimisers add the step.
     """
-    found = first_not_finite(terms)
+    found = first_not_finite({name: t for name, t in terms.items() if (weights or {}).get(name, 1.0)})
     if found is not None:
         name, row = found
         value, dtype = float(terms[name].detach().reshape(-1, terms[name].shape[-1])[:, row].sum()), terms[name].dtype

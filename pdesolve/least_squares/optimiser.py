@@ -24,7 +24,7 @@ class LeastSquares(torch.optim.Optimizer):
 
     The form of the linear solves is chosen by size at the first step, kept in `form` and in the state, and obeyed after
     `load_state_dict`. All else is tensors of the method's state: a loaded optimiser goes on bit for bit. Where a step
-    finds nothing better the parameters stay as they were; `moved` says so.
+    finds nothing better the parameters stay as they were; `moved` says so, and `notes` what was odd about the system.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class LeastSquares(torch.optim.Optimizer):
             {"lr": 1.0, "form": None if form is None else asdict(form), "steps": 0},
         )
         self.moved = True
+        self._found: tuple[str, ...] = ()
         self._pointwise: bool | None = None
 
     @property
@@ -49,6 +50,14 @@ class LeastSquares(torch.optim.Optimizer):
         """How linear solves are done; None before the first step."""
         kept = self.param_groups[0]["form"]
         return None if kept is None else Form(**kept)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines on the last step's system: fewer rows than parameters, terms without a say, a rank-deficient J.
+
+        None of these stops a step: it is damped, or the shortest of those that do equally well.
+        """
+        return tuple(note for note in ("" if self.form is None else self.form.note, *self._found) if note)
 
     @property
     def steps(self) -> int:
@@ -88,6 +97,10 @@ class LeastSquares(torch.optim.Optimizer):
             raise
         local.put(step.theta)
         self.moved = bool(step.moved)
+        idle = (
+            f"the term {name} is zero at every point, by its weight or exactly: it has no say" for name in local.idle
+        )
+        self._found = (*idle, step.note)
         self.state[self._parameters[0]] = step.state  # with the first parameter, where torch keeps what it saves
         self.param_groups[0]["steps"] += 1
         return step.loss

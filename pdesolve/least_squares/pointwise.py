@@ -11,7 +11,7 @@ from torch.func import jacrev, vjp, vmap
 
 from pdesolve.least_squares.functional import transpose
 from pdesolve.least_squares.jacobian import CHUNK_BYTES, Jacobian
-from pdesolve.least_squares.objective import Linearisation, Objective, check_finite, half_squares
+from pdesolve.least_squares.objective import Linearisation, Objective, check_finite, half_squares, scaled
 
 Row = Callable[[Tensor, Tensor], Tensor]
 
@@ -56,7 +56,7 @@ class Pointwise(Objective):
 
     def _terms(self, theta: Tensor) -> dict[str, Tensor]:
         return {
-            name: self.weights.get(name, 1.0) ** 0.5 * vmap(f, (None, 0))(theta, x)
+            name: scaled(vmap(f, (None, 0))(theta, x), self.weights.get(name, 1.0))
             for name, (f, x) in self.terms.items()
         }
 
@@ -107,7 +107,6 @@ class PointJacobian(Jacobian):
             def at(part: Tensor, point: Tensor, f: Row = f) -> Tensor:
                 return f(torch.cat([before, part, after]), point)
 
-            scale = self._objective.weights.get(name, 1.0) ** 0.5
             gradients = vmap(jacrev(at), (None, 0), chunk_size=some)(self._theta[columns], x)
-            parts.append(scale * gradients.detach())
+            parts.append(scaled(gradients.detach(), self._objective.weights.get(name, 1.0)))
         return torch.cat(parts)

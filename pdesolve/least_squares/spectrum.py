@@ -16,11 +16,20 @@ from pdesolve.least_squares.jacobian import Jacobian
 class Spectrum(ABC):
     """J = U S Vᵀ with the singular values above a cut; smaller ones count as zero.
 
-    values S (*batch, k) falling, zero where cut; coefficients Uᵀr (*batch, k).
+    values S (*batch, k) falling, zero where cut; coefficients Uᵀr (*batch, k). note: how many were cut; empty for none.
     """
 
     values: Tensor
     coefficients: Tensor
+
+    @property
+    def note(self) -> str:
+        kept = int((self.values > 0).sum(-1).min())
+        if kept == self.values.shape[-1]:
+            return ""
+        return (
+            f"J is rank-deficient, {kept} of {self.values.shape[-1]} singular values are above the cut: others left out"
+        )
 
     @abstractmethod
     def inside(self, v: Tensor) -> Tensor:

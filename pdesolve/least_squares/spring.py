@@ -51,11 +51,13 @@ class Spring(Method):
         here = objective.linearise(theta)
         r, before = here.rows("Spring"), self.momentum * state["direction"]
         right = -r - here.jacobian.times(before)
-        phi = before + factorise(here.jacobian, right, form).solve(torch.full_like(here.loss, self.damping))
+        factor = factorise(here.jacobian, right, form)
+        phi = before + factor.solve(torch.full_like(here.loss, self.damping))
         length = (self.norm**0.5 / phi.norm(dim=-1)).clamp_max(self.rate)
         new = theta + length[..., None] * phi
         loss = objective.loss(new)
         moved = torch.isfinite(loss)
         # a direction that led nowhere is forgotten
         kept = {"direction": keep(moved, phi, torch.zeros_like(phi))}
-        return Step(keep(moved, new, theta), kept, torch.where(moved, loss, here.loss), moved, here.slope)
+        loss = torch.where(moved, loss, here.loss)
+        return Step(keep(moved, new, theta), kept, loss, moved, here.slope, factor.note)

@@ -18,7 +18,8 @@ State = dict[str, Tensor]
 class Step:
     """Where a step went, for each problem of a batch.
 
-    loss: at the new theta. moved: false where nothing better was found. slope: |g| where the step began.
+    loss: at the new theta. moved: false where nothing better was found. slope: |g| where the step began. note: what the
+    linear solve found out about directions that J leaves undetermined, in a line; empty for none.
     """
 
     theta: Tensor
@@ -26,6 +27,7 @@ class Step:
     loss: Tensor
     moved: Tensor
     slope: Tensor
+    note: str = ""
 
 
 class Method(ABC):

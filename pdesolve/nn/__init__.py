@@ -1,7 +1,34 @@
 """Network parts that two methods or more use."""
 
-from pdesolve.nn.features import FourierFeatures, PeriodicEmbedding, Rescale
+from pdesolve.nn.affine import Affine
+from pdesolve.nn.factorised import FactorisedLinear, factorise
+from pdesolve.nn.features import FourierFeatures, LearnedFourierFeatures, PeriodicEmbedding, Rescale, sine_features
+from pdesolve.nn.gated import AdaptiveBlock, AdaptiveSkip, Gates, ModifiedMLP, PirateNet
 from pdesolve.nn.mlp import Activation, Sine, mlp
+from pdesolve.nn.network import Architecture, Features, Weights, fit_output, network
 from pdesolve.nn.solution import NetworkSolution
 
-__all__ = ["Activation", "FourierFeatures", "NetworkSolution", "PeriodicEmbedding", "Rescale", "Sine", "mlp"]
+__all__ = [
+    "Activation",
+    "AdaptiveBlock",
+    "AdaptiveSkip",
+    "Affine",
+    "Architecture",
+    "FactorisedLinear",
+    "Features",
+    "FourierFeatures",
+    "Gates",
+    "LearnedFourierFeatures",
+    "ModifiedMLP",
+    "NetworkSolution",
+    "PeriodicEmbedding",
+    "PirateNet",
+    "Rescale",
+    "Sine",
+    "Weights",
+    "factorise",
+    "fit_output",
+    "mlp",
+    "network",
+    "sine_features",
+]

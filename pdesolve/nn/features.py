@@ -1,4 +1,4 @@
-"""Input features: rescaled coordinates, periodic embeddings, random Fourier features."""
+"""Input features: rescaled coordinates, periodic embeddings, random and learned Fourier features."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pdesolve.fields.jets import Jet, compose, concatenated, linear, scaled, shi
 from pdesolve.fields.propagation import propagate
 from pdesolve.fields.smooth import cosine, sine
 from pdesolve.geometry import Axes
+from pdesolve.nn.mlp import Sine
 
 
 class Rescale(nn.Module):
@@ -87,3 +88,40 @@ class FourierFeatures(nn.Module):
 def _(layer: FourierFeatures, jet: Jet) -> Jet:
     angles = linear(jet, layer.frequencies.mT)
     return concatenated([compose(angles, cosine()), compose(angles, sine())])
+
+
+class LearnedFourierFeatures(nn.Module):
+    """cos(B x), sin(B x), B trained from a draw B ~ N(0, scale^2), (point, inputs) -> (point, 2 count).
+
+    For solutions whose frequencies are not known: training moves those that are near to where they belong, not over
+    large distances, so that `scale` should be of the right size (1 to 10 on inputs in [-1, 1]).
+    """
+
+    def __init__(self, inputs: int, count: int, scale: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.outputs = 2 * count
+        self.angles = nn.Linear(inputs, count, bias=False, dtype=torch.float64)
+        with torch.no_grad():
+            self.angles.weight.normal_(0.0, scale, generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        angles = self.angles(x)
+        return torch.cat([torch.cos(angles), torch.sin(angles)], -1)
+
+
+@propagate.register
+def _(layer: LearnedFourierFeatures, jet: Jet) -> Jet:
+    angles = propagate(layer.angles, jet)
+    return concatenated([compose(angles, cosine()), compose(angles, sine())])
+
+
+def sine_features(inputs: int, count: int, scale: float, generator: torch.Generator) -> nn.Sequential:
+    """sin(B x + b), trained from B ~ N(0, scale^2) and phases b of a whole turn: (point, inputs) -> (point, count).
+
+    The first layer of a sine network (Sitzmann et al., 2020, arXiv 2006.09661) with its frequencies as weights.
+    """
+    angles = nn.Linear(inputs, count, dtype=torch.float64)
+    with torch.no_grad():
+        angles.weight.normal_(0.0, scale, generator=generator)
+        angles.bias.uniform_(-math.pi, math.pi, generator=generator)
+    return nn.Sequential(angles, Sine())
