@@ -81,7 +81,11 @@ def fit(
     try:
         with Interrupts() as interrupts:
             while not reason and not (steps is not None and at.step >= steps):
-                if redraw and at.since >= redraw and batches.renew():
+                renewed = redraw and at.since >= redraw and batches.renew()
+                # only first-order methods bear weights that move between their steps: the others compare losses
+                if (renewed or step_length(optimiser) is not None) and isinstance(objective, ResidualObjective):
+                    at.least = math.inf if objective.adapt(batches.batch) else at.least
+                if renewed:
                     forget(optimiser)
                     at.since, at.least = 0, math.inf
                 for group, base in zip(optimiser.param_groups, rates, strict=True):

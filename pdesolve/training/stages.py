@@ -41,7 +41,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Part:
-    """The number of one of several trainings in a run, of a count: each gets an equal part of the budget or the steps."""
+    """One of several trainings in a run, by number and count: each gets an equal part of the budget or of the steps."""
 
     number: int = 0
     count: int = 1

@@ -106,16 +106,20 @@ class Pinn(Solver):
         if self.windows == 1:
             return self._train(problem, run, Part(), dict(values or {}), learn, lambda solution: solution, ())
         assert problem.time is not None
-        done: list[Solution] = []
+        done: list[NetworkSolution] = []
         for k, time in enumerate(windows(problem.time, self.windows)):
-            piece = window(problem, time, done[-1] if done else None)
-
-            def joined(solution: Solution) -> Solution:
-                return Windows(problem, [*done, solution])
-
-            earlier = [part.module for part in done if isinstance(part, NetworkSolution)]
-            done.append(self._train(piece, run, Part(k, self.windows), dict(values or {}), learn, joined, earlier))
-        return joined(done.pop())
+            done.append(
+                self._train(
+                    window(problem, time, done[-1] if done else None),
+                    run,
+                    Part(k, self.windows),
+                    dict(values or {}),
+                    learn,
+                    lambda solution: Windows(problem, [*done, solution]),
+                    [part.module for part in done],
+                )  # fmt: skip
+            )
+        return Windows(problem, done)
 
     def _train(
         self, problem: Problem, run: Run, part: Part, values: dict[str, Value], learn: Sequence[str],
@@ -141,8 +145,9 @@ class Pinn(Solver):
             for name, condition in problem.named_conditions.items()
             if not isinstance(condition, Periodic) and name not in held
         }
-        for name in conditions if made is not None else ():
-            run.say(f"{name} is left to the loss: {made.soft[name]}")
+        for name in conditions:
+            if made is not None:
+                run.say(f"{name} is left to the loss: {made.soft[name]}")
         weighting = Weighting(self.condition_weight, self.balancing, self.emphasis, problem.time)
         objective = Residuals(problem, solution, conditions, weighting, sizes, learned=learned, earlier=earlier)
         points = CollocationPoints(
