@@ -187,7 +187,7 @@ def read_checkpoint(folder: Path, owner: str) -> dict[str, Any]:
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise InputError(f"{path} is damaged: {reason}; {again}") from error
     wanted = {field.name for field in fields(Position)}
-    if not isinstance(content, dict) or content.get("format") != FORMAT or set(content["position"]) != wanted:
+    if not isinstance(content, dict) or content.get("format") != FORMAT or set(content.get("position", ())) != wanted:
         found = content.get("format") if isinstance(content, dict) else None
         raise InputError(f"{path} has format {found}, this version reads {FORMAT}: {again}")
     if content["owner"] != owner:

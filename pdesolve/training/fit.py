@@ -15,7 +15,7 @@ from pdesolve.training.checkpoint import Outcome
 from pdesolve.training.doctor import Doctor
 from pdesolve.training.interrupts import Interrupts
 from pdesolve.training.objective import Batches, ResidualObjective
-from pdesolve.training.optimisers import QUASI_NEWTON, allow, forget, step_length, sum_of
+from pdesolve.training.optimisers import QUASI_NEWTON, allow, forget, has_rate, sum_of
 from pdesolve.training.run import Run
 
 _IDLE = 2  # steps in a row that find nothing better, on new points where there are any: converged
@@ -131,7 +131,7 @@ def fit(
                 if interrupts.came:
                     raise KeyboardInterrupt
     except Diverged:
-        message = doctor.diagnosis(batches.batch, step_length(optimiser))
+        message = doctor.diagnosis(batches.batch, rates[0] * at.shrink if has_rate(optimiser) else None)
         doctor.restore()
         optimiser.state.clear()
         at.shrink *= _SHORTER
