@@ -32,7 +32,7 @@ class Affine:
     def _lifted(self, name: str, field: Field) -> Field:
         offset, factor = self.offset[name], self.factor[name]
         lifted = field if isinstance(factor, float) and factor == 1.0 else factor * field
-        lifted = lifted if isinstance(offset, float) and offset == 0.0 else lifted + offset
+        lifted = lifted if _is_zero(offset) else lifted + offset
         return lifted if lifted is field else lifted.named(field.name, field.unit)
 
 
@@ -137,9 +137,9 @@ class Pieces:
 
     def offset(self, data: _Data, component: str | None) -> Any:
         """g: a state that obeys the conditions."""
-        total = self._start(data, {}, component)
         if self.value is None and self.constant is not None:
             return self.constant
+        terms = [self._start(data, {}, component)]
         for choice in itertools.product(*[(0, *ends) for ends in self.sides.values()]):
             sides = {axis: end for axis, end in zip(self.sides, choice, strict=True) if end}
             if not sides:
@@ -147,13 +147,11 @@ class Pieces:
             fixed = {axis: data.end(axis, end) for axis, end in sides.items()}
             axis, end = next(iter(sides.items()))
             gap = data.given(self.sides[axis][end].value, fixed, component) - self._start(data, fixed, component)
-            if isinstance(gap, float) and gap == 0.0:
-                continue
             for axis, end in sides.items():
-                if len(self.sides[axis]) == 2:
+                if len(self.sides[axis]) == 2 and not _is_zero(gap):
                     gap = gap * data.part(axis, -end)
-            total = total + gap if len(sides) % 2 else total - gap
-        return total
+            terms.append(gap if len(sides) % 2 else -gap)
+        return _total([term for term in terms if not _is_zero(term)])
 
     @property
     def constant(self) -> float | None:
@@ -177,10 +175,10 @@ class Pieces:
             return 0.0
         fixed = {**fixed, TIME: data.end(TIME, -1)}
         state = data.given(self.value.value, fixed, component)
-        if not (isinstance(state, float) and state == 0.0):
+        if not _is_zero(state):
             state = state * (1.0 - self._growth(data))
         rate = 0.0 if self.rate is None else data.given(self.rate.value, fixed, component)
-        if isinstance(rate, float) and rate == 0.0:
+        if _is_zero(rate):
             return state
         return state + rate * data.elapsed / (1.0 + (data.elapsed / self.time_scale) ** 2)
 
@@ -222,3 +220,15 @@ class _Data:
         if key not in self._found:
             self._found[key] = make()
         return self._found[key]
+
+
+def _is_zero(term: Any) -> bool:
+    return isinstance(term, float) and term == 0.0
+
+
+def _total(terms: list[Any]) -> Any:
+    """The sum of the terms, half by half: one after the other is too deep for fields that are formulas."""
+    if len(terms) <= 2:
+        return terms[0] + terms[1] if len(terms) == 2 else terms[0] if terms else 0.0
+    half = len(terms) // 2
+    return _total(terms[:half]) + _total(terms[half:])
