@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from pdesolve.problem import Problem as Problem
     from pdesolve.problem_file import problem_text as problem_text
     from pdesolve.problem_file import read_problem as read_problem
+    from pdesolve.resuming import resume as resume
     from pdesolve.solving import load as load
     from pdesolve.solving import solve as solve
 
@@ -120,6 +121,7 @@ _HOMES = {
     "pdesolve.method": "Solution Solver",
     "pdesolve.problem": "Evaluation Exact Problem",
     "pdesolve.problem_file": "problem_text read_problem",
+    "pdesolve.resuming": "resume",
     "pdesolve.solving": "load solve",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

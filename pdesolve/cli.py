@@ -21,6 +21,7 @@ VERBS = {
     "list": "what problems, methods and equations there are",
     "show": "what one of them is: settings, paper, what it needs",
     "solve": "solve a problem by a method and prove the solution",
+    "resume": "go on with a run, bit for bit, or with more time",
     "compare": "the same problem by several methods: one table, one figure",
     "predict": "a stored solution at other points and times",
     "plot": "a picture or an animation of a stored solution",

@@ -17,13 +17,15 @@ from torch import Tensor
 from pdesolve.errors import Diverged, InputError
 from pdesolve.labelled import write_dataset
 from pdesolve.method import Solution
+from pdesolve.problem import Value
 from pdesolve.settings import plain
 from pdesolve.training.run import FORMAT, Run, write_aside, write_json
 
 if TYPE_CHECKING:
     import xarray as xr
 
-RUN, CONFIG, SOLUTION = "run.json", "config.yaml", "solution.nc"
+RUN, CONFIG, SOLUTION, OBSERVATIONS = "run.json", "config.yaml", "solution.nc", "observations.csv"
+_OWN = ("problem", "method", "learn", "observe", "seed", "dtype")  # what makes a run another one
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -67,8 +69,15 @@ def run_folder(out: str | Path | None, stem: str) -> tuple[Path, bool]:
     return folder, not any(folder.iterdir())
 
 
-def write_start(folder: Path, config: Mapping[str, Any], run: Run) -> None:
-    """Make the folder, with what repeats the run and the word that it is running."""
+def owner(config: Mapping[str, Any]) -> str:
+    """What a run is of, as text: its checkpoint belongs to no other."""
+    import yaml
+
+    return yaml.safe_dump(plain({name: config[name] for name in _OWN if name in config}), sort_keys=False)
+
+
+def write_start(folder: Path, config: Mapping[str, Any], run: Run, values: Mapping[str, Value]) -> None:
+    """Make the folder, with what repeats the run and the word that it is running. values: the parameters given."""
     import yaml
 
     try:
@@ -76,12 +85,13 @@ def write_start(folder: Path, config: Mapping[str, Any], run: Run) -> None:
     except OSError as error:
         raise InputError(f"cannot make the run folder {folder}: {error.strerror}; give another --out") from error
     write_aside(folder / CONFIG, yaml.safe_dump(plain(config), sort_keys=False))
-    write_json(folder / RUN, _record(config, run, "running"))
+    write_json(folder / RUN, _record(config, run, "running") | _given(values))
 
 
 def write_end(
-    folder: Path, solution: Solution, run: Run, config: Mapping[str, Any], reference: xr.Dataset | None
-) -> None:
+    folder: Path, solution: Solution, run: Run, config: Mapping[str, Any], values: Mapping[str, Value],
+    reference: xr.Dataset | None,
+) -> None:  # fmt: skip
     """Store the solution, its proof, its history and its figures."""
     from pdesolve.plotting import history_figure, save_figure, solution_figure
 
@@ -94,10 +104,8 @@ def write_end(
     save_figure(solution_figure(dataset, reference), folder / "figures" / "solution.png")
     if len(run.history) > 2:
         save_figure(history_figure({solution.proof.method: run.history}), folder / "figures" / "history.png")
-    given = {k: v for k, v in solution.values.items() if isinstance(v, (int, float, Tensor))}
-    numbers = {k: v.detach().tolist() if isinstance(v, Tensor) else v for k, v in given.items()}
-    record = _record(config, run, solution.proof.status) | {"values": numbers, "proof": solution.proof.json()}
-    write_json(folder / RUN, record)
+    record = _record(config, run, solution.proof.status) | _given(values)
+    write_json(folder / RUN, record | {"values": _numbers(solution.values), "proof": solution.proof.json()})
 
 
 @contextmanager
@@ -130,6 +138,17 @@ def _record(config: Mapping[str, Any], run: Run, status: str) -> dict[str, Any]:
         "git": _git_revision(),
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
+
+
+def _given(values: Mapping[str, Value]) -> dict[str, Any]:
+    """The values that the run was given, and the names of those that no text holds: they must be given again."""
+    numbers = _numbers(values)
+    return {"given": numbers, "beside": [name for name in values if name not in numbers]}
+
+
+def _numbers(values: Mapping[str, Value]) -> dict[str, Any]:
+    known = {k: v for k, v in values.items() if isinstance(v, (int, float, Tensor))}
+    return {k: v.detach().tolist() if isinstance(v, Tensor) else v for k, v in known.items()}
 
 
 def _version(name: str) -> str | None:

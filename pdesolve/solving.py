@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ from pdesolve.method import Solution, Solver
 from pdesolve.observations import read_observations
 from pdesolve.problem import Problem, Value
 from pdesolve.problem_file import COPY
-from pdesolve.run_folder import closing, read_run, run_folder, write_end, write_start
+from pdesolve.run_folder import OBSERVATIONS, closing, owner, read_run, run_folder, write_end, write_start
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
+from pdesolve.training.checkpoint import Checkpoint
 from pdesolve.training.progress import Progress
 from pdesolve.training.run import Run
 
@@ -80,48 +82,86 @@ def solve(
         raise InputError(f"at least one thread is needed, got {threads}: leave threads out to choose by size")
     if target is not None and not target > 0:
         raise InputError(f"a target is a positive relative L2 error such as 1e-4, got {target}")
-    values, names = _starts(values, learn)
+    values, names = starts(values, learn)
     if observe is not None:
         observed = read_observations(Path(observe), problem)
         problem = dataclasses.replace(problem, conditions=(*problem.conditions, *observed))
     where, precision = devices.find_device(device), devices.find_dtype(dtype)
     clock = Budget(cpu_seconds) if whole_process else Budget.from_now(cpu_seconds)
-    folder, fresh = run_folder(out, f"{problem.name}-{catalogue.method_name(method)}")
+    name = catalogue.method_name(method)
+    folder, fresh = run_folder(out, f"{problem.name}-{name}")
+    options = {
+        "budget": f"{cpu_seconds!r}s", "target": target, "steps": steps, "seed": seed, "device": device,
+        "dtype": dtype, "threads": threads, "learn": list(learn),
+        "observe": None if observe is None else str(observe),
+    }  # fmt: skip
+    config = {
+        "problem": {"name": COPY if problem.file is not None else problem.name, **problem.settings},
+        "method": {"name": name, **dataclasses.asdict(method)},  # type: ignore[call-overload]
+        **{key: value for key, value in options.items() if value not in (None, [])},
+    }
+    count = threads or devices.threads_for(method.operation_size(problem))
+    work = Work(problem, method, values, names, config, folder, fresh, clock, where, precision, count)
+    return carry_out(work, Checkpoint(folder, owner=owner(config)))
 
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be solved, by what, on what and where to; all of it checked.
+
+    learned: the names in `values` that are starts of what is learned. config: the run's configuration, as text has it.
+    fresh: whether the folder is new, so that a refusal may remove it.
+    """
+
+    problem: Problem
+    method: Solver
+    values: Mapping[str, Value]
+    learned: Sequence[str]
+    config: Mapping[str, Any]
+    folder: Path
+    fresh: bool
+    clock: Budget
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+
+
+def carry_out(work: Work, checkpoint: Checkpoint) -> Solution:
+    """Solve, prove and store, from where the checkpoint stands."""
+    problem, method, clock, folder, config = work.problem, work.method, work.clock, work.folder, work.config
+    values, names, target = work.values, work.learned, work.config.get("target")
     with ExitStack() as stack:
-        count = threads or devices.threads_for(method.operation_size(problem))
-        stack.enter_context(devices.threads(count))
+        stack.enter_context(devices.threads(work.threads))
         with clock.exclude():
             truth, about = _reference(problem, {k: v for k, v in values.items() if k not in names})
         if target is not None and truth is None:
             raise InputError(f"a target needs a reference, {problem.name} has none: {about['none']}")
         measure = None if truth is None else (lambda s: proof.errors(s.problem, s.on(), truth))
         name = catalogue.method_name(method)
-        progress = stack.enter_context(Progress(f"{problem.name} by {name}", cpu_seconds))
+        progress = stack.enter_context(Progress(f"{problem.name} by {name}", clock.cpu_seconds))
         run = Run(
-            seed=seed, device=where, dtype=precision, budget=clock, steps=steps, target=target, folder=folder,
-            choices={"threads": count}, measure=measure, report=progress,
+            seed=config.get("seed", 0), device=work.device, dtype=work.dtype, budget=clock, steps=config.get("steps"),
+            target=target, folder=folder, choices={**checkpoint.choices, "threads": work.threads}, measure=measure,
+            report=progress, say=progress.say, checkpoint=checkpoint,
         )  # fmt: skip
-        options = {
-            "budget": f"{cpu_seconds!r}s", "target": target, "steps": steps, "seed": seed, "device": device,
-            "dtype": dtype, "threads": threads, "learn": list(learn),
-            "observe": None if observe is None else str(observe),
-        }  # fmt: skip
-        config = {
-            "problem": {"name": COPY if problem.file is not None else problem.name, **problem.settings},
-            "method": {"name": name, **dataclasses.asdict(method)},  # type: ignore[call-overload]
-            **{key: value for key, value in options.items() if value not in (None, [])},
-        }
-        write_start(folder, config, run)
+        write_start(folder, config, run, values)
         with closing(run):
-            if problem.file is not None:
-                problem.file.keep(folder)
-            status, solution = _attempt(method, problem, run, values, names, fresh)
+            if not checkpoint.resumed:
+                _keep_inputs(work)
+            status, solution = _attempt(method, problem, run, values, names, work.fresh)
             settings = dataclasses.asdict(method)  # type: ignore[call-overload]
             solution.run = folder
             solution.proof = _prove(solution, run, name, settings, truth, about, names, status)
-            write_end(folder, solution, run, config, reference_dataset(solution))
+            write_end(folder, solution, run, config, values, reference_dataset(solution))
     return solution
+
+
+def _keep_inputs(work: Work) -> None:
+    """Copy the files that the run needs, so that nothing else is needed to go on with it."""
+    if work.problem.file is not None:
+        work.problem.file.keep(work.folder)
+    if "observe" in work.config:
+        shutil.copyfile(work.config["observe"], work.folder / OBSERVATIONS)
 
 
 def load(
@@ -135,13 +175,7 @@ def load(
     folder = Path(run)
     content = read_run(folder)
     config = content["config"]
-    settings = {k: v for k, v in config["problem"].items() if k != "name"}
-    if problem is None:
-        name = config["problem"]["name"]
-        problem = catalogue.make_problem(str(folder / name) if catalogue.is_problem_file(name) else name, settings)
-    if method is None:
-        own = {k: v for k, v in config["method"].items() if k != "name"}
-        method = catalogue.make_method(config["method"]["name"], own)
+    problem, method = rebuilt(folder, config, problem, method)
     found = {k: v["value"] for k, v in (content.get("proof") or {}).get("learned", {}).items()}
     values = {k: torch.tensor(v, dtype=torch.float64) for k, v in {**content.get("values", {}), **found}.items()}
     solution = method.restore(problem, folder, values=values, device=str(devices.find_device(device)))
@@ -150,7 +184,25 @@ def load(
     return solution
 
 
-def _starts(values: Mapping[str, Value] | None, learn: Sequence[str]) -> tuple[dict[str, Value], tuple[str, ...]]:
+def rebuilt(
+    folder: Path, config: Mapping[str, Any], problem: Problem | None, method: Solver | None
+) -> tuple[Problem, Solver]:
+    """The problem and the method of a run folder, unless they are given.
+
+    Raises:
+        InputError: they are in no catalogue, or have other settings there now.
+    """
+    if problem is None:
+        settings = {k: v for k, v in config["problem"].items() if k != "name"}
+        name = config["problem"]["name"]
+        problem = catalogue.make_problem(str(folder / name) if catalogue.is_problem_file(name) else name, settings)
+    if method is None:
+        own = {k: v for k, v in config["method"].items() if k != "name"}
+        method = catalogue.make_method(config["method"]["name"], own)
+    return problem, method
+
+
+def starts(values: Mapping[str, Value] | None, learn: Sequence[str]) -> tuple[dict[str, Value], tuple[str, ...]]:
     """Values and names of what is learned, from "viscosity" or "viscosity=0.05"."""
     merged, names = dict(values or {}), []
     for text in learn:

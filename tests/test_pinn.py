@@ -190,8 +190,8 @@ def test_every_set_of_observations_counts() -> None:
 
 
 def test_slow_steps_are_not_taken_for_convergence(monkeypatch) -> None:
-    from pdesolve.physics.solvers.pinn import method
+    from pdesolve.training import stages
 
-    monkeypatch.setattr(method, "measured_steps", lambda *_, **__: 1)  # steps of a second each
+    monkeypatch.setattr(stages, "measured_steps", lambda *_, **__: 1)  # steps of a second each
     solution = SMALL.solve(make_problem("heat_1d"), Run(budget=Budget.from_now(1.0)))
     assert solution.notes["stopped by"] == "budget" and not solution.converged

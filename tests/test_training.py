@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 
@@ -18,8 +17,10 @@ from pdesolve.method import Solution
 from pdesolve.nn import FourierFeatures, NetworkSolution, PeriodicEmbedding, Rescale, mlp
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.devices import find_device, find_dtype, threads, threads_for
-from pdesolve.training.fit import fit, measured_steps
+from pdesolve.training.fit import fit
+from pdesolve.training.objective import Fixed
 from pdesolve.training.run import Run, finite, read_history, write_json
+from pdesolve.training.stages import measured_steps
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -52,7 +53,7 @@ def test_fit_reaches_the_minimum_and_stops_at_the_steps() -> None:
     run = Run(budget=Budget.from_now(60))
     optimiser = torch.optim.Adam(objective.parameters(), lr=0.1)
     outcome = fit(
-        objective, itertools.repeat(1.0), optimiser, run=run, stage="adam", solution=small_network(), steps=400
+        objective, Fixed(1.0), optimiser, run=run, stage="adam", solution=small_network(), steps=400
     )
     assert outcome.reason == "steps" and outcome.steps == 400
     assert torch.allclose(objective.point, torch.tensor([3.0, -1.0], dtype=torch.float64), atol=1e-3)
@@ -63,7 +64,7 @@ def test_lbfgs_converges_and_says_so() -> None:
     objective = Quadratic()
     optimiser = torch.optim.LBFGS(objective.parameters(), max_iter=20, line_search_fn="strong_wolfe")
     run = Run(budget=Budget.from_now(60))
-    outcome = fit(objective, itertools.repeat(1.0), optimiser, run=run, stage="lbfgs", solution=small_network())
+    outcome = fit(objective, Fixed(1.0), optimiser, run=run, stage="lbfgs", solution=small_network())
     assert outcome.reason == "converged"
     assert outcome.loss < 1e-20
 
@@ -72,22 +73,22 @@ def test_the_budget_ends_a_stage() -> None:
     objective = Quadratic()
     run = Run(budget=Budget.from_now(0.3), every=0.1)
     optimiser = torch.optim.SGD(objective.parameters(), lr=1e-6)
-    outcome = fit(objective, itertools.repeat(1.0), optimiser, run=run, stage="sgd", solution=small_network())
+    outcome = fit(objective, Fixed(1.0), optimiser, run=run, stage="sgd", solution=small_network())
     assert outcome.reason == "budget" and outcome.steps > 10
     assert run.budget.left <= 0
 
 
-def test_the_rate_scales_the_learning_rate_with_progress() -> None:
+def test_the_rate_scales_the_learning_rate_at_each_step() -> None:
     objective, seen = Quadratic(), []
     optimiser = torch.optim.SGD(objective.parameters(), lr=1.0)
 
-    def rate(progress: float) -> float:
-        seen.append(progress)
+    def rate(step: int) -> float:
+        seen.append(step)
         return 0.0
 
     fit(
         objective,
-        itertools.repeat(1.0),
+        Fixed(1.0),
         optimiser,
         run=Run(),
         stage="sgd",
@@ -95,17 +96,27 @@ def test_the_rate_scales_the_learning_rate_with_progress() -> None:
         steps=4,
         rate=rate,
     )
-    assert seen == [0.0, 0.25, 0.5, 0.75]
+    assert seen == [0, 1, 2, 3]
     assert bool((objective.point == 0).all())  # a rate of zero moves nothing
+
+
+class Breaking(Fixed):
+    """The batch that the stage begins with is as good as the first; the next is not finite."""
+
+    drawn = 0
+
+    def renew(self) -> bool:
+        self.drawn += 1
+        self.batch = 1.0 if self.drawn == 1 else math.inf
+        return True
 
 
 def test_a_loss_that_is_not_finite_names_its_term_and_keeps_the_best_parameters() -> None:
     objective = Quadratic()
     run = Run(budget=Budget.from_now(60), every=0.0)
-    batches = itertools.chain(itertools.repeat(1.0, 50), itertools.repeat(math.inf))
     optimiser = torch.optim.Adam(objective.parameters(), lr=0.1)
-    with pytest.raises(Diverged, match=r"first, second is not finite at step 51 of stage adam"):
-        fit(objective, batches, optimiser, run=run, stage="adam", solution=small_network())
+    with pytest.raises(Diverged, match=r"the loss term first is inf at step 51 of stage adam .float64.: no step was"):
+        fit(objective, Breaking(1.0), optimiser, run=run, stage="adam", solution=small_network(), redraw=50)
     assert bool(torch.isfinite(objective.point).all())
     best = min(row["loss"] for row in run.history)
     assert float(sum(objective(1.0).values()).detach()) <= best * 1.5  # type: ignore[union-attr]
@@ -307,5 +318,5 @@ def test_what_is_kept_at_a_divergence_is_what_was_measured() -> None:
     objective = Quadratic()
     optimiser = torch.optim.Adam(objective.parameters(), lr=1e200)  # one step takes the point out of the world
     with pytest.raises(Diverged):
-        fit(objective, itertools.repeat(1.0), optimiser, run=Run(), stage="adam", solution=small_network(), steps=3)
+        fit(objective, Fixed(1.0), optimiser, run=Run(), stage="adam", solution=small_network(), steps=3)
     assert bool((objective.point == 0).all())

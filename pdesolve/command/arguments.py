@@ -103,6 +103,14 @@ def numbers(text: str, kind: Callable[[str], Any], option: str) -> list[Any]:
         raise InputError(f"{option} takes numbers with commas between them, got {text!r}") from None
 
 
+def number(text: str | None, kind: Callable[[str], Any], option: str) -> Any:
+    """The number of an option; None where it is left out."""
+    try:
+        return None if text is None else kind(text)
+    except ValueError:
+        raise InputError(f"{option} takes a number, got {text!r}") from None
+
+
 def settings_text(settings: Mapping[str, Setting], prefix: str) -> str:
     """A table of settings for help texts: name, type, default, meaning."""
     lines = []

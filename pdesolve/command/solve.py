@@ -19,6 +19,7 @@ from pdesolve.command.options import Options, read_request
 
 if TYPE_CHECKING:
     from pdesolve.method import Solution
+    from pdesolve.proof import Requirement
 
 _OPTIONS = ("budget", "target", "steps", "seed", "device", "dtype", "threads", "learn", "observe")
 
@@ -83,10 +84,15 @@ def run(arguments: Sequence[str]) -> int:
             out=given.out,
             whole_process=True,
         )
+    return conclude(solution, requirements, given.json)
+
+
+def conclude(solution: Solution, requirements: Sequence[Requirement], as_json: bool) -> int:
+    """Print the proof of a solution, as one JSON object or for people, and say how the command ends."""
     proof = solution.proof
     assert proof is not None
     missed = [line for requirement in requirements if (line := requirement.missed(proof))]
-    if given.json:
+    if as_json:
         print_json(proof.json())
     else:
         _print(solution, missed)
@@ -102,7 +108,10 @@ def _print(solution: Solution, missed: Sequence[str]) -> None:
     picture = solution.run / "figures" / "solution.png" if solution.run else None
     if picture is not None and picture.exists():
         print(f"picture: {picture}")
-    print(f"next: pdesolve predict {solution.run} --out solution.nc")
+    if solution.proof.status != "finished" and solution.run and (solution.run / "checkpoint.pt").exists():
+        print(f"next: pdesolve resume {solution.run}")
+    else:
+        print(f"next: pdesolve predict {solution.run} --out solution.nc")
 
 
 def _help(given: argparse.Namespace) -> None:

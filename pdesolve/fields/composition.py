@@ -1,4 +1,4 @@
-"""f(u) of all channels of a jet at once, with a gradient written by hand: one pass over memory that stays in the cache."""
+"""f(u) of all channels of a jet at once, with a gradient written by hand."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -15,8 +16,10 @@ from pdesolve.fields.grid import GridField
 from pdesolve.fields.mesh import MeshField, MeshPlaces
 from pdesolve.fields.point import Places, PointField
 from pdesolve.fields.vector import Vector
-from pdesolve.geometry import Axes, Discretisation, Grid, Mesh, PointCloud, Quadrature
+from pdesolve.geometry import TIME, Axes, Discretisation, Grid, Mesh, PointCloud, Quadrature
 from pdesolve.unit import Unit
+
+T = TypeVar("T")
 
 
 class Coordinates(Mapping[str, Field]):
@@ -26,7 +29,7 @@ class Coordinates(Mapping[str, Field]):
     On points the columns are leaves of the autograd graph, and every state evaluated from them can be differentiated.
     The places of a mesh are its points; those of its quadrature are where mesh fields are known. `normals` is the
     outward unit normal on a boundary. `at_instant` fixes the time of a grid of space, for conditions and sources that
-    depend on time.
+    depend on time; `projected` fixes any coordinates, for what is known on a side or at an instant only.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Coordinates(Mapping[str, Field]):
         self.normals: Vector | None = None
         self.places: Places | MeshPlaces | None = None
         self.root: Argument | None = None  # of function fields
+        self._known: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         if isinstance(discretisation, (PointCloud, Mesh)):
             cloud = discretisation
             if isinstance(cloud, Mesh):
@@ -81,19 +85,42 @@ class Coordinates(Mapping[str, Field]):
 
     def at_instant(self, time: float | Tensor) -> Coordinates:
         """These coordinates of space with the time `time` beside them as a constant."""
+        return self.projected({TIME: time})
+
+    def projected(self, fixed: Mapping[str, float | Tensor]) -> Coordinates:
+        """These coordinates with constants for some of them: {"x": 0.0} are the feet of the places on the side x = 0.
+
+        A formula of them sees nothing off that side, or of another instant than {"t": 0.0}, and gives fields at the
+        places of these coordinates that can be differentiated along the other axes and are constant along the fixed.
+        """
         moved = object.__new__(Coordinates)
         moved.__dict__.update(self.__dict__)
-        # not as_tensor: a trace would keep the time as a constant
+        moved._known = WeakKeyDictionary()
+        # not as_tensor: a trace would keep the value as a constant
         kind: Any = {"dtype": self.dtype, "device": self.device}
-        value = time.to(**kind) if isinstance(time, Tensor) else torch.tensor(time, **kind)
-        moved.fields = {"t": Constant(value, Quantity("t")), **self.fields}
+        constants: dict[str, Field] = {
+            name: Constant(value.to(**kind) if isinstance(value, Tensor) else torch.tensor(value, **kind), Quantity(name))
+            for name, value in fixed.items()
+        }
+        beside = {name: constant for name, constant in constants.items() if name not in self.fields}
+        moved.fields = {**beside, **self.fields, **constants}
         return moved
+
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """What `make` gives the first time it is asked for by this key: fields at these places that nothing trains.
+
+        It is kept as long as both the key and these coordinates live.
+        """
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
 
     def without_unknowns(self) -> Coordinates:
         """These coordinates of a quadrature for a state of its own: of those before it knows nothing."""
         assert isinstance(self.places, MeshPlaces)
         fresh = object.__new__(Coordinates)
         fresh.__dict__.update(self.__dict__)
+        fresh._known = WeakKeyDictionary()
         fresh.places = places = self.places.without_unknowns()
         fresh.fields = {n: f.moved(places) if isinstance(f, MeshField) else f for n, f in self.fields.items()}
         if self.normals is not None:
@@ -114,7 +141,8 @@ class Coordinates(Mapping[str, Field]):
     def outputs(self, function: Callable[[Tensor], Tensor], quantities: Sequence[Quantity]) -> dict[str, Field]:
         """One field for each output of a function (point, axis) -> (point, output) of the coordinates: a network."""
         if self.root is not None:
-            return {**outputs(function, quantities, self.root)}
+            fixed = {i: self.fields[name] for i, name in enumerate(self.axes.names) if self._is_fixed(name)}
+            return {**outputs(_with_columns(function, fixed) if fixed else function, quantities, self.root)}
         columns = function(self.columns())
         shape = self.discretisation.shape
         return {q.name: self.field(columns[:, i].reshape(shape), q.name, q.unit) for i, q in enumerate(quantities)}
@@ -134,6 +162,9 @@ class Coordinates(Mapping[str, Field]):
             values = field.values.reshape(*field.values.shape, *[1] * len(shape))
             return self.field(values.expand(*field.values.shape, *shape), field.name, field.unit)
         return field.like(field.values.expand(*field.sample_shape, *shape), field.quantity)
+
+    def _is_fixed(self, name: str) -> bool:
+        return isinstance(self.fields[name], Constant)
 
     def columns(self) -> Tensor:
         """The points as a tensor (point, axis): what a network takes. Grids are flattened in row-major order."""
@@ -160,6 +191,16 @@ class Coordinates(Mapping[str, Field]):
 
     def __len__(self) -> int:
         return len(self.fields)
+
+
+def _with_columns(function: Callable[[Tensor], Tensor], fixed: Mapping[int, Field]) -> Callable[[Tensor], Tensor]:
+    """The function of points (point, axis) whose columns `fixed` are those constants."""
+
+    def projected(table: Tensor) -> Tensor:
+        columns = [fixed[i].values.expand_as(column) if i in fixed else column for i, column in enumerate(table.mT)]
+        return function(torch.stack(columns, -1))
+
+    return projected
 
 
 class _GridCoordinate(GridField):

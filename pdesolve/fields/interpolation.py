@@ -12,11 +12,11 @@ from torch import Tensor
 
 from pdesolve.errors import InputError
 from pdesolve.fields.coordinates import Coordinates
-from pdesolve.fields.field import Field
+from pdesolve.fields.field import Constant, Field
 from pdesolve.fields.function import FunctionField
 from pdesolve.fields.grid import GridField
 from pdesolve.fields.stencils import apply_matrix
-from pdesolve.geometry import TIME, Grid, GridAxis
+from pdesolve.geometry import Grid, GridAxis
 
 _DEGREE = 7  # along each axis, so that second derivatives of the interpolant are of order 6
 _REFINED = 2**22  # spectral refinement stops at this many values
@@ -33,10 +33,13 @@ def interpolate(field: GridField, x: Coordinates, *, degree: int = _DEGREE) -> F
     Raises:
         InputError: other axes, or coordinates outside the grid.
     """
-    if TIME in field.axes and TIME in x and TIME not in x.axes:
-        field = _at_instant(field, x[TIME].values, degree)
+    for name in field.axes.names:
+        if name in x and isinstance(x[name], Constant):
+            field = _at_constant(field, name, x[name].values, degree)
     if not set(field.axes.names) <= set(x.axes.names):
         raise InputError(f"{field.name} is known on {field.axes}, not on {x.axes}")
+    if not len(field.axes) and field.values.ndim <= 1:
+        return Constant(field.values, field.quantity)
     if isinstance(x.discretisation, Grid):
         # a tuple: a field of time has no axes left at an instant
         values = field.values.expand((*field.sample_shape, *field.grid.shape))
@@ -61,18 +64,21 @@ def interpolate(field: GridField, x: Coordinates, *, degree: int = _DEGREE) -> F
     return x.field(values.reshape(*values.shape[:-1], *shape), field.name, field.unit)
 
 
-def _at_instant(field: GridField, times: Tensor, degree: int) -> GridField:
-    """The field of space at one time, or at one per sample."""
-    first = field.values.ndim - len(field.grid.members)
+def _at_constant(field: GridField, axis: str, places: Tensor, degree: int) -> GridField:
+    """The field of the other axes at one value of an axis (a time, a side), or at one per sample."""
     values = field.values.expand(*field.sample_shape, *field.grid.shape)
-    indices, weights = lagrange(field.grid.members[0], times.reshape(-1), values, degree=degree)
+    first = values.ndim + field.dimension_of(axis)
+    values, refined = _refine(values, first, field.grid[axis], degree)
+    indices, weights = lagrange(refined, places.reshape(-1), values, degree=degree)
     gathered = values.index_select(first, indices.reshape(-1)).unflatten(first, tuple(indices.shape))
     values = (gathered * weights.reshape(*weights.shape, *[1] * (values.ndim - first - 1))).sum(first + 1)
-    if not times.ndim:
+    if not places.ndim:
         values = values.squeeze(first)
-    elif first:
-        values = values.diagonal(dim1=0, dim2=1).movedim(-1, 0)  # each sample at its own time
-    return GridField(values, field.grid.without(TIME), field.quantity)
+    elif field.sample_shape:
+        values = values.diagonal(dim1=0, dim2=first).movedim(-1, 0)  # each sample at its own place
+    else:
+        values = values.movedim(first, 0)
+    return GridField(values, field.grid.without(axis), field.quantity)
 
 
 def _at_points(field: GridField, columns: Mapping[str, Tensor], degree: int) -> Tensor:

@@ -12,7 +12,6 @@ Forward propagation of derivatives: Griewank, Utke, Walther, Math. Comp. 69 (200
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -32,10 +31,8 @@ class Jet:
 
     def __init__(self, content: Tensor | Sequence[Tensor], indices: tuple[Index, ...], wanted: tuple[Index, ...]):
         self.indices, self.wanted = indices, wanted
-        if isinstance(content, Tensor):
-            self.values = content
-        else:
-            self.channels = tuple(content)
+        self._values = content if isinstance(content, Tensor) else None
+        self._channels = None if isinstance(content, Tensor) else tuple(content)
 
     @staticmethod
     def of_points(x: Tensor, wanted: Iterable[Index]) -> Jet:
@@ -49,15 +46,23 @@ class Jet:
             slopes[unit(axes, i)][:, i] = 1.0
         return Jet(torch.stack([x, *[slopes[index] for index in indices[1:]]]), indices, carried)
 
-    @cached_property
+    # no cached_property: compilers do not trace its lock
+
+    @property
     def values(self) -> Tensor:
         """The channels stacked, (channel, point, feature)."""
-        return torch.stack(self.channels)
+        if self._values is None:
+            assert self._channels is not None
+            self._values = torch.stack(self._channels)
+        return self._values
 
-    @cached_property
+    @property
     def channels(self) -> tuple[Tensor, ...]:
         """The channels (point, feature)."""
-        return self.values.unbind(0)
+        if self._channels is None:
+            assert self._values is not None
+            self._channels = self._values.unbind(0)
+        return self._channels
 
     @property
     def order(self) -> int:
@@ -101,14 +106,14 @@ class _Affine(torch.autograd.Function):
     """A matrix product whose bias goes to the first channel, without a copy of the others."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # noqa: ANN001
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
         y = x.matmul(weight.mT)
         y[0] += bias
         return y
 
     @staticmethod
-    def backward(ctx, g: Tensor):  # type: ignore[override]  # noqa: ANN001, ANN205
+    def backward(ctx, g: Tensor):  # type: ignore[override]
         x, weight = ctx.saved_tensors
         inputs = g.matmul(weight) if ctx.needs_input_grad[0] else None
         return inputs, g.flatten(0, 1).mT @ x.flatten(0, 1), g[0].sum(0)

@@ -1,5 +1,6 @@
 """Axes, domains, grids, meshes and points: where problems are posed and fields are known."""
 
+from pdesolve.geometry.adaptive import Adaptive, Adaptivity, adaptive_points, added_points, retained_points
 from pdesolve.geometry.axis import TIME, Axes, Axis
 from pdesolve.geometry.ball import Ball, Disk, Sphere
 from pdesolve.geometry.box import Box, Face, Interval
@@ -17,13 +18,14 @@ from pdesolve.geometry.polygon import Polygon
 from pdesolve.geometry.quadrature import Quadrature, simplex_rule
 from pdesolve.geometry.refinement import refine
 from pdesolve.geometry.renamed import Renamed
-from pdesolve.geometry.sampling import Sampler, adaptive_points, sample, sample_boundary, sample_instant, unit_cube
+from pdesolve.geometry.sampling import Sampler, sample, sample_boundary, sample_instant, unit_cube
 from pdesolve.geometry.triangulation import smallest_angle, triangulate
 
 __all__ = [
-    "TIME", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference", "Discretisation", "Disk",
-    "Domain", "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh", "MeshBoundary",
-    "MeshDomain", "Placement", "PointCloud", "Polygon", "Quadrature", "Renamed", "Sampler", "Segment", "Sphere",
-    "Union", "adaptive_points", "corner_angles", "grade", "read_mesh", "refine", "sample", "sample_boundary",
-    "sample_instant", "simplex_rule", "smallest_angle", "triangulate", "unit_cube", "write_mesh",
+    "TIME", "Adaptive", "Adaptivity", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference",
+    "Discretisation", "Disk", "Domain", "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh",
+    "MeshBoundary", "MeshDomain", "Placement", "PointCloud", "Polygon", "Quadrature", "Renamed", "Sampler",
+    "Segment", "Sphere", "Union", "adaptive_points", "added_points", "corner_angles", "grade", "read_mesh",
+    "refine", "retained_points", "sample", "sample_boundary", "sample_instant", "simplex_rule", "smallest_angle",
+    "triangulate", "unit_cube", "write_mesh",
 ]  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
@@ -126,24 +125,3 @@ def sample_instant(
     points = sample(domain, n, generator=generator, sampler=sampler)
     column = torch.full((len(points.x), 1), float(at), dtype=points.x.dtype)
     return PointCloud(Axes((time, *domain.axes.members)), torch.cat([column, points.x], 1), points.weights)
-
-
-def adaptive_points(
-    candidates: PointCloud,
-    size: Callable[[PointCloud], Tensor],
-    n: int,
-    *,
-    exponent: float = 1.0,
-    offset: float = 1.0,
-    generator: Generator,
-) -> PointCloud:
-    """n of the candidates, drawn without replacement with probability proportional to |r|^k / mean(|r|^k) + c.
-
-    size: |r| of a cloud, (point,). exponent: k, offset: c; k = c = 1 concentrates points where the residual is large
-    and keeps half of them everywhere. Residual-based adaptive distribution: C. Wu, M. Zhu, Q. Tan, Y. Kartha, L. Lu,
-    Comput. Methods Appl. Mech. Eng. 403 (2023) 115671, arXiv 2207.10289. The points have no quadrature weights.
-    """
-    r = size(candidates).double() ** exponent
-    density = r / r.mean().clamp_min(torch.finfo(r.dtype).tiny) + offset
-    chosen = torch.multinomial(density, min(n, len(density)), generator=generator)
-    return PointCloud(candidates.axes, candidates.x[chosen])

@@ -66,18 +66,23 @@ class _Product(torch.autograd.Function):
 
 def active() -> bool:
     """Whether a tape is being written."""
-    return _active.get() is not None
+    return _current() is not None
+
+
+def _current() -> Tape | None:
+    # compilers do not trace context variables; compiled functions are never called while a tape is written
+    return None if torch.compiler.is_compiling() else _active.get()
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:
     """x Wᵀ of x (*channel, point, feature), on the tape where one is being written: for rules of layers and jets."""
-    tape = _active.get()
+    tape = _current()
     return x.matmul(weight.mT) if tape is None else tape.product(x, weight)
 
 
 def copied(parameter: Tensor, points: int) -> Tensor:
     """The parameter, or one copy for each point (point, *shape) where a tape is being written; it broadcasts alike."""
-    tape = _active.get()
+    tape = _current()
     return parameter if tape is None else tape.copy(parameter, points)
 
 

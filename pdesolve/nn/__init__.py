@@ -1,5 +1,6 @@
 """Network parts that two methods or more use."""
 
+from pdesolve.nn.affine import Affine
 from pdesolve.nn.factorised import FactorisedLinear, factorise
 from pdesolve.nn.features import FourierFeatures, LearnedFourierFeatures, PeriodicEmbedding, Rescale, sine_features
 from pdesolve.nn.gated import AdaptiveBlock, AdaptiveSkip, Gates, ModifiedMLP, PirateNet
@@ -11,6 +12,7 @@ __all__ = [
     "Activation",
     "AdaptiveBlock",
     "AdaptiveSkip",
+    "Affine",
     "Architecture",
     "FactorisedLinear",
     "Features",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError  # what weights_only raises; nothing here is unpickled
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pdesolve.constraint import Lift, Lifted
 from pdesolve.equation import State, assemble
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates
@@ -21,7 +24,10 @@ _CHUNK = 65_536  # points at once where no gradient is wanted, so that memory st
 
 
 class NetworkSolution(Solution):
-    """A module from coordinates (point, axis), time first, to the scalars of the state (point, scalar)."""
+    """A module from coordinates (point, axis), time first, to the scalars of the state (point, scalar).
+
+    A `lift` takes them to a state that obeys conditions exactly; what it knows of a set of coordinates is computed once.
+    """
 
     def __init__(
         self,
@@ -29,18 +35,27 @@ class NetworkSolution(Solution):
         module: nn.Module,
         values: Mapping[str, Value] | None = None,
         *,
+        lift: Lift | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> None:
         super().__init__(problem, values, device)
         self.module = module
+        self.lift = lift
         self.dtype = dtype
         self.parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
 
     def state(self, x: Coordinates) -> State:
         equation = self.problem.equation
         quantities = [self.problem.quantity(name) for name in equation.scalars]
-        return assemble(equation.unknowns, x.outputs(self._output, quantities))
+        scalars = x.outputs(self._output, quantities)
+        if self.lift is not None:
+            scalars = x.once(self, partial(self._lifted, self.lift, x))(scalars)
+        return assemble(equation.unknowns, scalars)
+
+    def _lifted(self, lift: Lift, x: Coordinates) -> Lifted:
+        with torch.enable_grad():  # the first to ask may want values only, the next one derivatives
+            return lift.at(x, self.values)
 
     def _output(self, columns: Tensor) -> Tensor:
         if torch.is_grad_enabled():
@@ -48,14 +63,16 @@ class NetworkSolution(Solution):
         return torch.cat([self.module(chunk) for chunk in columns.split(_CHUNK)])
 
     def write(self, folder: Path) -> None:
-        content = {f"module.{name}": tensor.detach().cpu() for name, tensor in self.module.state_dict().items()}
+        content: dict[str, Any] = {f"module.{name}": tensor.detach().cpu() for name, tensor in self.module.state_dict().items()}
         content |= {f"value.{k}": v.detach().cpu() for k, v in self.values.items() if isinstance(v, Tensor)}
+        if self.lift is not None:
+            content["lift"] = dict(self.lift.record())
         aside = folder / f".{WEIGHTS}.{os.getpid()}"
         torch.save(content, aside)
         aside.replace(folder / WEIGHTS)
 
-    def read(self, folder: Path) -> None:
-        """Take the weights and learned values that `write` stored.
+    def read(self, folder: Path) -> Mapping[str, Any] | None:
+        """Take the weights and learned values that `write` stored; gives the record of its lift, if it had any.
 
         Raises:
             InputError: no such file, or one of another network.
@@ -70,3 +87,4 @@ class NetworkSolution(Solution):
             reason = (str(error) or type(error).__name__).splitlines()[0][:120]
             raise InputError(f"cannot read the network in {path}: {reason}") from error
         self.values |= {k.removeprefix("value."): v for k, v in content.items() if k.startswith("value.")}
+        return content.get("lift")

@@ -35,20 +35,22 @@ def parse_duration(text: str | float) -> float:
 class Budget:
     """CPU time of the whole process, all threads, less what was excluded (the reference solution).
 
-    Counting starts at `started` (0: when the process began; `Budget.from_now` for a notebook).
+    Counting starts at `started` (0: when the process began; `Budget.from_now` for a notebook). `before` is what was
+    spent before the run was resumed.
     """
 
     cpu_seconds: float = 120.0
     started: float = 0.0
+    before: float = 0.0
     excluded: float = field(default=0.0, init=False)
 
     @staticmethod
-    def from_now(cpu_seconds: float) -> Budget:
-        return Budget(cpu_seconds, started=time.process_time())
+    def from_now(cpu_seconds: float, *, before: float = 0.0) -> Budget:
+        return Budget(cpu_seconds, started=time.process_time(), before=before)
 
     @property
     def spent(self) -> float:
-        return time.process_time() - self.started - self.excluded
+        return self.before + time.process_time() - self.started - self.excluded
 
     @property
     def left(self) -> float:

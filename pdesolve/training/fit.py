@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from pdesolve.errors import Diverged
-from pdesolve.least_squares import SelfScaledBroyden
+from pdesolve.least_squares import LeastSquares
 from pdesolve.method import Solution
+from pdesolve.training.checkpoint import Outcome
+from pdesolve.training.doctor import Doctor
+from pdesolve.training.interrupts import Interrupts
+from pdesolve.training.objective import Batches, ResidualObjective
+from pdesolve.training.optimisers import QUASI_NEWTON, allow, forget, step_length, sum_of
 from pdesolve.training.run import Run
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a stage of training ended: its steps, its last loss, and why it stopped."""
-
-    steps: int
-    loss: float
-    reason: str  # "steps", "budget", "target" or "converged"
+_IDLE = 2  # steps in a row that find nothing better, on new points where there are any: converged
+_LITTLE = 1e-10  # a step of many iterations that lowers the loss by less has found nothing better
+_SHORTER = 0.1  # factor of the learning rate with which a run goes on that diverged
 
 
 def fit(
     objective: nn.Module,
-    batches: Iterable[Any],
+    batches: Batches,
     optimiser: torch.optim.Optimizer,
     *,
     run: Run,
@@ -36,97 +33,105 @@ def fit(
     solution: Solution,
     steps: int | None = None,
     seconds: float = math.inf,
-    rate: Callable[[float], float] | None = None,
-    first: int = 0,
+    rate: Callable[[int], float] | None = None,
+    redraw: int = 0,
+    iterations: int = 1,
 ) -> Outcome:
-    """Minimise the sum of the objective's terms.
+    """Minimise the sum of the objective's terms by one optimiser: a stage of a procedure.
 
-    objective: batch -> {name: scalar loss term}; its parameters are trained. batches: one for each step.
+    objective: batch -> {name: scalar loss term}; its parameters are trained. Least squares take its rows.
     steps, seconds: the stage stops at the earlier of the two, `seconds` counting CPU time of this stage.
-    rate: factor of the learning rate as a function of progress in [0, 1] through `steps`.
-    first: the number of steps that earlier calls of this stage took, for the history.
-    solution: what `run.watch` measures and stores every few seconds. Losses are read there only, so that the loop
-    never waits for a GPU; the parameters of the least loss seen there come back when the loss stops being finite.
+    rate: factor of the learning rate as a function of the step. redraw: steps after which a new batch is drawn, and at
+    the beginning; 0: never. iterations: the most that a quasi-Newton method makes between two looks at the clock; each
+    counts as a step.
+    solution: what `run.watch` measures and stores every few seconds.
+
+    A run that goes on finds its way by the order of the calls: those that had ended return what they returned, the one
+    that was under way goes on bit for bit with what its checkpoint holds, objective, batches and optimiser. What
+    earlier stages trained must be part of the objective, or it is not in the checkpoint.
 
     Raises:
-        Diverged: a term that is not finite, with its name, the stage and the step.
+        Diverged: a term that is not finite or explodes: where, when, what to do. The objective has the best
+            parameters seen then, and a run that goes on begins with them and a tenth of the learning rate.
     """
     run.solution = solution  # an interrupt before the first look leaves it as it is then
     parameters = [p for p in objective.parameters() if p.requires_grad]
-    base_rates = [group["lr"] for group in optimiser.param_groups]
-    best, best_state = math.inf, _copy(parameters)
-    stop = run.budget.spent + min(seconds, max(run.budget.left, 0.0))
-    done, reason, total = 0, "steps", math.inf
+    rates = [group["lr"] for group in optimiser.param_groups]
+    doctor = Doctor(objective, run.checkpoint, stage)
+    parts = {"objective": objective, "optimiser": optimiser, "batches": batches, "doctor": doctor}
+    ended = run.checkpoint.enter(run, parts, seconds=seconds, idle=_IDLE)
+    if ended is not None:
+        return ended
+    at = run.checkpoint.position
+    if at.step == 0:
+        at.since = redraw  # a stage begins with points of its own
+        run.checkpoint.write(run, parts)
+    seen: list[Tensor] = []  # losses of one step
 
-    for batch in batches:
-        if steps is not None and done >= steps:
-            break
-        if rate is not None and steps:
-            for group, base in zip(optimiser.param_groups, base_rates, strict=True):
-                group["lr"] = base * rate(done / steps)
+    def closure() -> Tensor:
+        optimiser.zero_grad(set_to_none=True)
+        loss = sum_of(objective(batches.batch))
+        if not seen and doctor.looks():  # the first is that of the parameters as they are, the others are trials
+            doctor.examine(float(loss.detach()))
+        seen.append(loss.detach())
+        loss.backward(inputs=parameters)
+        return loss
 
-        def closure(batch: Any = batch) -> Tensor:
-            optimiser.zero_grad(set_to_none=True)
-            terms = objective(batch)
-            loss = torch.stack(list(terms.values())).sum()
-            loss.backward(inputs=parameters)
-            return loss
+    reason, total = "", math.nan
+    try:
+        with Interrupts() as interrupts:
+            while not reason and not (steps is not None and at.step >= steps):
+                if redraw and at.since >= redraw and batches.renew():
+                    forget(optimiser)
+                    at.since, at.least = 0, math.inf
+                for group, base in zip(optimiser.param_groups, rates, strict=True):
+                    group["lr"] = base * at.shrink * (1.0 if rate is None else rate(at.step))
+                room = min(iterations, redraw - at.since if redraw > at.since else iterations)
+                count = allow(optimiser, room if steps is None else min(room, steps - at.step))
+                began, moved = run.budget.spent, True
+                seen.clear()
+                if isinstance(optimiser, LeastSquares):
+                    assert isinstance(objective, ResidualObjective)
+                    loss = optimiser.step(lambda: objective.rows(batches.batch))
+                    moved = optimiser.moved
+                    doctor.examine(2 * float(loss))  # that of the parameters after the step
+                else:
+                    optimiser.step(closure)  # type: ignore[arg-type]
+                    if isinstance(optimiser, QUASI_NEWTON):
+                        first, *trials = map(float, seen)
+                        moved = any(loss < (1 - _LITTLE) * first for loss in trials)
+                at.step, at.since = at.step + count, at.since + count
+                at.idle = 0 if moved else at.idle + 1
+                if not moved and redraw:
+                    at.since = redraw  # these points have nothing more to give
 
-        before = _iterations(optimiser)
-        optimiser.step(closure)  # type: ignore[arg-type]
-        done += 1
-        last = steps is not None and done >= steps
-        stalled = before is not None and (_iterations(optimiser) or 0) - before <= 1 and done > 1
-        over = run.budget.spent >= stop
-        if not (last or stalled or over or run.due()):
-            continue
-        # the closure saw the loss before the step: what is judged and kept must belong to the parameters as they are
-        losses = {name: float(term.detach()) for name, term in objective(batch).items()}
-        total = sum(losses.values())
-        if not math.isfinite(total):
-            _restore(parameters, best_state)
-            names = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
-            raise Diverged(
-                f"the loss term {names} is not finite at step {first + done} of stage {stage}: the best parameters "
-                "seen are kept; try a smaller learning rate"
-            )
-        if total < best:
-            best, best_state = total, _copy(parameters)
-        if run.watch(solution, stage=stage, step=first + done, losses=losses):
-            reason = "target"
-            break
-        if over or stalled:
-            reason = "budget" if over else "converged"
-            break
-    return Outcome(done, total, reason)
-
-
-def measured_steps(objective: nn.Module, batch: Any, *, seconds: float, trials: int = 5) -> int:
-    """How many gradient steps fit into `seconds` of CPU time, from a few timed evaluations (the first not counted)."""
-    parameters = [p for p in objective.parameters() if p.requires_grad]
-    times = []
-    for _ in range(trials + 1):
-        start = time.process_time()
-        loss = torch.stack(list(objective(batch).values())).sum()
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-        float(next(g for g in gradients if g is not None).sum())  # waits for a GPU, which works behind our back
-        times.append(time.process_time() - start)
-    each = sorted(times[1:])[trials // 2]
-    return max(1, int(seconds / max(each, 1e-6)))
-
-
-def _iterations(optimiser: torch.optim.Optimizer) -> int | None:
-    """The inner iterations of a quasi-Newton optimiser so far; None for optimisers without inner iterations."""
-    if not isinstance(optimiser, (torch.optim.LBFGS, SelfScaledBroyden)):
-        return None
-    return optimiser.state[optimiser.param_groups[0]["params"][0]].get("n_iter", 0)
-
-
-def _copy(parameters: list[nn.Parameter]) -> list[Tensor]:
-    return [p.detach().clone() for p in parameters]
-
-
-def _restore(parameters: list[nn.Parameter], state: list[Tensor]) -> None:
-    with torch.no_grad():
-        for p, saved in zip(parameters, state, strict=True):
-            p.copy_(saved)
+                now = run.budget.spent
+                long = now - began if now - began > 1.0 else 0.0
+                if at.idle >= _IDLE:
+                    reason = "converged"
+                elif steps is not None and at.step >= steps:
+                    reason = "steps"
+                elif now + long / 2 >= min(at.until, run.budget.cpu_seconds):
+                    reason = "share" if at.until < run.budget.cpu_seconds else "budget"
+                if not (reason or interrupts.came or run.due()):
+                    continue
+                # what is judged and kept must belong to the parameters as they are
+                losses = {name: float(term.detach()) for name, term in objective(batches.batch).items()}
+                total = sum(losses.values())
+                doctor.examine(total)
+                if run.watch(solution, stage=stage, step=at.step, losses=losses):
+                    reason = "target"
+                if reason or interrupts.came or run.checkpoint.due():
+                    run.checkpoint.write(run, parts)
+                if interrupts.came:
+                    raise KeyboardInterrupt
+    except Diverged:
+        message = doctor.diagnosis(batches.batch, step_length(optimiser))
+        doctor.restore()
+        optimiser.state.clear()
+        at.shrink *= _SHORTER
+        run.checkpoint.write(run, parts)
+        raise Diverged(message) from None
+    outcome = Outcome(at.step, total, reason or "steps")
+    run.checkpoint.leave(outcome)
+    return outcome

@@ -52,3 +52,10 @@ class Progress:
         else:
             spent = f"{row['cpu_seconds']:.0f} of {self.cpu_seconds:.0f} CPU s"
             print(f"{self.title}: {figures}, {spent}", file=self.stream, flush=True)
+
+    def say(self, line: str) -> None:
+        """Show a line that stays."""
+        if self.bar is not None:
+            self.bar.console.print(f"{self.title}: {line}", highlight=False, markup=False)
+        else:
+            print(f"{self.title}: {line}", file=self.stream, flush=True)

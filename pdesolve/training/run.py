@@ -17,6 +17,7 @@ import torch
 from pdesolve.errors import InputError
 from pdesolve.method import Solution
 from pdesolve.training.budget import Budget
+from pdesolve.training.checkpoint import Checkpoint
 
 FORMAT = 1
 
@@ -26,7 +27,8 @@ class Run:
 
     `record` adds a row to the history, `choose` makes a measured choice once and remembers it in `run.json`, `watch`
     is called by solvers now and then with the solution so far. `measure`, where a reference is known, gives the errors
-    of a solution; `target` is the relative L2 error at which to stop.
+    of a solution; `target` is the relative L2 error at which to stop. `checkpoint` knows where the run stands, and how
+    to go on from there. `say` takes lines worth reading once.
     """
 
     def __init__(
@@ -42,23 +44,26 @@ class Run:
         choices: Mapping[str, Any] | None = None,
         measure: Callable[[Solution], dict[str, dict[str, float]]] | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
+        say: Callable[[str], None] | None = None,
         every: float = 5.0,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.seed, self.device, self.dtype = seed, torch.device(device), dtype
         self.budget = budget or Budget.from_now(120.0)
         self.steps, self.target, self.folder = steps, target, folder
         self.choices: dict[str, Any] = dict(choices or {})
-        self.measure, self.report, self.every = measure, report, every
+        self.measure, self.report, self.say, self.every = measure, report, say or (lambda line: None), every
+        self.checkpoint = checkpoint or Checkpoint(folder)
         self.generator = torch.Generator().manual_seed(seed)
-        self.history: list[dict[str, Any]] = []
+        self.history: list[dict[str, Any]] = list(self.checkpoint.history)
         self.solution: Solution | None = None
         self.reached = False
-        self._start = time.perf_counter()
+        self._start = time.perf_counter() - self.checkpoint.seconds
         self._next = self.budget.spent + every / 5
 
     @property
     def seconds(self) -> float:
-        """Wall time since the run began."""
+        """Wall time of the run, with that before it was resumed."""
         return time.perf_counter() - self._start
 
     def choose(self, name: str, decide: Callable[[], Any]) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +11,17 @@ import torch
 
 from pdesolve.condition import Observed, Periodic
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.geometry import Sampler, adaptive_points
-from pdesolve.least_squares import SelfScaledBroyden
+from pdesolve.geometry import Sampler
 from pdesolve.method import Solution, Solver
 from pdesolve.nn import Activation, NetworkSolution
-from pdesolve.physics.solvers.pinn.model import INTERIOR, Residuals, coordinates, learnable, network
+from pdesolve.physics.solvers.pinn.model import Residuals, learnable, network
+from pdesolve.physics.solvers.pinn.points import CollocationPoints
 from pdesolve.problem import Problem, Value
-from pdesolve.training.fit import fit, measured_steps
+from pdesolve.training.optimisers import FIRST_ORDER, Optimiser
 from pdesolve.training.run import Run
+from pdesolve.training.stages import Stage, train
+
+_DENSE = 4000  # parameters up to which a dense inverse Hessian pays
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,15 @@ class Pinn(Solver):
         condition_points: points for each condition.
         sampler: how both are drawn.
         condition_weight: weight of every condition's mean square against the equation's.
-        learning_rate: of Adam; it falls along a cosine to a hundredth.
-        adam_share: part of the budget that Adam gets first.
-        optimiser: what follows Adam. self_scaled_broyden keeps a dense inverse Hessian, 8 P^2 bytes for P parameters,
-            and goes furthest; lbfgs keeps `memory` pairs of vectors; auto takes the first up to 4000 parameters.
-        memory: pairs of vectors that L-BFGS keeps.
-        redraw: quasi-Newton iterations between two draws of the collocation points.
+        learning_rate: of adam and soap (1e-3 to 1e-2); it falls along a cosine to a hundredth.
+        adam_share: part of the budget (or of the steps) that Adam gets before another optimiser; 0 for none.
+        optimiser: what follows Adam, or goes all the way (adam, soap). self_scaled_broyden and self_scaled_bfgs keep a
+            dense inverse Hessian, 8 P^2 bytes for P parameters; lbfgs keeps `memory` pairs of vectors. Least squares on
+            the Jacobian of the residual rows: levenberg_marquardt, gauss_newton for the last digits, spring where
+            points move often; thermodynamic and adaptive_energy are for comparison. auto: self_scaled_broyden up to
+            4000 parameters, else lbfgs.
+        memory: pairs of vectors that lbfgs keeps.
+        redraw: steps between two draws of the collocation points, after Adam.
         adaptivity: exponent k of residual-adaptive points (1 to 2), drawn with a density of |r|^k / mean(|r|^k) + 1;
             0 keeps the first points.
     """
@@ -60,7 +64,7 @@ class Pinn(Solver):
     condition_weight: float = 10.0
     learning_rate: float = 5e-3
     adam_share: float = 0.1
-    optimiser: Literal["auto", "self_scaled_broyden", "lbfgs"] = "auto"
+    optimiser: Literal["auto"] | Optimiser = "auto"
     memory: int = 50
     redraw: int = 500
     adaptivity: float = 1.0
@@ -77,78 +81,27 @@ class Pinn(Solver):
         # periodic conditions hold by the embedding
         conditions = {name: c for name, c in problem.named_conditions.items() if not isinstance(c, Periodic)}
         objective = Residuals(problem, solution, solution.module, learned, conditions, self.condition_weight)
-
-        batch = {}
-        for name, condition in conditions.items():
-            cloud = condition.sample(problem, self.condition_points, self.sampler, run.generator)
-            batch[name] = coordinates(cloud, solution)
-        batch[INTERIOR] = coordinates(problem.sample(self.collocation, self.sampler, run.generator), solution)
-
-        if run.steps is not None:
-            steps = max(1, round(self.adam_share * run.steps))
-        else:
-            share = self.adam_share * run.budget.left
-            steps = run.choose("adam_steps", lambda: measured_steps(objective, batch, seconds=share))
-        outcome = fit(
-            objective,
-            itertools.repeat(batch),
-            torch.optim.Adam(objective.parameters(), lr=self.learning_rate),
-            run=run,
-            stage="adam",
-            solution=solution,
-            steps=steps,
-            rate=lambda progress: 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2,
+        points = CollocationPoints(
+            problem, objective, count=self.collocation, condition_count=self.condition_points, sampler=self.sampler,
+            adaptivity=self.adaptivity, generator=run.generator,
+        )  # fmt: skip
+        stages = self.stages(sum(p.numel() for p in objective.parameters()))
+        outcome = train(
+            objective, points, stages, run=run, solution=solution, learning_rate=self.learning_rate, memory=self.memory
         )
-
-        # quasi-Newton calls look at the clock between them only, so that one takes about a second; a call that makes
-        # a single iteration has converged, so that it must be allowed two
-        if run.steps is None:
-            inner = run.choose(
-                "inner_iterations", lambda: min(50, max(2, measured_steps(objective, batch, seconds=1.0)))
-            )
-            left = math.inf
-        else:
-            inner, left = 25, run.steps - steps
-        inner = min(inner, self.redraw)
-        kind = self._optimiser(sum(p.numel() for p in objective.parameters()))
-        optimiser: torch.optim.Optimizer | None = None
-        done = 0
-        while outcome.reason == "steps" and left > 0:
-            # points move between minimisations, never within one: quasi-Newton compares gradients of one function
-            if self.adaptivity:
-                candidates = problem.sample(4 * self.collocation, self.sampler, run.generator)
-                cloud = adaptive_points(
-                    candidates, objective.residual_size, self.collocation, exponent=self.adaptivity,
-                    generator=run.generator,
-                )  # fmt: skip
-                batch[INTERIOR] = coordinates(cloud, solution)
-            iterations = int(min(inner, left))
-            if kind == "lbfgs":
-                optimiser = torch.optim.LBFGS(
-                    objective.parameters(),
-                    max_iter=iterations,
-                    history_size=self.memory,
-                    tolerance_grad=1e-12,
-                    tolerance_change=1e-16,
-                    line_search_fn="strong_wolfe",
-                )
-            elif optimiser is None:  # its inverse Hessian outlives the points it was learned on
-                optimiser = SelfScaledBroyden(objective.parameters(), iterations=iterations)
-            outcome = fit(
-                objective,
-                itertools.repeat(batch),
-                optimiser,
-                run=run,
-                stage=kind,
-                solution=solution,
-                steps=math.ceil(min(self.redraw, left) / iterations),
-                first=done,
-            )
-            done += outcome.steps
-            left -= outcome.steps * iterations
         solution.converged = outcome.reason in ("converged", "target")
         solution.notes["stopped by"] = outcome.reason
         return solution
+
+    def stages(self, parameters: int) -> tuple[Stage, ...]:
+        """The procedure: Adam finds the valley, then goes on what follows its floor, on points that move."""
+        redraw = self.redraw if self.adaptivity else 0
+        if self.optimiser in FIRST_ORDER:
+            return (Stage(self.optimiser, redraw=redraw),)
+        optimiser = self.optimiser
+        if optimiser == "auto":
+            optimiser = "self_scaled_broyden" if parameters <= _DENSE else "lbfgs"
+        return Stage("adam", self.adam_share), Stage(optimiser, 1 - self.adam_share, redraw)
 
     def operation_size(self, problem: Problem) -> int:
         return self.collocation * self.width
@@ -176,11 +129,6 @@ class Pinn(Solver):
             generator=generator,
         ).to(device=device, dtype=dtype)
         return NetworkSolution(problem, module, values, dtype=dtype, device=device)
-
-    def _optimiser(self, parameters: int) -> str:
-        if self.optimiser != "auto":
-            return self.optimiser
-        return "self_scaled_broyden" if parameters <= 4000 else "lbfgs"
 
     def _check(self, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]) -> None:
         if "point" not in problem.equation.kinds:

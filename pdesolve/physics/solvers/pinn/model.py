@@ -15,6 +15,7 @@ from pdesolve.geometry import Axes, PointCloud
 from pdesolve.method import Solution
 from pdesolve.nn import Activation, FourierFeatures, PeriodicEmbedding, Rescale, mlp
 from pdesolve.problem import Problem, Value
+from pdesolve.training.objective import ResidualObjective
 
 Batch = Mapping[str, Coordinates]
 INTERIOR = "equation"
@@ -48,10 +49,12 @@ def network(
     return nn.Sequential(*layers)
 
 
-class Residuals(nn.Module):
-    """The loss terms: mean square residual of the equation, and of each condition times its weight.
+class Residuals(ResidualObjective):
+    """The rows whose squares are minimised: the equation's residual, and what each condition leaves over.
 
-    Learnable parameter values are parameters of this module and so travel with the network's.
+    A term of weight w has the rows √(w q_i / Σ q) r_i, q the quadrature weights of its points where they have any, else
+    √(w/n) r_i: its sum of squares is w times the mean of r². Learnable parameter values are parameters of this module
+    and so travel with the network's.
     """
 
     def __init__(
@@ -66,25 +69,38 @@ class Residuals(nn.Module):
         self.condition_weight = condition_weight
         self._bound: dict[int, tuple[Coordinates, Mapping[str, Field]]] = {}
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def rows(self, batch: Batch) -> dict[str, Tensor]:
         x = batch[INTERIOR]
         residual = self.problem.equation.residual(self.solution.state(x), self._bind(x), x)
-        terms = {INTERIOR: _mean_square(residual, x)}
+        found = {INTERIOR: self._weighted(INTERIOR, residual, x)}
         for name, condition in self.conditions.items():
             y = batch[name]
             left_over = condition.residual(self.problem, self.solution.state, y, self._bind(y))
-            terms[name] = self.condition_weight * _mean_square({name: left_over}, y)
-        return terms
+            found[name] = self._weighted(name, {name: left_over}, y)
+        return found
+
+    def coordinates(self, cloud: PointCloud) -> Coordinates:
+        """The coordinates at which terms are taken: in the solution's dtype, on its device, to be differentiated."""
+        return self.solution.coordinates(cloud, gradients=True)
 
     def residual_size(self, cloud: PointCloud) -> Tensor:
         """|r| of the equation at points (point,): the root of the sum of squares of its rows."""
         sizes = []
         for part in cloud.x.split(_CHUNK):
-            x = self.solution.coordinates(PointCloud(cloud.axes, part), gradients=True)
+            x = self.coordinates(PointCloud(cloud.axes, part))
             rows = self.problem.equation.residual(self.solution.state(x), self.problem.bind(x, self.solution.values), x)
             squares = [row.values.detach().square() for row in flatten(rows).values()]
             sizes.append(torch.stack(squares).sum(0).sqrt().cpu())
         return torch.cat(sizes)
+
+    def _weighted(self, name: str, rows: Mapping[str, Field | Vector], x: Coordinates) -> Tensor:
+        """The components of a term (component, point), each point times the root of its weight."""
+        values = torch.stack([x.expand(field).values for field in flatten(rows).values()])
+        weight = 1.0 if name == INTERIOR else self.condition_weight
+        weights = x.places.weights if x.places is not None else None
+        if weights is None:
+            return values * (weight / values.shape[-1]) ** 0.5
+        return values * (weight / weights.sum() * weights).sqrt()
 
     def _bind(self, x: Coordinates) -> Mapping[str, Field]:
         """The parameters at x; computed once for each set of points unless some of them are being learned."""
@@ -96,19 +112,6 @@ class Residuals(nn.Module):
             # x is kept beside what was bound to it, so that no other points can get its id
             self._bound[id(x)] = (x, self.problem.bind(x, self.solution.values))
         return self._bound[id(x)][1]
-
-
-def _mean_square(rows: Mapping[str, Field | Vector], x: Coordinates) -> Tensor:
-    """The sum over rows of the mean of r^2, by the quadrature weights of the points where they have any."""
-    squares = torch.stack([field.values.square() for field in flatten(rows).values()])
-    weights = x.places.weights if x.places is not None else None
-    means = squares.mean(-1) if weights is None else squares @ weights / weights.sum()
-    return means.sum()
-
-
-def coordinates(cloud: PointCloud, solution: Solution) -> Coordinates:
-    """Collocation points in the solution's dtype and on its device."""
-    return solution.coordinates(cloud, gradients=True)
 
 
 def learnable(problem: Problem, name: str, start: Value, solution: Solution) -> nn.Parameter:

@@ -1,0 +1,64 @@
+"""The points of a physics-informed neural network: drawn in one place, and brought back from a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Generator
+
+from pdesolve.fields import Coordinates
+from pdesolve.geometry import PointCloud, Sampler, adaptive_points
+from pdesolve.physics.solvers.pinn.model import INTERIOR, Residuals
+from pdesolve.problem import Problem
+from pdesolve.training.objective import Batches
+
+_CANDIDATES = 4  # for each collocation point that is drawn where the residual is large
+
+
+class CollocationPoints(Batches):
+    """Collocation points inside the domain, which move to where the residual is large, and points of the conditions.
+
+    `batch` maps the terms of the objective to the coordinates at which they are taken.
+    """
+
+    def __init__(
+        self, problem: Problem, objective: Residuals, *, count: int, condition_count: int, sampler: Sampler,
+        adaptivity: float, generator: Generator,
+    ) -> None:  # fmt: skip
+        self.problem, self.objective, self.generator = problem, objective, generator
+        self.count, self.sampler, self.adaptivity = count, sampler, adaptivity
+        clouds = {
+            name: condition.sample(problem, condition_count, sampler, generator)
+            for name, condition in objective.conditions.items()
+        }
+        clouds[INTERIOR] = problem.sample(count, sampler, generator)
+        self.clouds: dict[str, PointCloud] = {}
+        self.batch: dict[str, Coordinates] = {}
+        self._place(clouds)
+
+    def renew(self) -> bool:
+        """Draw the collocation points anew; those of the conditions stay."""
+        if not self.adaptivity:
+            return False
+        candidates = self.problem.sample(_CANDIDATES * self.count, self.sampler, self.generator)
+        cloud = adaptive_points(
+            candidates, self.objective.residual_size, self.count, exponent=self.adaptivity, generator=self.generator
+        )
+        self._place({INTERIOR: cloud})
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            name: {"x": cloud.x.clone(), "weights": cloud.weights, "normals": cloud.normals}
+            for name, cloud in self.clouds.items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        axes = self.problem.axes
+        self._place({name: PointCloud(axes, c["x"], c["weights"], c["normals"]) for name, c in state.items()})
+
+    def _place(self, clouds: Mapping[str, PointCloud]) -> None:
+        """Take these clouds in the place of those of the same terms."""
+        self.clouds = {**self.clouds, **clouds}
+        self.batch = {**self.batch, **{name: self.objective.coordinates(cloud) for name, cloud in clouds.items()}}

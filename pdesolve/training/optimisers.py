@@ -1,0 +1,135 @@
+"""The optimisers that methods name by a word, and one way to take a step with each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.errors import InputError, unknown_name
+from pdesolve.least_squares import (
+    AdaptiveEnergy,
+    Form,
+    GaussNewton,
+    LeastSquares,
+    LevenbergMarquardt,
+    Method,
+    SelfScaledBroyden,
+    Soap,
+    Spring,
+    Thermodynamic,
+    choose,
+)
+from pdesolve.least_squares.form import available_bytes
+from pdesolve.training.objective import ResidualObjective
+
+Optimiser = Literal[
+    "adam",
+    "soap",
+    "lbfgs",
+    "self_scaled_broyden",
+    "self_scaled_bfgs",
+    "levenberg_marquardt",
+    "gauss_newton",
+    "spring",
+    "thermodynamic",
+    "adaptive_energy",
+]
+
+FIRST_ORDER = ("adam", "soap")
+LEAST_SQUARES = ("levenberg_marquardt", "gauss_newton", "spring", "thermodynamic", "adaptive_energy")
+QUASI_NEWTON = (torch.optim.LBFGS, SelfScaledBroyden)
+_METHODS: dict[str, Method] = {
+    "levenberg_marquardt": LevenbergMarquardt(),
+    "gauss_newton": GaussNewton(),
+    # rows have no noise here: less damping and longer steps than for Monte Carlo; 1e-8 and no cap diverge
+    "spring": Spring(damping=1e-6, momentum=0.9, norm=1e-2),
+    "thermodynamic": Thermodynamic(),
+    "adaptive_energy": AdaptiveEnergy(),
+}
+
+
+def make_optimiser(
+    name: Optimiser, objective: nn.Module, *, learning_rate: float = 1e-3, memory: int = 50,
+    form: Form | None = None,
+) -> torch.optim.Optimizer:  # fmt: skip
+    """The optimiser of that name for the trained parameters of an objective.
+
+    learning_rate: of adam and soap. memory: pairs of vectors of lbfgs. form: of least squares; by size where None.
+
+    Raises:
+        InputError: an unknown name, or an optimiser that needs more memory than is free.
+    """
+    if name not in get_args(Optimiser):
+        raise unknown_name("optimiser", name, get_args(Optimiser))
+    parameters = [p for p in objective.parameters() if p.requires_grad]
+    match name:
+        case "adam":
+            return torch.optim.Adam(parameters, lr=learning_rate)
+        case "soap":
+            return Soap(parameters, lr=learning_rate)
+        case "lbfgs":
+            # the loop says when nothing more is found; fixed tolerances would stop at losses of 1e-13
+            return torch.optim.LBFGS(
+                parameters, history_size=memory, tolerance_grad=0.0, tolerance_change=0.0, max_eval=10**9,
+                line_search_fn="strong_wolfe",
+            )  # fmt: skip
+        case "self_scaled_broyden" | "self_scaled_bfgs":
+            count, size = sum(p.numel() for p in parameters), parameters[0].element_size()
+            _afford(size * count**2, f"{name} for {count} parameters", "lbfgs", parameters[0].device)
+            return SelfScaledBroyden(parameters, family="bfgs" if name == "self_scaled_bfgs" else "broyden")
+        case _:
+            if form is not None:
+                _afford(form.bytes, f"{name}, {form},", "lbfgs", parameters[0].device)
+            return LeastSquares(objective, _METHODS[name], form=form)
+
+
+def linear_form(objective: nn.Module, batch: Any) -> Form:
+    """The form of least squares' linear solves for the rows of a batch, by size and by the memory that is free."""
+    assert isinstance(objective, ResidualObjective)
+    parameters = [p for p in objective.parameters() if p.requires_grad]
+    return choose(
+        sum(rows.numel() for rows in objective.rows(batch).values()),
+        sum(p.numel() for p in parameters),
+        memory=available_bytes(parameters[0].device),
+        itemsize=parameters[0].element_size(),
+        largest=max(p.numel() for p in parameters),
+    )
+
+
+def forget(optimiser: torch.optim.Optimizer) -> None:
+    """Make an optimiser fit for another batch: L-BFGS would take the change of the loss for curvature."""
+    if isinstance(optimiser, torch.optim.LBFGS):
+        optimiser.state.clear()
+
+
+def allow(optimiser: torch.optim.Optimizer, iterations: int) -> int:
+    """Let the next step make up to so many iterations; how many that are."""
+    if isinstance(optimiser, torch.optim.LBFGS):
+        optimiser.param_groups[0]["max_iter"] = iterations
+    elif isinstance(optimiser, SelfScaledBroyden):
+        optimiser.param_groups[0]["iterations"] = iterations
+    else:
+        return 1
+    return iterations
+
+
+def step_length(optimiser: torch.optim.Optimizer) -> float | None:
+    """The learning rate; None of optimisers that find the lengths of their steps."""
+    return None if isinstance(optimiser, (*QUASI_NEWTON, LeastSquares)) else optimiser.param_groups[0]["lr"]
+
+
+def _afford(size: int, what: str, instead: str, device: torch.device) -> None:
+    free = 2 * available_bytes(device)  # that function plans with half
+    if size > free:
+        raise InputError(
+            f"{what} needs {size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take the optimiser {instead} or a "
+            "smaller network"
+        )
+
+
+def sum_of(terms: Mapping[str, Tensor]) -> Tensor:
+    """The loss of named terms."""
+    return torch.stack(list(terms.values())).sum()
