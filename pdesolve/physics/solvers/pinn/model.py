@@ -43,7 +43,8 @@ class Residuals(ResidualObjective):
         self.earlier = nn.ModuleList(earlier)
         self.conditions, self.weighting, self.scales = conditions, weighting, scales
         self.adapted = 0
-        self._bound: dict[int, tuple[Coordinates, Mapping[str, Field]]] = {}
+        self._kind: dict[str, Any] = {"dtype": solution.dtype, "device": solution.device}
+        self._wanted: dict[str, Any] = {}
 
     def rows(self, batch: Batch) -> dict[str, Tensor]:
         return self.weighting.weigh(self._unweighted(batch), _times(batch))
@@ -55,17 +56,18 @@ class Residuals(ResidualObjective):
         self.adapted += 1
         return True
 
-    def coordinates(self, cloud: PointCloud) -> Coordinates:
-        """The coordinates at which terms are taken: in the solution's dtype, on its device, to be differentiated."""
-        return self.solution.coordinates(cloud, gradients=True)
+    def coordinates(self, name: str, cloud: PointCloud) -> Coordinates:
+        """The coordinates at which a term is taken: a network there gives the partials that the term asks for."""
+        if name not in self._wanted:
+            self._wanted[name] = Coordinates.wanted_by(lambda x: self._left_over(name, x), cloud, **self._kind)
+        return Coordinates.of_jets(cloud, self._wanted[name], **self._kind)
 
     def residual_size(self, cloud: PointCloud) -> Tensor:
         """|r| of the equation at points (point,): the root of the sum of squares of its rows."""
         sizes = []
         for part in cloud.x.split(_CHUNK):
-            x = self.coordinates(PointCloud(cloud.axes, part))
-            rows = self._equation(x, self.problem.bind(x, self.solution.values))
-            sizes.append(rows.detach().square().sum(0).sqrt().cpu())
+            x = self.coordinates(INTERIOR, PointCloud(cloud.axes, part))
+            sizes.append(self._sized(INTERIOR, x).detach().square().sum(0).sqrt().cpu())
         return torch.cat(sizes)
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -75,30 +77,26 @@ class Residuals(ResidualObjective):
         self.weighting.state, self.adapted = state["weighting"], state["adapted"]
 
     def _unweighted(self, batch: Batch) -> dict[str, Tensor]:
-        x = batch[INTERIOR]
-        found = {INTERIOR: _averaged(self._equation(x, self._bind(x)), x)}
-        for name, condition in self.conditions.items():
-            y = batch[name]
-            left_over = condition.residual(self.problem, self.solution.state, y, self._bind(y))
-            values = [y.expand(field).values / self.scales.rows[name] for field in flatten({name: left_over}).values()]
-            found[name] = _averaged(torch.stack(values), y)
-        return found
+        return {name: _averaged(self._sized(name, batch[name]), batch[name]) for name in (INTERIOR, *self.conditions)}
 
-    def _equation(self, x: Coordinates, p: Mapping[str, Field]) -> Tensor:
-        """The equation's rows (row, point), of the size of one each."""
-        rows = flatten(self.problem.equation.residual(self.solution.state(x), p, x))
-        return torch.stack([x.expand(field).values / self.scales.rows[name] for name, field in rows.items()])
+    def _sized(self, name: str, x: Coordinates) -> Tensor:
+        """The rows of a term (row, point), of the size of one each."""
+        rows = flatten(self._left_over(name, x))
+        sizes = self.scales.rows
+        return torch.stack([x.expand(f).values / sizes[row if name == INTERIOR else name] for row, f in rows.items()])
+
+    def _left_over(self, name: str, x: Coordinates) -> Mapping[str, Field | Vector]:
+        """What vanishes for a solution: the residual of the equation, or that of a condition."""
+        if name == INTERIOR:
+            return self.problem.equation.residual(self.solution.state(x), self._bind(x), x)
+        condition = self.conditions[name]
+        return {name: condition.residual(self.problem, self.solution.state, x, self._bind(x))}
 
     def _bind(self, x: Coordinates) -> Mapping[str, Field]:
         """The parameters at x; computed once for each set of points unless some of them are being learned."""
         if self.learned:
             return self.problem.bind(x, self.solution.values)
-        if id(x) not in self._bound:
-            while len(self._bound) > len(self.conditions):
-                self._bound.pop(next(iter(self._bound)))
-            # x is kept beside what was bound to it, so that no other points can get its id
-            self._bound[id(x)] = (x, self.problem.bind(x, self.solution.values))
-        return self._bound[id(x)][1]
+        return x.once(self, lambda: self.problem.bind(x, self.solution.values))
 
 
 def _averaged(values: Tensor, x: Coordinates) -> Tensor:

@@ -63,4 +63,4 @@ class CollocationPoints(Batches):
     def _place(self, clouds: Mapping[str, PointCloud]) -> None:
         """Take these clouds in the place of those of the same terms."""
         self.clouds = {**self.clouds, **clouds}
-        self.batch = {**self.batch, **{name: self.objective.coordinates(cloud) for name, cloud in clouds.items()}}
+        self.batch = {**self.batch, **{name: self.objective.coordinates(name, cloud) for name, cloud in clouds.items()}}
