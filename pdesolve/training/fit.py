@@ -83,7 +83,7 @@ def fit(
             while not reason and not (steps is not None and at.step >= steps):
                 renewed = redraw and at.since >= redraw and batches.renew()
                 # only first-order methods bear weights that move between their steps: the others compare losses
-                if (renewed or step_length(optimiser) is not None) and isinstance(objective, ResidualObjective):
+                if (renewed or has_rate(optimiser)) and isinstance(objective, ResidualObjective):
                     at.least = math.inf if objective.adapt(batches.batch) else at.least
                 if renewed:
                     forget(optimiser)

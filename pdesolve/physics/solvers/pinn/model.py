@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pdesolve.condition import Condition
 from pdesolve.equation import flatten
 from pdesolve.errors import InputError
-from pdesolve.fields import Coordinates, Field, GridField
+from pdesolve.fields import Coordinates, Field, GridField, Vector
 from pdesolve.geometry import PointCloud
 from pdesolve.method import Solution
 from pdesolve.nn import NetworkSolution
