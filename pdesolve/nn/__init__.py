@@ -7,6 +7,7 @@ from pdesolve.nn.gated import AdaptiveBlock, AdaptiveSkip, Gates, ModifiedMLP, P
 from pdesolve.nn.mlp import Activation, Sine, mlp
 from pdesolve.nn.network import Architecture, Features, Weights, fit_output, network
 from pdesolve.nn.solution import NetworkSolution
+from pdesolve.nn.wide import wide
 
 __all__ = [
     "Activation",
@@ -31,4 +32,5 @@ __all__ = [
     "mlp",
     "network",
     "sine_features",
+    "wide",
 ]
