@@ -21,15 +21,16 @@ from pdesolve.least_squares.factor import augmented
 from pdesolve.least_squares.modular import Modular
 from pdesolve.nn import Activation
 from pdesolve.physics.solvers.pinn.model import Residuals
-from pdesolve.physics.solvers.pinn.weighting import INTERIOR
 from pdesolve.training.run import Run
 
 _FIRST, _LARGEST = 400, 3200  # features
 _RATIO = 2.5  # rows for each feature
 _BETTER = 0.9  # of the residual: what is worth another scale
 _ENOUGH = 0.5  # of the residual: what is worth twice the features
+_SOLVED = 1e-4  # of the residual without a network: what counts as solved
+_ROUNDING = 1e-11  # of it: below which nothing is gained
 _SHARE = 0.6  # of the budget that is left, for this
-_CHUNK = 2**27  # bytes of the features' partials at once
+_CHUNK = 2**25  # bytes of the features' partials at once
 
 Clouds = Mapping[str, PointCloud]
 
@@ -64,8 +65,8 @@ def is_linear(objective: Residuals, clouds: Clouds) -> bool:
 
 def solve_linear(
     make: Callable[[Wide], Residuals], draw: Callable[[Residuals, int, int], Clouds], *, axes: int, run: Run, name: str
-) -> tuple[Residuals, float]:
-    """The network of the widest layer that pays, its output layer solved for, and the residual that was left out of it.
+) -> tuple[Residuals, bool]:
+    """The network of the widest layer that pays, its output layer solved for, and whether it is a solution.
 
     make: the objective of a network with that layer, its draws always the same. draw: (objective, points, seed) ->
     points of each term. name: of the run's choice, which a run that is repeated obeys.
@@ -73,11 +74,13 @@ def solve_linear(
     chosen = run.choose(name, lambda: _search(make, draw, axes, run))
     layer = Wide(chosen["width"], chosen["activation"], tuple(chosen["scales"]))
     objective, held_out = _fitted(make, draw, layer)
+    before = _nothing(make, draw, layer)
     run.say(
         f"the problem is linear: {layer.width} random features ({layer.activation}), scales "
-        f"{', '.join(f'{s:.2g}' for s in layer.scales)}, output layer solved for; residual elsewhere {held_out:.1e}"
+        f"{', '.join(f'{s:.2g}' for s in layer.scales)}, output layer solved for; residual elsewhere {held_out:.1e}, "
+        f"without a network {before:.1e}"
     )
-    return objective, held_out
+    return objective, held_out < _SOLVED * before
 
 
 def _search(
@@ -92,11 +95,15 @@ def _search(
             best = found
         if best[0] < 1e-3 * _nothing(make, draw, best[1]):
             break
-    while best[1].width < _LARGEST:
+    floor = _ROUNDING * _nothing(make, draw, best[1])
+    while best[1].width < _LARGEST and best[0] > floor:
         start = run.budget.spent
         wider = replace(best[1], width=2 * best[1].width)
         found = min(
-            ((_fitted(make, draw, replace(wider, scales=tuple(f * s for s in wider.scales)))[1], f) for f in (1.0, 1.4)),
+            (
+                (_fitted(make, draw, replace(wider, scales=tuple(f * s for s in wider.scales)))[1], f)
+                for f in (1.0, 1.4)
+            ),
         )
         if not found[0] < _ENOUGH * best[0]:
             break
@@ -173,15 +180,11 @@ def fit_output_layer(objective: Residuals, clouds: Clouds) -> None:
 
 
 def linearised(objective: Residuals, layer: nn.Linear, name: str, x: Coordinates) -> tuple[Tensor, Tensor]:
-    """A (row, weight) and r of one term, for the weights and the bias of the output layer."""
-    modular = Modular(objective, lambda: {name: objective.term(name, x)})
+    """A (row, weight) and r of one term, for weights and bias of the output layer."""
+    modular = Modular(layer, lambda: {name: objective.term(name, x)})
     modular.pointwise = True  # fields at points are
     here = modular.linearise(modular.theta())
-    index = []
-    for p in layer.parameters():
-        k = next(k for k, q in enumerate(modular.parameters) if q is p)
-        index.append(torch.arange(modular.slices[k].start, modular.slices[k].stop))
-    return here.jacobian.columns(torch.cat(index)), here.rows("output layer")
+    return here.jacobian.dense(), here.rows("the output layer")
 
 
 def output_layer(objective: Residuals) -> nn.Linear:
