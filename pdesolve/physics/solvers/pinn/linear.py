@@ -21,6 +21,7 @@ from pdesolve.least_squares.factor import augmented
 from pdesolve.least_squares.modular import Modular
 from pdesolve.nn import Activation
 from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.physics.solvers.pinn.weighting import INTERIOR
 from pdesolve.training.run import Run
 
 _FIRST, _LARGEST = 400, 3200  # features
@@ -28,6 +29,9 @@ _RATIO = 2.5  # rows for each feature
 _BETTER = 0.9  # of the residual: what is worth another scale
 _ENOUGH = 0.5  # of the residual: what is worth twice the features
 _SOLVED = 1e-4  # of the residual without a network: what counts as solved
+_TINY = 1e-12  # a residual that is nothing, in rows of the size of one
+_DIFFERENCE = 1e-3
+_SLOWEST = 0.5  # a scale of features that hardly turn
 _ROUNDING = 1e-11  # of it: below which nothing is gained
 _SHARE = 0.6  # of the budget that is left, for this
 _CHUNK = 2**25  # bytes of the features' partials at once
@@ -80,7 +84,7 @@ def solve_linear(
         f"{', '.join(f'{s:.2g}' for s in layer.scales)}, output layer solved for; residual elsewhere {held_out:.1e}, "
         f"without a network {before:.1e}"
     )
-    return objective, held_out < _SOLVED * before
+    return objective, held_out < max(_SOLVED * before, _TINY)
 
 
 def _search(
@@ -88,8 +92,9 @@ def _search(
 ) -> dict[str, object]:
     end = run.budget.spent + _SHARE * run.budget.left
     best: tuple[float, Wide] = (math.inf, Wide(0, "tanh", ()))
+    start = starting_scales(make(Wide(1, "tanh", (1.0,) * axes)), draw)
     for activation in ("tanh", "sine"):
-        found = _scaled(make, draw, Wide(_FIRST, activation, (1.0,) * axes), run, end)
+        found = _scaled(make, draw, Wide(_FIRST, activation, start), run, end)
         # sines know products of sines by heart: only where tanh fails
         if found[0] < best[0]:
             best = found
@@ -111,6 +116,24 @@ def _search(
         if run.budget.spent + 8 * (run.budget.spent - start) > end:
             break
     return {"width": best[1].width, "activation": best[1].activation, "scales": list(best[1].scales)}
+
+
+def starting_scales(objective: Residuals, draw: Callable[[Residuals, int, int], Clouds]) -> tuple[float, ...]:
+    """Along each axis, in [-1, 1], how fast the residual changes that the lift alone leaves: |dr/ds| / |r|.
+
+    It is made of the source and of the data that the lift was made of. By differences of a thousandth of an axis.
+    """
+    cloud = draw(objective, 512, 3)[INTERIOR]
+    there = objective.signed_residual(cloud)
+    size = float(there.square().mean().sqrt())
+    found = []
+    for i, axis in enumerate(cloud.axes):
+        x = cloud.x.clone()
+        x[:, i] += torch.where(x[:, i] < (axis.lower + axis.upper) / 2, 1.0, -1.0) * _DIFFERENCE * axis.length / 2
+        change = objective.signed_residual(PointCloud(cloud.axes, x)) - there
+        slope = float(change.square().mean().sqrt()) / _DIFFERENCE
+        found.append(max(_SLOWEST, slope / size) if size > _TINY else 1.0)
+    return tuple(found)
 
 
 def _scaled(

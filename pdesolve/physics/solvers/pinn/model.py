@@ -68,11 +68,13 @@ class Residuals(ResidualObjective):
 
     def residual_size(self, cloud: PointCloud) -> Tensor:
         """|r| of the equation at points (point,): the root of the sum of squares of its rows."""
-        sizes = []
-        for part in cloud.x.split(_CHUNK):
-            x = self.coordinates(INTERIOR, PointCloud(cloud.axes, part))
-            sizes.append(self._sized(INTERIOR, x).detach().square().sum(0).sqrt().cpu())
-        return torch.cat(sizes)
+        return self.signed_residual(cloud).square().sum(0).sqrt()
+
+    def signed_residual(self, cloud: PointCloud) -> Tensor:
+        """The equation's rows at points (row, point), of the size of one each."""
+        parts = [self.coordinates(INTERIOR, PointCloud(cloud.axes, part)) for part in cloud.x.split(_CHUNK)]
+        with torch.no_grad():
+            return torch.cat([self._sized(INTERIOR, x).cpu() for x in parts], 1)
 
     def get_extra_state(self) -> dict[str, Any]:
         return {"weighting": self.weighting.state, "adapted": self.adapted}
