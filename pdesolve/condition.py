@@ -197,7 +197,7 @@ class Periodic(Condition):
     def residual(self, problem: Problem, u: Evaluate, x: Coordinates, p: Values) -> Any:
         assert isinstance(x.discretisation, PointCloud)
         partner = x.discretisation.replace_column(self.axis, problem.axes[self.axis].upper)
-        here, there = u(x), u(Coordinates(partner, dtype=x.dtype, device=x.device))
+        here, there = u(x), u(x.at(partner))
         gaps: dict[str, Field] = {}
         for unknown in problem.equation.unknowns:
             lower, upper = _components(here[unknown.name]), _components(there[unknown.name])

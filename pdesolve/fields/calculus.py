@@ -12,6 +12,7 @@ from pdesolve.errors import InputError
 from pdesolve.fields.field import Constant, Field, Quantity
 from pdesolve.fields.function import FunctionField
 from pdesolve.fields.grid import GridField
+from pdesolve.fields.jet_field import JetField
 from pdesolve.fields.mesh import MeshField
 from pdesolve.fields.point import PointField
 from pdesolve.fields.recorded import RecordedField
@@ -26,9 +27,9 @@ def d(field: Vector, axis: str, order: int = 1) -> Vector: ...
 def d(field: Field | Vector, axis: str, order: int = 1) -> Field | Vector:
     """The partial derivative of the given order along one axis.
 
-    Point fields: autograd. Function fields: torch.func. Mesh fields: the chain rule; second derivatives are
-    distributions. Grid fields: Fourier on periodic axes, Chebyshev matrices on Chebyshev axes, finite differences of
-    the grid's accuracy elsewhere. Constants: zero.
+    Point fields: autograd. Function fields: torch.func. Jet fields: from what was carried, by the rules of calculus.
+    Mesh fields: the chain rule; second derivatives are distributions. Grid fields: Fourier on periodic axes, Chebyshev
+    matrices on Chebyshev axes, finite differences of the grid's accuracy elsewhere. Constants: zero.
 
     Raises:
         InputError: an axis that the field does not have; a grid with too few points.
@@ -126,7 +127,7 @@ def integrate(field: Field, *axes: str) -> Field:
         if axes and set(axes) != set(field.axes.names):
             raise InputError(f"a field on a mesh is integrated over all its axes {field.axes}, not over {axes}")
         return Constant((field.values * field.places.weights).sum((-2, -1)), Quantity(f"integral({field.name[:60]})"))
-    if isinstance(field, (PointField, FunctionField)):
+    if isinstance(field, (PointField, FunctionField, JetField)):
         if axes and set(axes) != set(field.axes.names):
             raise InputError(f"a field at points is integrated over all its axes {field.axes}, not over {axes}")
         if field.places.weights is None:

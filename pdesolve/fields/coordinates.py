@@ -10,16 +10,25 @@ import torch
 from torch import Tensor
 
 from pdesolve.errors import unknown_name
+from pdesolve.fields.carrier import Carrier, Propagation, Recorder, Wanted, evaluated
+from pdesolve.fields.engines import Eager, Engine
 from pdesolve.fields.field import Constant, Field, Quantity
 from pdesolve.fields.function import Argument, FunctionField, coordinate, known, outputs
 from pdesolve.fields.grid import GridField
+from pdesolve.fields.jet_field import JetField
+from pdesolve.fields.jet_field import coordinate as jet_coordinate
+from pdesolve.fields.jet_field import known as known_at_points
+from pdesolve.fields.jet_field import of as jet_field
 from pdesolve.fields.mesh import MeshField, MeshPlaces
+from pdesolve.fields.multi_index import Index
+from pdesolve.fields.partials import Uniform
 from pdesolve.fields.point import Places, PointField
 from pdesolve.fields.vector import Vector
 from pdesolve.geometry import TIME, Axes, Discretisation, Grid, Mesh, PointCloud, Quadrature
 from pdesolve.unit import Unit
 
 T = TypeVar("T")
+_FEW = 4  # points at which a formula is probed
 
 
 class Coordinates(Mapping[str, Field]):
@@ -46,6 +55,7 @@ class Coordinates(Mapping[str, Field]):
         self.normals: Vector | None = None
         self.places: Places | MeshPlaces | None = None
         self.root: Argument | None = None  # of function fields
+        self.carrier: Carrier | None = None  # of jet fields
         self._known: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         if isinstance(discretisation, (PointCloud, Mesh)):
             cloud = discretisation
@@ -79,6 +89,67 @@ class Coordinates(Mapping[str, Field]):
             made.normals = made.normals.map(lambda normal: known(normal.values, root, normal.quantity))
         return made
 
+    @staticmethod
+    def of_jets(
+        cloud: PointCloud,
+        wanted: Wanted,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+        engine: Engine | None = None,
+    ) -> Coordinates:
+        """The coordinates of points as jet fields: a network is evaluated once, with the partials that are wanted.
+
+        wanted: of each output by its name, or of all, multi-indices (orders per axis, in axis order): see
+        `Coordinates.wanted_by`. engine: how networks are evaluated, `Eager()` by default.
+        """
+        return Coordinates._jets(cloud, Propagation(wanted, engine or Eager()), dtype, device)
+
+    @staticmethod
+    def _jets(cloud: PointCloud, carrier: Carrier, dtype: torch.dtype, device: torch.device | str) -> Coordinates:
+        made = Coordinates(cloud, dtype=dtype, device=device, gradients=False)
+        assert isinstance(made.places, Places)
+        places, made.carrier = made.places, carrier
+        made.fields = {name: jet_coordinate(name, places) for name in cloud.axes.names}
+        if made.normals is not None:
+            made.normals = made.normals.map(lambda n: known_at_points(n.values, places, n.quantity))
+        return made
+
+    @staticmethod
+    def wanted_by(
+        formula: Callable[[Coordinates], Any],
+        cloud: PointCloud,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> dict[str, frozenset[Index]]:
+        """Which partials of each output of a network a formula of coordinates asks for: one run at a few points.
+
+            Coordinates.wanted_by(lambda x: equation.residual(solution.state(x), problem.bind(x), x), cloud)
+
+        The formula must give the fields it computes (in a mapping, a vector, a sequence). No network is evaluated.
+        """
+        few = slice(0, _FEW)
+        weights, normals = cloud.weights, cloud.normals
+        some = PointCloud(
+            cloud.axes,
+            cloud.x[few],
+            None if weights is None else weights[few],
+            None if normals is None else normals[few],
+        )
+        recorder = Recorder()
+        with torch.no_grad():
+            evaluated(formula(Coordinates._jets(some, recorder, dtype, device)))
+        return {name: frozenset(asked) for name, asked in recorder.asked.items()}
+
+    def at(self, cloud: PointCloud) -> Coordinates:
+        """Coordinates of the same kind, of other points."""
+        if self.carrier is not None:
+            return Coordinates._jets(cloud, self.carrier, self.dtype, self.device)
+        if self.root is not None:
+            return Coordinates.of_functions(cloud, dtype=self.dtype, device=self.device)
+        return Coordinates(cloud, dtype=self.dtype, device=self.device)
+
     @property
     def axes(self) -> Axes:
         return self.discretisation.axes
@@ -99,7 +170,9 @@ class Coordinates(Mapping[str, Field]):
         # not as_tensor: a trace would keep the value as a constant
         kind: Any = {"dtype": self.dtype, "device": self.device}
         constants: dict[str, Field] = {
-            name: Constant(value.to(**kind) if isinstance(value, Tensor) else torch.tensor(value, **kind), Quantity(name))
+            name: Constant(
+                value.to(**kind) if isinstance(value, Tensor) else torch.tensor(value, **kind), Quantity(name)
+            )
             for name, value in fixed.items()
         }
         beside = {name: constant for name, constant in constants.items() if name not in self.fields}
@@ -133,6 +206,9 @@ class Coordinates(Mapping[str, Field]):
             return known(values, self.root, Quantity(name, unit))
         if isinstance(self.places, MeshPlaces):
             return MeshField(values, self.places, Quantity(name, unit))
+        if self.carrier is not None:
+            assert isinstance(self.places, Places)
+            return known_at_points(values, self.places, Quantity(name, unit))
         if self.places is not None:
             return PointField(values, self.places, Quantity(name, unit))
         assert isinstance(self.discretisation, Grid)
@@ -143,6 +219,10 @@ class Coordinates(Mapping[str, Field]):
         if self.root is not None:
             fixed = {i: self.fields[name] for i, name in enumerate(self.axes.names) if self._is_fixed(name)}
             return {**outputs(_with_columns(function, fixed) if fixed else function, quantities, self.root)}
+        if self.carrier is not None:
+            assert isinstance(self.places, Places)
+            fixed = [i for i, name in enumerate(self.axes.names) if self._is_fixed(name)]
+            return {**self.carrier.outputs(function, self.columns(), fixed, self.places, quantities)}
         columns = function(self.columns())
         shape = self.discretisation.shape
         return {q.name: self.field(columns[:, i].reshape(shape), q.name, q.unit) for i, q in enumerate(quantities)}
@@ -151,12 +231,15 @@ class Coordinates(Mapping[str, Field]):
         """A field of one value at every place."""
         if self.root is not None:
             return FunctionField(lambda at: torch.full_like(at.table()[:, 0], value), self.root, Quantity(name))
+        if self.carrier is not None:
+            assert isinstance(self.places, Places)
+            return jet_field(Uniform(float(value)), self.places, Quantity(name))
         return self.field(torch.full(self.discretisation.shape, value, dtype=self.dtype, device=self.device), name)
 
     def expand(self, field: Field) -> Field:
         """The field with its values written out at every place (constants and coordinates are stored thin)."""
         shape = self.discretisation.shape
-        if isinstance(field, FunctionField):
+        if isinstance(field, (FunctionField, JetField)):
             return field
         if not field.axes.names:
             values = field.values.reshape(*field.values.shape, *[1] * len(shape))

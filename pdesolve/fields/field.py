@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,8 +68,8 @@ class Field(ABC):
     def differentiate(self, axis: str, order: int) -> Field:
         """The partial derivative of the given order along one axis, as `pdesolve.fields.calculus.d` asks for it."""
 
-    def pointwise(self, operation: Callable[..., Tensor], operands: Sequence[Field], quantity: Quantity) -> Field:
-        """The operation on the values of fields at these places (constants among them), value by value."""
+    def pointwise(self, operation: Callable[..., Any], operands: Sequence[Any], quantity: Quantity) -> Field:
+        """The operation on the values of fields at these places (constants and numbers among them), value by value."""
         return self.like(operation(*[padded(operand, self.place_dimensions) for operand in operands]), quantity)
 
     def apply(self, function: Callable[[Tensor], Tensor], name: str, unit: Unit | None) -> Field:
@@ -110,38 +112,38 @@ class Field(ABC):
         return isinstance(other, Field) and other.precedence > self.precedence
 
     def __add__(self, other: Any) -> Field:
-        return NotImplemented if self._yields_to(other) else combine(self, other, torch.add, "+")
+        return NotImplemented if self._yields_to(other) else combine(self, other, operator.add, "+")
 
     def __radd__(self, other: Any) -> Field:
-        return combine(other, self, torch.add, "+")
+        return combine(other, self, operator.add, "+")
 
     def __sub__(self, other: Any) -> Field:
-        return NotImplemented if self._yields_to(other) else combine(self, other, torch.sub, "-")
+        return NotImplemented if self._yields_to(other) else combine(self, other, operator.sub, "-")
 
     def __rsub__(self, other: Any) -> Field:
-        return combine(other, self, torch.sub, "-")
+        return combine(other, self, operator.sub, "-")
 
     def __mul__(self, other: Any) -> Field:
-        return NotImplemented if self._yields_to(other) else combine(self, other, torch.mul, "*")
+        return NotImplemented if self._yields_to(other) else combine(self, other, operator.mul, "*")
 
     def __rmul__(self, other: Any) -> Field:
-        return combine(other, self, torch.mul, "*")
+        return combine(other, self, operator.mul, "*")
 
     def __truediv__(self, other: Any) -> Field:
-        return NotImplemented if self._yields_to(other) else combine(self, other, torch.div, "/")
+        return NotImplemented if self._yields_to(other) else combine(self, other, operator.truediv, "/")
 
     def __rtruediv__(self, other: Any) -> Field:
-        return combine(other, self, torch.div, "/")
+        return combine(other, self, operator.truediv, "/")
 
     def __neg__(self) -> Field:
-        return self.pointwise(torch.neg, (self,), Quantity(f"-{_bracket(self.name)}", self.unit))
+        return self.pointwise(operator.neg, (self,), Quantity(f"-{_bracket(self.name)}", self.unit))
 
     def __pow__(self, exponent: float) -> Field:
         if not isinstance(exponent, Number):
             raise InputError(f"a field can be raised to a number only, got {type(exponent).__name__}")
         unit = None if self.unit is None else self.unit.power(exponent)  # type: ignore[arg-type]
         quantity = Quantity(f"{_bracket(self.name)}^{exponent}", unit)
-        return self.pointwise(lambda values: values**exponent, (self,), quantity)
+        return self.pointwise(operator.pow, (self, exponent), quantity)
 
 
 class Constant(Field):
@@ -188,12 +190,9 @@ def combine(left: Any, right: Any, operation: Callable[..., Tensor], symbol: str
         return main.pointwise(operation, (a, b), Quantity(name, unit))
     if isinstance(a, Field):
         quantity = Quantity(f"{_bracket(a.name, symbol)} {symbol} {b:.4g}", a.unit)
-        return a.pointwise(lambda values: operation(values, b), (a,), quantity)
+        return a.pointwise(operation, (a, b), quantity)
     unit = b.unit.power(-1) if symbol == "/" and b.unit is not None else b.unit
-    # addition and multiplication commute, so that only these two need the number in front
-    turned = {"-": lambda values: a - values, "/": lambda values: a / values}
-    reverse = turned.get(symbol, lambda values: operation(values, a))
-    return b.pointwise(reverse, (b,), Quantity(f"{a:.4g} {symbol} {_bracket(b.name, symbol)}", unit))
+    return b.pointwise(operation, (a, b), Quantity(f"{a:.4g} {symbol} {_bracket(b.name, symbol)}", unit))
 
 
 def _combinable(operand: Any) -> bool:
@@ -201,7 +200,9 @@ def _combinable(operand: Any) -> bool:
 
 
 def _as_operand(operand: Any, field: Field, symbol: str) -> Any:
-    """Numbers stay numbers; tensors become constants of unknown unit."""
+    """Numbers stay numbers (numpy's as Python's: theirs would take tensors for arrays), tensors become constants."""
+    if isinstance(operand, np.generic):
+        return operand.item()
     if isinstance(operand, Tensor):
         return Constant(operand.to(field.values.device), Quantity("constant"))
     return operand
@@ -224,8 +225,10 @@ def _main(a: Field, b: Field, symbol: str) -> Field:
     return a
 
 
-def padded(field: Field, places: int) -> Tensor:
-    """The values of a field, one per sample broadcastable against values at `places` dimensions of places."""
+def padded(field: Any, places: int) -> Any:
+    """The values of a field, one per sample broadcastable against values at `places` dimensions of places; numbers."""
+    if not isinstance(field, Field):
+        return field
     if isinstance(field, Constant) and field.values.ndim:
         return field.values.reshape(*field.values.shape, *[1] * places)
     return field.values

@@ -106,9 +106,7 @@ class FunctionField(Field):
     def same_places(self, other: Field) -> bool:
         return isinstance(other, FunctionField) and other.root is self.root
 
-    def pointwise(
-        self, operation: Callable[..., Tensor], operands: Sequence[Field], quantity: Quantity
-    ) -> FunctionField:
+    def pointwise(self, operation: Callable[..., Tensor], operands: Sequence[Any], quantity: Quantity) -> FunctionField:
         def composed(at: Argument) -> Tensor:
             return operation(*[at.once(f.function) if isinstance(f, FunctionField) else padded(f, 1) for f in operands])
 

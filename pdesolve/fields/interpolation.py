@@ -15,6 +15,9 @@ from pdesolve.fields.coordinates import Coordinates
 from pdesolve.fields.field import Constant, Field
 from pdesolve.fields.function import FunctionField
 from pdesolve.fields.grid import GridField
+from pdesolve.fields.jet_field import of
+from pdesolve.fields.partials import Function
+from pdesolve.fields.point import Places
 from pdesolve.fields.stencils import apply_matrix
 from pdesolve.geometry import Grid, GridAxis
 
@@ -58,6 +61,8 @@ def interpolate(field: GridField, x: Coordinates, *, degree: int = _DEGREE) -> F
         return x.field(values.reshape(*field.sample_shape, *shape), field.name, field.unit)
     if x.root is not None:
         return FunctionField(lambda at: _at_points(field, at.columns, degree), x.root, field.quantity)
+    if x.carrier is not None:
+        return _jet(field, x, degree)
     shape = x.discretisation.shape
     columns = {name: x[name].values.expand(shape).reshape(-1) for name in field.axes.names}
     values = _at_points(field, columns, degree)
@@ -79,6 +84,15 @@ def _at_constant(field: GridField, axis: str, places: Tensor, degree: int) -> Gr
     else:
         values = values.movedim(first, 0)
     return GridField(values, field.grid.without(axis), field.quantity)
+
+
+def _jet(field: GridField, x: Coordinates, degree: int) -> Field:
+    """At the points of jet coordinates, some of which may be held fixed."""
+    assert isinstance(x.places, Places)
+    columns = {name: x[name].values.expand(x.discretisation.shape) for name in field.axes.names}
+    free = {name: column for name, column in columns.items() if not isinstance(x[name], Constant)}
+    function = Function(lambda at: _at_points(field, {**columns, **at}, degree), free, x.axes.names)
+    return of(function, x.places, field.quantity)
 
 
 def _at_points(field: GridField, columns: Mapping[str, Tensor], degree: int) -> Tensor:

@@ -12,10 +12,12 @@ Forward propagation of derivatives: Griewank, Utke, Walther, Math. Comp. 69 (200
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from pdesolve.fields import kernels
 from pdesolve.fields.composition import Composed, composed
 from pdesolve.fields.multi_index import Index, closure, composition, products, union, unit, zero
 from pdesolve.fields.smooth import Smooth
@@ -35,16 +37,18 @@ class Jet:
         self._channels = None if isinstance(content, Tensor) else tuple(content)
 
     @staticmethod
-    def of_points(x: Tensor, wanted: Iterable[Index]) -> Jet:
-        """The jet of the coordinates (point, axis) themselves, to carry what is wanted and what that needs."""
+    def of_points(x: Tensor, wanted: Iterable[Index], *, constant: Iterable[int] = ()) -> Jet:
+        """The jet of the coordinates (point, axis) themselves, to carry what is wanted and what that needs.
+
+        Along the axes in `constant` nothing changes.
+        """
         axes = x.shape[1]
         carried = closure(frozenset(wanted) | {zero(axes)})
-        along = [i for i in range(axes) if unit(axes, i) in carried]
-        indices = (zero(axes), *[index for index in carried if sum(index) == 1])
-        slopes = {unit(axes, i): torch.zeros_like(x) for i in along}
-        for i in along:
-            slopes[unit(axes, i)][:, i] = 1.0
-        return Jet(torch.stack([x, *[slopes[index] for index in indices[1:]]]), indices, carried)
+        along = [i for i in range(axes) if i not in set(constant) and unit(axes, i) in carried]
+        values = torch.cat([x[None], x.new_zeros(len(along), *x.shape)])
+        for channel, i in enumerate(along, start=1):
+            values[channel, :, i] = 1.0
+        return Jet(values, (zero(axes), *[unit(axes, i) for i in along]), carried)
 
     # no cached_property: compilers do not trace its lock
 
@@ -122,13 +126,17 @@ class _Affine(torch.autograd.Function):
 def compose(jet: Jet, function: Smooth) -> Jet:
     """f(u) of every feature, f without trained parameters: scale and shift u before for those."""
     plan = composition(jet.indices, jet.wanted)
-    if torch.compiler.is_compiling():
-        return Jet(composed(jet.channels, plan, function), plan.indices, jet.wanted)
-    seed = function.seed(jet.channels[0].detach())
-    if any(part.requires_grad for part in seed):  # by something trained, after all
-        return Jet(composed(jet.channels, plan, function), plan.indices, jet.wanted)
-    out: Tensor = Composed.apply(jet.values, plan, function, *seed)  # type: ignore[assignment]
+    if torch.compiler.is_compiling() or _trained(function):
+        return Jet(composed(jet.channels, function(jet.channels[0], plan.order), plan), plan.indices, jet.wanted)
+    out: Tensor = Composed.apply(jet.values, plan, function, kernels.current())  # type: ignore[assignment]
     return Jet(out, plan.indices, jet.wanted)
+
+
+@lru_cache(maxsize=256)
+def _trained(function: Smooth) -> bool:
+    """Whether the function depends on something trained after all, so that autograd has to see it."""
+    with torch.enable_grad():
+        return any(f.requires_grad for f in function(torch.ones(1), 1))
 
 
 def product(a: Jet, b: Jet) -> Jet:
@@ -152,10 +160,9 @@ def add(a: Jet, b: Jet) -> Jet:
     """a + b."""
     if a.indices == b.indices:
         return a.like(a.values + b.values)
-    left, right = (dict(zip(jet.indices, jet.channels, strict=True)) for jet in (a, b))
-    indices = union((a.indices, b.indices), a.wanted)
-    return Jet([left[i] + right[i] if i in left and i in right else left.get(i, right.get(i)) for i in indices],
-               indices, a.wanted)  # fmt: skip
+    partials = [(a.partial(index), b.partial(index)) for index in union((a.indices, b.indices), a.wanted)]
+    sums = [u + v if u is not None and v is not None else u if v is None else v for u, v in partials]
+    return Jet([s for s in sums if s is not None], union((a.indices, b.indices), a.wanted), a.wanted)
 
 
 def subtract(a: Jet, b: Jet) -> Jet:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -48,11 +49,13 @@ def _only(*makers: Callable[[], Tensor], order: int) -> list[Tensor]:
     return [make() for make in makers[: order + 1]]
 
 
+@lru_cache(maxsize=64)
 def sine(frequency: float = 1.0) -> Smooth:
     """sin(frequency u)."""
     return _wave(frequency, 0)
 
 
+@lru_cache(maxsize=64)
 def cosine(frequency: float = 1.0) -> Smooth:
     """cos(frequency u)."""
     return _wave(frequency, 1)
@@ -73,6 +76,7 @@ def _wave(w: float, turns: int) -> Smooth:
     return Smooth(seed, lambda seed, order: [one(seed, n) for n in range(order + 1)])
 
 
+@lru_cache(maxsize=64)
 def power(exponent: float) -> Smooth:
     """u^p; derivatives of a polynomial beyond its degree are exact zeros."""
 
@@ -91,13 +95,15 @@ def _tanh(seed: Seed, order: int) -> list[Tensor]:
     (y,) = seed
     if order == 0:
         return [y]
-    s = y * y
-    f = 1 - s
+    f = 1 - y * y
+    if order == 1:
+        return [y, f]
+    h = f * y
     rest = _only(
-        lambda: -2 * y * f,
-        lambda: f * (6 * s - 2),
-        lambda: f * y * (16 - 24 * s),
-        lambda: f * ((120 * s - 120) * s + 16),
+        lambda: -2 * h,
+        lambda: torch.addcmul(4 * f, f, f, value=-6),
+        lambda: h * (24 * f - 8),
+        lambda: f * (f * (120 * f - 120) + 16),
         order=order - 2,
     )
     return [y, f, *rest][: order + 1]
@@ -193,6 +199,7 @@ def _log(seed: Seed, order: int) -> list[Tensor]:
     return [y, *[(-1.0) ** (n - 1) * math.factorial(n - 1) * r**n for n in range(1, order + 1)]]
 
 
+@lru_cache(maxsize=64)
 def softplus(beta: float = 1.0, threshold: float = 20.0) -> Smooth:
     """log(1 + exp(beta u)) / beta, linear where beta u is above the threshold, as torch has it."""
 

@@ -48,7 +48,8 @@ class NetworkSolution(Solution):
     def state(self, x: Coordinates) -> State:
         equation = self.problem.equation
         quantities = [self.problem.quantity(name) for name in equation.scalars]
-        scalars = x.outputs(self._output, quantities)
+        # jets go through the module's layers, which a function of values hides
+        scalars = x.outputs(self._output if x.carrier is None else self.module, quantities)
         if self.lift is not None:
             scalars = x.once(self, partial(self._lifted, self.lift, x))(scalars)
         return assemble(equation.unknowns, scalars)

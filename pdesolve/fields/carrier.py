@@ -1,0 +1,92 @@
+"""How jet coordinates make fields of a network: one forward pass with what is wanted, or a note of what is asked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pdesolve.fields.engines import Engine
+from pdesolve.fields.field import Quantity
+from pdesolve.fields.jet_field import JetField, of
+from pdesolve.fields.jets import Jet
+from pdesolve.fields.multi_index import Index, closure, zero
+from pdesolve.fields.partials import Given, Part, Partials
+from pdesolve.fields.point import Places
+
+Function = Callable[[Tensor], Tensor]
+# the partials of each output by its name, or of all of them
+Wanted = Mapping[str, Iterable[Index]] | Sequence[Index] | Set[Index]
+
+
+class Carrier(ABC):
+    """What gives the outputs of a network as jet fields."""
+
+    @abstractmethod
+    def outputs(
+        self, function: Function, table: Tensor, fixed: Iterable[int], places: Places, quantities: Sequence[Quantity]
+    ) -> dict[str, JetField]:
+        """One field for each output at the points of `table` (point, axis); columns in `fixed` are constants."""
+
+
+class Propagation(Carrier):
+    """One forward pass that carries what is wanted."""
+
+    def __init__(self, wanted: Wanted, engine: Engine) -> None:
+        self.wanted, self.engine = wanted, engine
+
+    def outputs(
+        self, function: Function, table: Tensor, fixed: Iterable[int], places: Places, quantities: Sequence[Quantity]
+    ) -> dict[str, JetField]:
+        asked: set[Index] = {zero(table.shape[1])}
+        if isinstance(self.wanted, Mapping):
+            for quantity in quantities:
+                asked.update(self.wanted.get(quantity.name, ()))
+        else:
+            asked.update(self.wanted)
+        carried = closure(frozenset(asked))
+        jet = self.engine(function, Jet.of_points(table, carried, constant=fixed))
+        fields = {}
+        columns = [channel.unbind(1) for channel in jet.channels]
+        for i, quantity in enumerate(quantities):
+            parts = {index: column[i] for index, column in zip(jet.indices, columns, strict=True)}
+            fields[quantity.name] = of(Given(quantity.name, parts, carried, places.axes), places, quantity)
+        return fields
+
+
+class Recorder(Carrier):
+    """No network: arbitrary values, and a note of each partial that is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, set[Index]] = {}
+
+    def outputs(
+        self, function: Function, table: Tensor, fixed: Iterable[int], places: Places, quantities: Sequence[Quantity]
+    ) -> dict[str, JetField]:
+        for quantity in quantities:
+            self.asked.setdefault(quantity.name, {zero(table.shape[1])})
+        return {q.name: of(_Asked(self.asked[q.name], table[:, 0]), places, q) for q in quantities}
+
+
+class _Asked(Partials):
+    def __init__(self, asked: set[Index], like: Tensor) -> None:
+        super().__init__()
+        self.asked, self.like = asked, like
+
+    def make(self, index: Index) -> Part:
+        self.asked.add(index)
+        return torch.linspace(0.5, 1.0, len(self.like)).to(self.like) / len(self.asked)
+
+
+def evaluated(content: Any) -> None:
+    """Ask for the values of all fields in what a formula returned: one, vectors, mappings and sequences of them."""
+    if isinstance(content, Mapping):
+        content = content.values()
+    if isinstance(content, Tensor) or not isinstance(content, Iterable):
+        _ = getattr(content, "values", None)
+        return
+    for part in content:
+        evaluated(part)

@@ -1,0 +1,154 @@
+"""Engines: how a network is evaluated on jets, from the first call at once to compiled as a whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from pdesolve.fields import kernels
+from pdesolve.fields.jets import Jet
+from pdesolve.fields.multi_index import Index
+from pdesolve.fields.propagation import propagate
+from pdesolve.least_squares import tape
+
+_CACHED = 2**20  # bytes of the channels between two layers that stay in a CPU's cache, measured: 0.5 to 2 MiB alike
+_SHARE = 0.2  # of a GPU's free memory, for what one chunk keeps for its gradient
+
+Function = Callable[[Tensor], Tensor]
+Carried = tuple[tuple[Index, ...], tuple[Index, ...]]  # the channels of the points, and all that are wanted
+
+
+class Engine(ABC):
+    """The jet of a network's outputs from the jet of its points, some points at a time.
+
+    On a tape all points go at once.
+    """
+
+    def __call__(self, function: Function, jet: Jet) -> Jet:
+        if tape.active():
+            return propagate(function, jet)
+        some = points_at_once(function, jet)
+        if jet.points <= some:
+            return self.run(function, jet)
+        chunks = [jet.like(values) for values in jet.values.split(some, 1)]
+        if jet.values.device.type == "cpu" or not torch.is_grad_enabled():
+            parts = [self.run(function, chunk) for chunk in chunks]
+        else:  # memory is what counts: nothing of a chunk is kept for its gradient, which makes it again
+            parts = [self._again(function, chunk) for chunk in chunks]
+        return parts[0].like([torch.cat(channel) for channel in zip(*(part.channels for part in parts), strict=True)])
+
+    def _again(self, function: Function, jet: Jet) -> Jet:
+        found: list[tuple[Index, ...]] = []
+
+        def channels(values: Tensor) -> tuple[Tensor, ...]:
+            out = self.run(function, jet.like(values))
+            found.append(out.indices)
+            return out.channels
+
+        content: Any = checkpoint(channels, jet.values, use_reentrant=False, preserve_rng_state=False)
+        return Jet(content, found[0], jet.wanted)
+
+    @abstractmethod
+    def run(self, function: Function, jet: Jet) -> Jet:
+        """One chunk."""
+
+
+def points_at_once(function: Function, jet: Jet) -> int:
+    """How many points a chunk has."""
+    value = jet.values
+    layers = [p.shape for p in function.parameters() if p.ndim == 2] if isinstance(function, nn.Module) else []
+    width = max((max(shape) for shape in layers), default=64)
+    each = max(1, len(jet.wanted) * width * value.element_size())
+    if value.device.type == "cpu":
+        return max(64, _CACHED // each)
+    if value.device.type != "cuda":
+        return 65_536
+    free, _ = torch.cuda.mem_get_info(value.device)
+    reserved = torch.cuda.memory_reserved(value.device) - torch.cuda.memory_allocated(value.device)
+    # each layer keeps its input, what its activation saw, and what that is a polynomial in
+    return max(1024, int(_SHARE * (free + reserved)) // (3 * each * max(1, len(layers))))
+
+
+class Eager(Engine):
+    """Operation by operation: no time to start."""
+
+    def run(self, function: Function, jet: Jet) -> Jet:
+        return propagate(function, jet)
+
+
+class Fused(Engine):
+    """Activations of all channels fused by torch.compile, two kernels for each kind: a few seconds to start."""
+
+    def __init__(self) -> None:
+        self.kernel = kernels.Fused()
+
+    def run(self, function: Function, jet: Jet) -> Jet:
+        with kernels.using(self.kernel):
+            return propagate(function, jet)
+
+
+class Whole(Engine):
+    """The network and its gradient as a whole by torch.compile: the fastest, half a minute to start.
+
+    Networks that no compiler can trace (a layer without a rule) are run with fused activations instead, with a warning.
+    """
+
+    def __init__(self) -> None:
+        self.fused = Fused()
+        self.made: dict[tuple[nn.Module, Carried], Callable[[Tensor], tuple[Tensor, ...]] | None] = {}
+        self.found: dict[tuple[nn.Module, Carried], tuple[Index, ...]] = {}
+
+    def run(self, function: Function, jet: Jet) -> Jet:
+        if not isinstance(function, nn.Module):
+            return self.fused.run(function, jet)
+        key = function, (jet.indices, jet.wanted)
+        values = jet.values.contiguous()
+        if key not in self.made:
+            return self._first(key, jet.like(values))
+        compiled = self.made[key]
+        if compiled is None:
+            return self.fused.run(function, jet)
+        return Jet(compiled(values), self.found[key], jet.wanted)
+
+    def _first(self, key: tuple[nn.Module, Carried], jet: Jet) -> Jet:
+        function, (indices, wanted) = key
+        with torch.no_grad():  # what is refused is refused here, and what vanishes is found
+            self.found[key] = propagate(function, jet.like(jet.values[:, :2])).indices
+
+        def channels(values: Tensor) -> tuple[Tensor, ...]:
+            return propagate(function, Jet(values, indices, wanted)).channels
+
+        compiled = torch.compile(channels, fullgraph=True, dynamic=True)
+        try:
+            out = Jet(compiled(jet.values), self.found[key], wanted)
+        except Exception as error:  # whatever a compiler has to say
+            reason = f"{type(function).__name__} ({type(error).__name__})"
+            warnings.warn(f"torch.compile gave up on {reason}: its activations only are compiled", stacklevel=4)
+            self.made[key] = None
+            return self.fused.run(function, jet)
+        self.made[key] = compiled
+        return out
+
+
+def engine(name: Literal["eager", "fused", "whole"], device: torch.device | str = "cpu") -> Engine:
+    """The engine of this name, or the eager one where there is no compiler for the device: one line says so."""
+    if name != "eager" and torch.device(device).type == "cpu" and not _compiler():
+        warnings.warn("no C++ compiler: derivatives of networks run eager, at about half the speed", stacklevel=2)
+        return Eager()
+    return {"eager": Eager, "fused": Fused, "whole": Whole}[name]()
+
+
+@lru_cache(maxsize=1)
+def _compiler() -> bool:
+    """Whether there is a C++ compiler that torch.compile would call."""
+    names = (os.environ.get("CXX"), "g++", "clang++", "c++", "cl")
+    return any(name and shutil.which(name) for name in names)
