@@ -18,7 +18,7 @@ from pdesolve.settings import read_config
 from pdesolve.solving import Work, carry_out, rebuilt, starts
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
-from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
+from pdesolve.training.checkpoint import Checkpoint, read_checkpoint, reopened
 from pdesolve.training.run import write_aside
 
 
@@ -86,7 +86,8 @@ def resume(
     )  # fmt: skip
     kept = {name: (folder / name).read_text() for name in (RUN, CONFIG)}
     try:
-        return carry_out(work, Checkpoint(folder, content, owner(config)))
+        known = reopened(content) if record["status"] == "finished" else content
+        return carry_out(work, Checkpoint(folder, known, owner(config)))
     except InputError:  # what was there stays as it was
         for name, text in kept.items():
             write_aside(folder / name, text)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import json
 import math
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as distributed
+import torch.multiprocessing as multiprocessing
 from torch import Tensor, nn
 
 from pdesolve.errors import InputError
@@ -233,3 +237,46 @@ def test_bad_settings_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=word):
             make()
+
+
+def statistics(some: slice) -> list[Tensor]:
+    """Every kind of weight from some of thirty points."""
+    network = Network()
+    inside = torch.linspace(0, 1, 30, **REAL)
+
+    def rows() -> dict[str, Tensor]:
+        terms = network.rows()
+        # the point at the edge is of the first process alone
+        return {"equation": terms["equation"][:, some], "edge": terms["edge"] * float(some.start == 0)}
+
+    residual = rows()["equation"]
+    start = ones(rows(), device="cpu", **REAL)
+    found = [method.update(start, network, rows) for method in (GradientNorm(), TangentKernel(), GradientStatistics())]
+    attention = Attention()
+    attended = attention.update(attention.start({"equation": residual}), {"equation": residual})["equation"]
+    axis = Axis("t", 0.0, 1.0)
+    causality = Causality(chunks=4)
+    chunk = causality.chunk(inside[some], axis)
+    gate = Gate(tolerance=0.1)
+    front = gate.update(gate.start(device="cpu", **REAL), residual, torch.ones(residual.shape[-1], **REAL))
+    terms = [weight for weights in found for weight in weights.values()]
+    return [*terms, causality.losses(residual, chunk), front["front"], attended]
+
+
+def shard(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    store = distributed.FileStore(f"{folder}/store", 2)
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    torch.save(statistics(slice(0, 12) if rank == 0 else slice(12, 30)), f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.mark.slow  # two processes that import torch: 8 s
+def test_two_processes_weigh_as_one() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        multiprocessing.spawn(shard, (folder,), nprocs=2)
+        first, second = (torch.load(Path(folder) / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    one = statistics(slice(0, 30))
+    for a, b, c in zip(first[:-1], second[:-1], one[:-1], strict=True):
+        assert torch.equal(a, b) and torch.allclose(a, c, rtol=1e-12)
+    assert torch.allclose(torch.cat([first[-1], second[-1]]), one[-1], rtol=1e-12)

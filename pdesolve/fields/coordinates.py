@@ -167,14 +167,12 @@ class Coordinates(Mapping[str, Field]):
         moved = object.__new__(Coordinates)
         moved.__dict__.update(self.__dict__)
         moved._known = WeakKeyDictionary()
-        # not as_tensor: a trace would keep the value as a constant
         kind: Any = {"dtype": self.dtype, "device": self.device}
-        constants: dict[str, Field] = {
-            name: Constant(
-                value.to(**kind) if isinstance(value, Tensor) else torch.tensor(value, **kind), Quantity(name)
-            )
-            for name, value in fixed.items()
-        }
+        constants: dict[str, Field] = {}
+        for name, place in fixed.items():
+            # not as_tensor: a trace would keep the value as a constant
+            value = place.to(**kind) if isinstance(place, Tensor) else torch.tensor(place, **kind)
+            constants[name] = Constant(value, Quantity(name))
         beside = {name: constant for name, constant in constants.items() if name not in self.fields}
         moved.fields = {**beside, **self.fields, **constants}
         return moved

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from pdesolve.fields.jets import Jet, scaled, shifted
+from pdesolve.fields.propagation import propagate
+
 
 class Affine(nn.Module):
     """offset + scale y for each output, (point, output) -> (point, output): the last layer of a network of size one.
@@ -24,3 +27,8 @@ class Affine(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         return self.offset + self.scale * y
+
+
+@propagate.register
+def _(layer: Affine, jet: Jet) -> Jet:
+    return shifted(scaled(jet, layer.scale), layer.offset)

@@ -26,7 +26,8 @@ _CHUNK = 65_536  # points at once where no gradient is wanted, so that memory st
 class NetworkSolution(Solution):
     """A module from coordinates (point, axis), time first, to the scalars of the state (point, scalar).
 
-    A `lift` takes them to a state that obeys conditions exactly; what it knows of a set of coordinates is computed once.
+    A `lift` takes them to a state that obeys conditions exactly; what it adds and multiplies with is computed once for
+    each set of coordinates.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class NetworkSolution(Solution):
         return torch.cat([self.module(chunk) for chunk in columns.split(_CHUNK)])
 
     def write(self, folder: Path) -> None:
-        content: dict[str, Any] = {f"module.{name}": tensor.detach().cpu() for name, tensor in self.module.state_dict().items()}
+        content: dict[str, Any] = {f"module.{k}": v.detach().cpu() for k, v in self.module.state_dict().items()}
         content |= {f"value.{k}": v.detach().cpu() for k, v in self.values.items() if isinstance(v, Tensor)}
         if self.lift is not None:
             content["lift"] = dict(self.lift.record())

@@ -24,8 +24,8 @@ class Attention:
 
     Attributes:
         memory: γ (0.99 to 0.9999).
-        rate: η (1e-3 to 0.1). Least-squares methods take few steps: a memory of 0.9 and a rate of 0.1 suit them.
-        first: λ of new points (0: they come in slowly; 1).
+        rate: η (1e-3 to 0.1). Least-squares methods take few steps and need a shorter memory: 0.9 with a rate of 0.1.
+        first: λ of new points (0: they come in slowly, and the first loss is zero unless `update` comes before; 1).
 
     S. J. Anagnostopoulos, J. D. Toscano, N. Stergiopulos, G. E. Karniadakis, Comput. Methods Appl. Mech. Eng. 421
     (2024) 116805, arXiv 2307.00379.

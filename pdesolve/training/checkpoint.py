@@ -52,7 +52,8 @@ class Position:
 
     call: which call of `fit`, from 0. step: steps of it so far. since: steps since its batch was drawn. idle: steps in
     a row that found nothing better. least: the least loss on this batch. first: the first loss of the run. until: CPU
-    seconds of the run at which the call ends. shrink: factor of learning rates after divergences.
+    seconds of the run at which the call ends. shrink: factor of learning rates after divergences. loss: the last that
+    was watched. reason: why the call ended, empty before.
     """
 
     call: int = -1
@@ -63,6 +64,13 @@ class Position:
     first: float = math.nan
     until: float = math.inf
     shrink: float = 1.0
+    loss: float = math.nan
+    reason: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the call ended."""
+        return Outcome(self.step, self.loss, self.reason)
 
 
 class Checkpoint:
@@ -90,13 +98,13 @@ class Checkpoint:
             self.position = Position(**content["position"])
             self.outcomes = [Outcome(**outcome) for outcome in content["outcomes"]]
 
-    def enter(self, run: Run, parts: Mapping[str, Stateful], *, seconds: float, idle: int) -> Outcome | None:
-        """Begin a call of `fit`, or go on with the one that the file is of; the outcome of one that has ended before.
+    def enter(self, run: Run, parts: Mapping[str, Stateful], *, seconds: float) -> Outcome | None:
+        """Begin a call of `fit`, or go on with the one that the file is of; the outcome of one that has ended.
 
-        seconds: CPU time of the call. idle: idle steps at which a call ends: a run that goes on tries anew.
+        seconds: CPU time of the call.
 
         Raises:
-            InputError: the file is of another network, optimiser or problem.
+            InputError: the file is of another network or optimiser.
         """
         self._calls += 1
         call = self._calls - 1
@@ -105,16 +113,18 @@ class Checkpoint:
         content, self._content = self._content, None
         if content is not None and call == self.position.call:
             self._restore(run, content, parts)
-            self.position.idle = self.position.idle if self.position.idle < idle else 0
-            return None
+            # more budget, steps or a smaller target let a call go on; nothing does where its own share is over
+            return self.leave() if self.position.reason in ("converged", "share") else None
         before = self.position
-        self.position = Position(call=call, first=before.first, shrink=before.shrink, until=run.budget.spent + seconds)
+        until = run.budget.spent + seconds
+        self.position = Position(call=call, first=before.first, shrink=before.shrink, until=until)
         return None
 
-    def leave(self, outcome: Outcome) -> None:
-        """End a call of `fit`. It counts as ended once the next one begins: until then more budget lets it go on."""
+    def leave(self) -> Outcome:
+        """End a call of `fit`. In the file it counts as ended once the next one begins: until then it may go on."""
         del self.outcomes[self.position.call :]
-        self.outcomes.append(outcome)
+        self.outcomes.append(self.position.outcome)
+        return self.outcomes[-1]
 
     def due(self) -> bool:
         """Whether writing the file again costs little of the run's time."""
@@ -177,12 +187,17 @@ def read_checkpoint(folder: Path, owner: str) -> dict[str, Any]:
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise InputError(f"{path} is damaged: {reason}; {again}") from error
     wanted = {field.name for field in fields(Position)}
-    if not isinstance(content, dict) or content.get("format") != FORMAT or set(content["position"]) != wanted:
+    if not isinstance(content, dict) or content.get("format") != FORMAT or set(content.get("position", ())) != wanted:
         found = content.get("format") if isinstance(content, dict) else None
         raise InputError(f"{path} has format {found}, this version reads {FORMAT}: {again}")
     if content["owner"] != owner:
         raise InputError(f"{path} belongs to another run: {_first_difference(content['owner'], owner)}; {again}")
     return content
+
+
+def reopened(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a finished run's checkpoint, so that its last call of `fit` tries to go on."""
+    return {**content, "position": {**content["position"], "reason": "", "idle": 0}}
 
 
 def _first_difference(theirs: str, ours: str) -> str:

@@ -28,7 +28,7 @@ class Doctor:
 
     def __init__(self, objective: nn.Module, checkpoint: Checkpoint, stage: str) -> None:
         self.objective, self.checkpoint, self.stage = objective, checkpoint, stage
-        self.parameters = [p for p in objective.parameters() if p.requires_grad]
+        self.parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
         self.best = [p.detach().clone() for p in self.parameters]
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,30 +75,35 @@ class Doctor:
                 f"the parameters are not finite any more before {when} ({dtype}): the gradient of the loss was not; "
                 f"the best ones seen are kept; {_smaller(rate, dtype)}"
             )
-        rows = isinstance(self.objective, ResidualObjective)
+        by_point = isinstance(self.objective, ResidualObjective)
+        compute: Any = self.objective.rows if isinstance(self.objective, ResidualObjective) else self.objective
         with torch.enable_grad():
-            terms = (
-                self.objective.rows(batch) if isinstance(self.objective, ResidualObjective) else self.objective(batch)
-            )
-        terms = {name: term.detach() for name, term in terms.items()}
+            terms = {name: term.detach() for name, term in compute(batch).items()}
         broken = first_not_finite(terms)
+        name, row = broken or _largest(terms)
+        size = float(terms[name].square().sum() if by_point else terms[name])
         if broken is not None:
-            name, row = broken
             values = terms[name].reshape(-1, terms[name].shape[-1] if terms[name].ndim else 1)[:, row]
             what = f"is {float(values[~torch.isfinite(values)][0])}"
+        elif math.isfinite(at.least):
+            what = f"rose to {size:.3g}, from a loss of {at.least:.3g},"
         else:
-            sizes = {name: float(term.square().sum() if rows else term) for name, term in terms.items()}
-            name = max(sizes, key=lambda n: sizes[n])
-            row = int(terms[name].reshape(-1, terms[name].shape[-1]).square().sum(0).argmax()) if rows else 0
-            what = f"rose to {sizes[name]:.3g}, from a loss of {at.least:.3g},"
-        where = _place(batch, name, row) if rows else ""
-        if broken is not None and at.since == 0:
-            advice = "no step was taken on these points: a source, coefficient or given value is not finite there" + (
-                ", or too large for float32: try float64" if dtype == "float32" else ""
-            )
+            what = f"is {size:.3g}, most of it"
+        if at.since == 0:
+            advice = "no step was taken on these points: a source, coefficient or given value is "
+            advice += "not finite there; change it or draw other points" if broken else "too large there; rescale it"
+            advice += ", or try float64" if dtype == "float32" else ""
         else:
             advice = f"the best parameters seen are kept; {_smaller(rate, dtype)}"
+        where = _place(batch, name, row) if by_point else ""
         return f"the loss term {name} {what}{where} at {when} ({dtype}): {advice}"
+
+
+def _largest(terms: Mapping[str, Tensor]) -> tuple[str, int]:
+    """The term of the largest sum of squares, and the last index of its largest values."""
+    name = max(terms, key=lambda n: float(terms[n].square().sum()))
+    term = terms[name]
+    return name, int(term.reshape(-1, term.shape[-1]).square().sum(0).argmax()) if term.ndim else 0
 
 
 def _smaller(rate: float | None, dtype: str) -> str:
@@ -108,7 +113,7 @@ def _smaller(rate: float | None, dtype: str) -> str:
 
 
 def _place(batch: Any, name: str, row: int) -> str:
-    """ " at t = 0.5, x = 0" of a row of a term, where the batch says at which points its terms are."""
+    """The words " at t = 0.5, x = 0" of a row of a term, where the batch says at which points its terms are."""
     x = batch.get(name) if isinstance(batch, Mapping) else None
     if not isinstance(x, Coordinates):
         return ""

@@ -15,7 +15,7 @@ from pdesolve.training.checkpoint import Outcome
 from pdesolve.training.doctor import Doctor
 from pdesolve.training.interrupts import Interrupts
 from pdesolve.training.objective import Batches, ResidualObjective
-from pdesolve.training.optimisers import QUASI_NEWTON, allow, forget, step_length, sum_of
+from pdesolve.training.optimisers import QUASI_NEWTON, allow, forget, has_rate, sum_of
 from pdesolve.training.run import Run
 
 _IDLE = 2  # steps in a row that find nothing better, on new points where there are any: converged
@@ -59,7 +59,7 @@ def fit(
     rates = [group["lr"] for group in optimiser.param_groups]
     doctor = Doctor(objective, run.checkpoint, stage)
     parts = {"objective": objective, "optimiser": optimiser, "batches": batches, "doctor": doctor}
-    ended = run.checkpoint.enter(run, parts, seconds=seconds, idle=_IDLE)
+    ended = run.checkpoint.enter(run, parts, seconds=seconds)
     if ended is not None:
         return ended
     at = run.checkpoint.position
@@ -77,11 +77,15 @@ def fit(
         loss.backward(inputs=parameters)
         return loss
 
-    reason, total = "", math.nan
+    reason = ""
     try:
         with Interrupts() as interrupts:
             while not reason and not (steps is not None and at.step >= steps):
-                if redraw and at.since >= redraw and batches.renew():
+                renewed = redraw and at.since >= redraw and batches.renew()
+                # only first-order methods bear weights that move between their steps: the others compare losses
+                if (renewed or has_rate(optimiser)) and isinstance(objective, ResidualObjective):
+                    at.least = math.inf if objective.adapt(batches.batch) else at.least
+                if renewed:
                     forget(optimiser)
                     at.since, at.least = 0, math.inf
                 for group, base in zip(optimiser.param_groups, rates, strict=True):
@@ -117,21 +121,21 @@ def fit(
                     continue
                 # what is judged and kept must belong to the parameters as they are
                 losses = {name: float(term.detach()) for name, term in objective(batches.batch).items()}
-                total = sum(losses.values())
-                doctor.examine(total)
+                at.loss = sum(losses.values())
+                doctor.examine(at.loss)
                 if run.watch(solution, stage=stage, step=at.step, losses=losses):
                     reason = "target"
+                at.reason = reason
                 if reason or interrupts.came or run.checkpoint.due():
                     run.checkpoint.write(run, parts)
                 if interrupts.came:
                     raise KeyboardInterrupt
     except Diverged:
-        message = doctor.diagnosis(batches.batch, step_length(optimiser))
+        message = doctor.diagnosis(batches.batch, rates[0] * at.shrink if has_rate(optimiser) else None)
         doctor.restore()
         optimiser.state.clear()
         at.shrink *= _SHORTER
         run.checkpoint.write(run, parts)
         raise Diverged(message) from None
-    outcome = Outcome(at.step, total, reason or "steps")
-    run.checkpoint.leave(outcome)
-    return outcome
+    at.reason = reason or "steps"
+    return run.checkpoint.leave()

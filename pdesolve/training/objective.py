@@ -16,6 +16,10 @@ class ResidualObjective(nn.Module, ABC):
     def rows(self, batch: Any) -> dict[str, Tensor]:
         """Residuals {name: (*component, point)}, each scaled by the root of its weight over the number of points."""
 
+    def adapt(self, batch: Any) -> bool:
+        """Move weights to where the minimisation has got; whether any changed. What they are is part of the state."""
+        return False
+
     def forward(self, batch: Any) -> dict[str, Tensor]:
         """The loss terms {name: scalar}: the sums of squares of the rows."""
         return {name: rows.square().sum() for name, rows in self.rows(batch).items()}

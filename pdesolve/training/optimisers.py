@@ -116,9 +116,9 @@ def allow(optimiser: torch.optim.Optimizer, iterations: int) -> int:
     return iterations
 
 
-def step_length(optimiser: torch.optim.Optimizer) -> float | None:
-    """The learning rate; None of optimisers that find the lengths of their steps."""
-    return None if isinstance(optimiser, (*QUASI_NEWTON, LeastSquares)) else optimiser.param_groups[0]["lr"]
+def has_rate(optimiser: torch.optim.Optimizer) -> bool:
+    """Whether a learning rate sets the lengths of its steps; the others find them."""
+    return not isinstance(optimiser, (*QUASI_NEWTON, LeastSquares))
 
 
 def _afford(size: int, what: str, instead: str, device: torch.device) -> None:

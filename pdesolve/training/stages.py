@@ -39,48 +39,78 @@ class Stage:
     redraw: int = 0
 
 
+@dataclass(frozen=True)
+class Part:
+    """One of several trainings in a run, by number and count: each gets an equal part of the budget or of the steps."""
+
+    number: int = 0
+    count: int = 1
+
+    def seconds(self, run: Run) -> float:
+        """CPU time of this part, from what is left."""
+        return run.budget.left / (self.count - self.number)
+
+    def steps(self, run: Run) -> int | None:
+        """Steps of this part; None where the clock decides."""
+        if run.steps is None:
+            return None
+        return run.steps * (self.number + 1) // self.count - run.steps * self.number // self.count
+
+    def __str__(self) -> str:
+        return "" if self.count == 1 else f" of part {self.number + 1}"
+
+
+_WHOLE = Part()
+
+
 def train(
     objective: nn.Module, batches: Batches, stages: Sequence[Stage], *, run: Run, solution: Solution,
-    learning_rate: float = 1e-3, memory: int = 50,
+    learning_rate: float = 1e-3, memory: int = 50, part: Part = _WHOLE,
 ) -> Outcome:  # fmt: skip
     """The stages one after the other; how the last of them ended. Stages without a share are left out.
 
     A stage gets its share of what is left, so that one that converges early leaves the rest to those after it; the last
     ends with the budget or the steps. First-order stages follow a cosine from `learning_rate` to a hundredth of it.
     What was measured or left to the clock is a choice of the run, which resuming and repeating obey. memory: of lbfgs.
+    part: of a procedure that trains several times.
 
     Raises:
         InputError: an optimiser that needs more memory than is free.
         Diverged: see `fit`.
     """
     stages = [stage for stage in stages if stage.share > 0]
+    names = [f"{stage.optimiser} of stage {index}{part}" for index, stage in enumerate(stages, 1)]
+    forms = [_form(stage, name, objective, batches.batch, run) for stage, name in zip(stages, names, strict=True)]
+    # all of them first, so that what cannot be afforded is refused before any time is spent
+    optimisers = [
+        make_optimiser(stage.optimiser, objective, learning_rate=learning_rate, memory=memory, form=form)
+        for stage, form in zip(stages, forms, strict=True)
+    ]
     outcome, taken = Outcome(0, math.nan, "steps"), 0
-    for index, stage in enumerate(stages):
-        last = index == len(stages) - 1
+    total, end = part.steps(run), run.budget.spent + part.seconds(run)
+    for index, (stage, name, optimiser, form) in enumerate(zip(stages, names, optimisers, forms, strict=True)):
+        last = index == len(stages) - 1 and part.number + 1 == part.count  # it ends with the run
         share = stage.share / sum(s.share for s in stages[index:])
-        name = f"{stage.optimiser} of stage {index + 1}"
-        form = None
-        if stage.optimiser in LEAST_SQUARES:
-            form = Form(**run.choose(f"form of {name}", lambda: asdict(linear_form(objective, batches.batch))))
-            run.say(str(form))
-        optimiser = make_optimiser(stage.optimiser, objective, learning_rate=learning_rate, memory=memory, form=form)
-        planned, seconds = _plan(stage, name, share, objective, batches.batch, run, taken)
-        if last:
-            steps = None if run.steps is None else run.steps - taken
-        else:
-            steps = planned if run.steps is None or planned is None else min(planned, run.steps - taken)
-        if steps is not None and steps < 1:
+        left = None if total is None else total - taken
+        if left is not None and left < 1:
             break
+        seconds = share * (end - run.budget.spent)
+        counted = None if left is None else max(1, round(share * left))
+        planned = _planned(stage, name, objective, batches.batch, run, counted, seconds, last)
+        known = [count for count in (left, None if last else planned) if count is not None]
+        if form is not None:
+            run.say(str(form))
         outcome = fit(
-            objective, batches, optimiser, run=run, stage=stage.optimiser, solution=solution, steps=steps,
-            seconds=math.inf if last else seconds, redraw=stage.redraw,
+            objective, batches, optimiser, run=run, stage=stage.optimiser, solution=solution,
+            steps=min(known, default=None), redraw=stage.redraw, seconds=math.inf if last or known else seconds,
             rate=_cosine(planned) if stage.optimiser in FIRST_ORDER and planned is not None else None,
             iterations=_at_once(objective, batches.batch, run) if isinstance(optimiser, QUASI_NEWTON) else 1,
         )  # fmt: skip
         taken += outcome.steps
-        if last or outcome.reason in ("budget", "target"):
+        if outcome.reason in ("budget", "target"):
             break
-        run.choices[f"steps of {name}"] = outcome.steps
+        if not last:
+            run.choices[f"steps of {name}"] = outcome.steps
     return outcome
 
 
@@ -97,18 +127,25 @@ def measured_steps(objective: nn.Module, batch: Any, *, seconds: float, trials: 
     return max(1, int(seconds / max(each, 1e-6)))
 
 
-def _plan(
-    stage: Stage, name: str, share: float, objective: nn.Module, batch: Any, run: Run, taken: int
-) -> tuple[int | None, float]:
-    """The steps of a stage, None where the clock decides, and its CPU seconds."""
-    seconds = share * run.budget.left
-    if run.steps is not None:
-        steps = max(1, round(share * (run.steps - taken)))
-        return run.choose(f"steps of {name}", lambda: steps), math.inf
+def _form(stage: Stage, name: str, objective: nn.Module, batch: Any, run: Run) -> Form | None:
+    """The form of a stage of least squares: a choice of the run."""
+    if stage.optimiser not in LEAST_SQUARES:
+        return None
+    return Form(**run.choose(f"form of {name}", lambda: asdict(linear_form(objective, batch))))
+
+
+def _planned(
+    stage: Stage, name: str, objective: nn.Module, batch: Any, run: Run, counted: int | None, seconds: float,
+    last: bool,
+) -> int | None:  # fmt: skip
+    """The steps of a stage, or of its schedule, as counted, measured or chosen before; None where the clock decides."""
+    if last and stage.optimiser not in FIRST_ORDER:
+        return None
+    if counted is not None:
+        return run.choose(f"steps of {name}", lambda: counted)
     if stage.optimiser in FIRST_ORDER:
-        return run.choose(f"steps of {name}", lambda: measured_steps(objective, batch, seconds=seconds)), math.inf
-    planned = run.choices.get(f"steps of {name}")
-    return planned, seconds if planned is None else math.inf
+        return run.choose(f"steps of {name}", lambda: measured_steps(objective, batch, seconds=seconds))
+    return run.choices.get(f"steps of {name}")
 
 
 def _at_once(objective: nn.Module, batch: Any, run: Run) -> int:

@@ -22,6 +22,7 @@ from pdesolve.condition import Condition, InitialRate, InitialValue, Observed
 from pdesolve.equation import State, Values, assemble, flatten
 from pdesolve.errors import InputError
 from pdesolve.fields import Constant, Coordinates, Vector, d
+from pdesolve.fields.propagation import differentiated, propagate
 from pdesolve.geometry import Axis, PointCloud
 from pdesolve.method import Solution
 from pdesolve.problem import Problem
@@ -195,6 +196,11 @@ class _Joined(nn.Module):
                 places.append(where)
                 values.append(Table(part, scalars)(columns[where]))
         return torch.cat(values)[torch.cat(places).argsort()]
+
+
+# solutions of windows are evaluated once for a set of points, where autograd is as good as rules
+propagate.register(Table, differentiated)
+propagate.register(_Joined, differentiated)
 
 
 def march(

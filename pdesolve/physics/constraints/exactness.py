@@ -27,9 +27,7 @@ _POINTS = 64
 Place = dict[str, float]
 
 
-def lift(
-    problem: Problem, values: Mapping[str, Value] | None = None, *, learned: Collection[str] = ()
-) -> BoxLift:
+def lift(problem: Problem, values: Mapping[str, Value] | None = None, *, learned: Collection[str] = ()) -> BoxLift:
     """The lift that holds as many of the problem's conditions as it can.
 
     values: those that take the place of the problem's own. learned: names of parameters that are trained; conditions
@@ -43,23 +41,20 @@ def lift(
             raise unknown_name("parameter", name, known)
     fixed = {name: value for name, value in (values or {}).items() if name not in learned}
     data = Data(problem, fixed, tuple(learned))
-    exact, soft = {}, {}
+    soft: dict[str, str] = {}
+    exact: dict[str, Condition] = {}
     for name, condition in problem.named_conditions.items():
-        reason = _unsuitable(data, condition)
+        reason = _of_another_kind(problem, condition)
         if reason is None:
             exact[name] = condition
         else:
             soft[name] = reason
     for unknown in problem.equation.unknowns:
-        own = {name: c for name, c in exact.items() if getattr(c, "unknown", None) == unknown.name}
-        for name, reason in _disagreements(data, own).items():
-            soft[name] = reason
-            del exact[name], own[name]
-        pieces = Pieces.of(problem, unknown, tuple(own), 1.0)
-        cheap = pieces.value is None and pieces.constant is not None
-        if pieces.evaluations > _MOST and not cheap:
-            for name in own:
-                soft[name] = f"its lift takes {pieces.evaluations} evaluations on sides and edges, {_MOST} at most"
+        # the costly first, so that nothing is looked at in vain
+        for reasons in (_costly, _unsuitable, _disagreements):
+            own = {name: c for name, c in exact.items() if getattr(c, "unknown", None) == unknown.name}
+            for name, reason in reasons(data, own).items():
+                soft[name] = reason
                 del exact[name]
     names = [name for name in problem.named_conditions if name in exact]
     scales = time_scales(problem, fixed)
@@ -127,26 +122,43 @@ class Data:
         return None
 
 
-def _unsuitable(data: Data, condition: Condition) -> str | None:
-    """Why a condition on its own cannot be exact; None where it can."""
+def _of_another_kind(problem: Problem, condition: Condition) -> str | None:
+    """Why a condition is of no kind that a lift can hold; None where it is of one."""
     if isinstance(condition, Periodic):
         return None
-    if not data.problem.domain.is_box:
+    if not problem.domain.is_box:
         return "the domain is no box"
     if isinstance(condition, BoundaryCondition) and not isinstance(condition, Dirichlet):
         return "it holds a slope, a lift holds values"
     if not isinstance(condition, (Dirichlet, InitialValue, InitialRate)):
         return "measurements need not be exact"
-    if isinstance(condition.value, (int, float)):
-        return None
-    trained = data.trained(condition)
-    if trained is not None:
-        return f"its data depend on {trained}, which is learned"
-    for place in data.places(condition):
-        found = flaw(partial(data.fields, condition), data.problem.axes, place)
-        if found is not None:
-            return found
     return None
+
+
+def _costly(data: Data, own: Mapping[str, Any]) -> dict[str, str]:
+    """The side conditions of one unknown, if values on all edges and corners are too many to ask for."""
+    pieces = Pieces.of(data.problem, own, 1.0)
+    if pieces.evaluations <= _MOST or (pieces.value is None and pieces.constant is not None):
+        return {}
+    reason = f"its lift takes {pieces.evaluations} evaluations on sides, edges and corners, {_MOST} at most"
+    return {name: reason for name, condition in own.items() if isinstance(condition, Dirichlet)}
+
+
+def _unsuitable(data: Data, own: Mapping[str, Any]) -> dict[str, str]:
+    """The conditions whose data are learned or not smooth."""
+    found: dict[str, str] = {}
+    for name, condition in own.items():
+        if isinstance(condition.value, (int, float)):
+            continue
+        trained = data.trained(condition)
+        if trained is not None:
+            found[name] = f"its data depend on {trained}, which is learned"
+            continue
+        flaws = (flaw(partial(data.fields, condition), data.problem.axes, place) for place in data.places(condition))
+        first = next((words for words in flaws if words is not None), None)
+        if first is not None:
+            found[name] = first
+    return found
 
 
 def _disagreements(data: Data, own: Mapping[str, Any]) -> dict[str, str]:
@@ -159,7 +171,7 @@ def _disagreements(data: Data, own: Mapping[str, Any]) -> dict[str, str]:
 
     pairs = {
         (a, b): gap
-        for a, b in itertools.combinations_with_replacement(sides, 2)
+        for a, b in itertools.combinations(sides, 2)
         if (gap := _side_gap(data, sides[a], sides[b], size)) is not None
     }
     while pairs:
@@ -168,7 +180,7 @@ def _disagreements(data: Data, own: Mapping[str, Any]) -> dict[str, str]:
         loser = min(reversed(list(sides)), key=lambda n: (n not in involved, len(sides[n].parts(data.problem))))
         pair = next(pair for pair in pairs if loser in pair)
         other = pair[0] if pair[1] == loser else pair[1]
-        given_up[loser] = f"it disagrees with {'itself' if other == loser else other} {pairs[pair]}"
+        given_up[loser] = f"it disagrees with {other} {pairs[pair]}"
         del sides[loser]
         pairs = {pair: gap for pair, gap in pairs.items() if loser not in pair}
     if value is not None:
@@ -196,7 +208,6 @@ def _side_gap(data: Data, first: Dirichlet, second: Dirichlet, size: float) -> s
         if set(one) & set(other):
             continue
         x = data.coordinates({**one, **other})
-        # on either side, since a function may be asked to tell sides apart
         found = _gap(x, data.fields(first, x), data.fields(second, x), size)
         if found is not None:
             return found
@@ -221,7 +232,8 @@ def _gap(x: Coordinates, ours: list[Field], theirs: list[Field], size: float) ->
         gap = (left - right).abs().reshape(-1, len(x.columns())).amax(0)
         if not bool((gap <= _AGREEMENT * size).all()):
             i = int(gap.nan_to_num(torch.inf).argmax())
-            where = ", ".join(f"{n} = {float(v.detach()):.4g}" for n, v in zip(x.axes.names, x.columns()[i], strict=True))
+            point = x.columns().detach()[i].tolist()
+            where = ", ".join(f"{name} = {place:.4g}" for name, place in zip(x.axes.names, point, strict=True))
             return f"by {float(gap[i]):.2g} at {where}"
     return None
 
@@ -245,8 +257,8 @@ def time_scales(problem: Problem, values: Mapping[str, Value]) -> dict[str, floa
         return scales
     inside = problem.sample(512, "sobol", torch.Generator().manual_seed(0))
     x = Coordinates(PointCloud(problem.domain.axes, inside.x[:, 1:]))
-    state = problem.initial_state(x, values)
-    rate = equation.rate(state, problem.bind(x.at_instant(problem.time.lower), values), x.at_instant(problem.time.lower))
+    state, x = problem.initial_state(x, values), x.at_instant(problem.time.lower)
+    rate = equation.rate(state, problem.bind(x, values), x)
     for unknown in equation.evolving:
         sizes = []
         for whole in (state, rate):

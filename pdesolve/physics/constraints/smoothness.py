@@ -14,7 +14,7 @@ from pdesolve.geometry import Axes, Axis, PointCloud
 # The field at coordinates, one for each scalar: what a condition gives.
 Given = Callable[[Coordinates], list[Field]]
 
-_LINES, _CELLS, _HALVINGS = 8, 64, 24
+_LINES, _CELLS, _HALVINGS = 5, 32, 25
 _MOST = 2**14  # cells that are halved at once
 _JUMP = 1e-5  # of the size of what jumps
 _PERIOD = 1e-8
@@ -43,6 +43,7 @@ def _jump(given: Given, lines: Tensor, axes: Axes, axis: Axis) -> str | None:
     which = torch.arange(len(lines)).repeat_interleave(_CELLS)
     a, b = ends[:-1].repeat(len(lines)), ends[1:].repeat(len(lines))
     sizes: list[float] = []
+    order, place = 0, axis.lower
     for _ in range(_HALVINGS):
         points = [_place(lines[which], axes, name, place) for place in (a, b)]
         low, high = _derivatives(given, torch.cat(points), axes, name).unflatten(-1, (2, -1)).unbind(-2)
@@ -68,8 +69,9 @@ def _jump(given: Given, lines: Tensor, axes: Axes, axis: Axis) -> str | None:
 
 def _lines(axes: Axes, fixed: Mapping[str, float], along: str) -> Tensor:
     """Points (line, axis): one along the middle, the others anywhere."""
-    engine = torch.quasirandom.SobolEngine(max(1, len(axes)), scramble=True, seed=0)
-    parts = torch.cat([torch.full((1, len(axes)), 0.5, dtype=torch.float64), engine.draw(_LINES - 1, dtype=torch.float64)])
+    engine = torch.quasirandom.SobolEngine(len(axes), scramble=True, seed=0)
+    middle = torch.full((1, len(axes)), 0.5, dtype=torch.float64)
+    parts = torch.cat([middle, engine.draw(_LINES - 1, dtype=torch.float64)])
     others = [axis for axis in axes if axis.name not in fixed and axis.name != along]
     parts = parts if others else parts[:1]
     columns = [

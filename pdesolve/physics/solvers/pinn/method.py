@@ -2,100 +2,178 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
+from torch import nn
 
 from pdesolve.condition import Observed, Periodic
+from pdesolve.constraint import Lift
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.geometry import Sampler
+from pdesolve.geometry import Adaptive, Adaptivity, Sampler
+from pdesolve.least_squares.form import available_bytes
 from pdesolve.method import Solution, Solver
-from pdesolve.nn import Activation, NetworkSolution
-from pdesolve.physics.solvers.pinn.model import Residuals, learnable, network
+from pdesolve.nn import Activation, Affine, Architecture, Features, NetworkSolution, Weights, network
+from pdesolve.physics.constraints import BoxLift, lift
+from pdesolve.physics.solvers.pinn.model import Residuals, learnable
 from pdesolve.physics.solvers.pinn.points import CollocationPoints
+from pdesolve.physics.solvers.pinn.weighting import Emphasis, Weighting
 from pdesolve.problem import Problem, Value
+from pdesolve.scales import Scales, scales
+from pdesolve.training.balance import Balancing
 from pdesolve.training.optimisers import FIRST_ORDER, Optimiser
 from pdesolve.training.run import Run
-from pdesolve.training.stages import Stage, train
+from pdesolve.training.stages import Part, Stage, train
+from pdesolve.training.windows import Windows, read_windows, window, windows
 
 _DENSE = 4000  # parameters up to which a dense inverse Hessian pays
 
 
 @dataclass(frozen=True)
 class Pinn(Solver):
-    """Physics-informed neural network with soft conditions, trained by Adam and then by a quasi-Newton method.
+    """Physics-informed neural network whose conditions hold exactly where they can, minimised by the best method known.
 
     Attributes:
+        architecture: mlp; modified_mlp, whose hidden layers are mixed by two gates; piratenet, residual blocks that
+            start as the identity.
         width: units in each hidden layer (20 to 128).
-        depth: hidden layers (2 to 8).
+        depth: hidden layers (1 to 8); of piratenet blocks of three hidden layers each.
         activation: tanh, silu or sine. Each is smooth, as second derivatives need.
+        weights: factorised gives each unit a trained logarithm of its scale; plain has none.
+        features: what the network is given: coordinates, or sines of them (fourier: fixed random frequencies;
+            learned_fourier: trained ones; sine: a trained layer of sines).
+        feature_count: number of those frequencies.
+        feature_scale: their typical angular frequency on axes rescaled to [-1, 1].
         harmonics: cosine and sine pairs on each periodic axis.
-        fourier_features: number of random Fourier features of the inputs; 0 for none.
-        fourier_scale: typical angular frequency of those features on axes rescaled to [-1, 1].
+        conditions: exact builds Dirichlet, initial and periodic conditions into the state where that can be done (on
+            boxes and intervals, for data that are smooth and agree where they meet); soft leaves all but periodic ones
+            to the loss.
         collocation: collocation points inside the domain.
-        condition_points: points for each condition.
+        condition_points: points for each condition that is left to the loss.
         sampler: how both are drawn.
         condition_weight: weight of every condition's mean square against the equation's.
-        learning_rate: of adam and soap (1e-3 to 1e-2); it falls along a cosine to a hundredth.
-        adam_share: part of the budget (or of the steps) that Adam gets before another optimiser; 0 for none.
+        balancing: how weights of terms are found: none, gradient_statistics, gradient_norm or tangent_kernel.
+        emphasis: what weighs points: none, attention (residual-based), causal (chunks of time in their order), gate (a
+            front that moves on in time).
+        adaptivity: how collocation points move: rad (drawn anew where the residual is large), rar_d (added there), r3
+            (points of large residual stay), none.
+        exponent: k of rad's and rar_d's density |r|^k / mean(|r|^k) + 1 (1 to 2).
+        redraw: steps between two moves of the collocation points, after Adam.
+        windows: pieces of time that are solved one after the other, each from where the one before ended.
         optimiser: what follows Adam, or goes all the way (adam, soap). self_scaled_broyden and self_scaled_bfgs keep a
             dense inverse Hessian, 8 P^2 bytes for P parameters; lbfgs keeps `memory` pairs of vectors. Least squares on
             the Jacobian of the residual rows: levenberg_marquardt, gauss_newton for the last digits, spring where
             points move often; thermodynamic and adaptive_energy are for comparison. auto: self_scaled_broyden up to
             4000 parameters, else lbfgs.
+        learning_rate: of adam and soap (1e-3 to 1e-2); it falls along a cosine to a hundredth.
+        adam_share: part of the budget (or of the steps) that Adam gets before another optimiser; 0 for none.
         memory: pairs of vectors that lbfgs keeps.
-        redraw: steps between two draws of the collocation points, after Adam.
-        adaptivity: exponent k of residual-adaptive points (1 to 2), drawn with a density of |r|^k / mean(|r|^k) + 1;
-            0 keeps the first points.
     """
 
+    architecture: Architecture = "mlp"
     width: int = 20
     depth: int = 3
     activation: Activation = "tanh"
+    weights: Weights = "plain"
+    features: Features = "coordinates"
+    feature_count: int = 32
+    feature_scale: float = 2.0
     harmonics: int = 1
-    fourier_features: int = 0
-    fourier_scale: float = 2.0
+    conditions: Literal["exact", "soft"] = "exact"
     collocation: int = 3000
     condition_points: int = 200
     sampler: Sampler = "sobol"
     condition_weight: float = 10.0
+    balancing: Balancing = "none"
+    emphasis: Emphasis = "none"
+    adaptivity: Adaptivity = "rad"
+    exponent: float = 1.0
+    redraw: int = 500
+    windows: int = 1
+    optimiser: Literal["auto"] | Optimiser = "auto"
     learning_rate: float = 5e-3
     adam_share: float = 0.1
-    optimiser: Literal["auto"] | Optimiser = "auto"
     memory: int = 50
-    redraw: int = 500
-    adaptivity: float = 1.0
 
     def solve(
         self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
     ) -> Solution:
         self._check(problem, values, learn)
-        solution = self._solution(problem, values, run.generator, run.device, run.dtype)
+        self._check_memory(run)
+        if self.windows == 1:
+            return self._train(problem, run, Part(), dict(values or {}), learn, lambda solution: solution, ())
+        assert problem.time is not None
+        done: list[NetworkSolution] = []
+        for k, time in enumerate(windows(problem.time, self.windows)):
+            done.append(
+                self._train(
+                    window(problem, time, done[-1] if done else None),
+                    run,
+                    Part(k, self.windows),
+                    dict(values or {}),
+                    learn,
+                    lambda solution: Windows(problem, [*done, solution]),
+                    [part.module for part in done],
+                )  # fmt: skip
+            )
+        return Windows(problem, done)
+
+    def _train(
+        self, problem: Problem, run: Run, part: Part, values: dict[str, Value], learn: Sequence[str],
+        whole: Callable[[Solution], Solution], earlier: Sequence[nn.Module],
+    ) -> NetworkSolution:  # fmt: skip
+        """One network for all of a problem, or for a window of it. whole: what is watched while it is trained."""
+        # choices of the run, since a window's are made from a network that a resumed run brings back later only
+        sizes = Scales(**run.choose(f"scales{part}", lambda: asdict(self._scales(problem, values, run))))
+        made: Lift | None = None
+        if self.conditions == "exact":
+            made = BoxLift.from_record(
+                problem, run.choose(f"lift{part}", lambda: dict(lift(problem, values, learned=learn).record()))
+            )
+        solution = self._solution(problem, values, sizes, made, run.generator, run.device, run.dtype)
         learned = {}
         for name in learn:
             start = solution.values.get(name, problem.values.get(name, _default(problem, name)))
             solution.values[name] = learned[name] = learnable(problem, name, start, solution)
         # periodic conditions hold by the embedding
-        conditions = {name: c for name, c in problem.named_conditions.items() if not isinstance(c, Periodic)}
-        objective = Residuals(problem, solution, solution.module, learned, conditions, self.condition_weight)
+        held = () if made is None else made.exact
+        conditions = {
+            name: condition
+            for name, condition in problem.named_conditions.items()
+            if not isinstance(condition, Periodic) and name not in held
+        }
+        for name in conditions:
+            if made is not None:
+                run.say(f"{name} is left to the loss: {made.soft[name]}")
+        weighting = Weighting(self.condition_weight, self.balancing, self.emphasis, problem.time)
+        objective = Residuals(problem, solution, conditions, weighting, sizes, learned=learned, earlier=earlier)
         points = CollocationPoints(
             problem, objective, count=self.collocation, condition_count=self.condition_points, sampler=self.sampler,
-            adaptivity=self.adaptivity, generator=run.generator,
+            adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
         )  # fmt: skip
-        stages = self.stages(sum(p.numel() for p in objective.parameters()))
+        watched = whole(solution)
         outcome = train(
-            objective, points, stages, run=run, solution=solution, learning_rate=self.learning_rate, memory=self.memory
-        )
+            objective, points, self.stages(solution.parameters), run=run, solution=watched,
+            learning_rate=self.learning_rate, memory=self.memory, part=part,
+        )  # fmt: skip
         solution.converged = outcome.reason in ("converged", "target")
         solution.notes["stopped by"] = outcome.reason
         return solution
 
+    def _scales(self, problem: Problem, values: Mapping[str, Value], run: Run) -> Scales:
+        found = scales(problem, values)
+        for line in found.lines():
+            run.say(line)
+        if (warning := found.warning()) is not None:
+            run.say(f"warning: {warning}")
+        return found
+
     def stages(self, parameters: int) -> tuple[Stage, ...]:
         """The procedure: Adam finds the valley, then goes on what follows its floor, on points that move."""
-        redraw = self.redraw if self.adaptivity else 0
+        redraw = 0 if self.adaptivity == "none" else self.redraw
         if self.optimiser in FIRST_ORDER:
             return (Stage(self.optimiser, redraw=redraw),)
         optimiser = self.optimiser
@@ -109,26 +187,42 @@ class Pinn(Solver):
     def restore(
         self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
     ) -> Solution:
-        solution = self._solution(problem, values, torch.Generator().manual_seed(0), torch.device(device))
-        solution.read(folder)
+        if self.windows > 1:
+            return read_windows(problem, folder, lambda part, place: self._restored(part, place, values, device))
+        return self._restored(problem, folder, values, device)
+
+    def _restored(
+        self, problem: Problem, folder: Path, values: Mapping[str, Value] | None, device: str
+    ) -> NetworkSolution:
+        # sizes are buffers of the network, so that any will do
+        some = Scales(dict.fromkeys(problem.equation.scalars, (0.0, 1.0)), {}, {})
+        generator = torch.Generator().manual_seed(0)
+        solution = self._solution(problem, values, some, None, generator, torch.device(device), torch.float64)
+        record = solution.read(folder)
+        solution.lift = None if record is None else BoxLift.from_record(problem, record)
         return solution
 
     def _solution(
-        self, problem: Problem, values: Mapping[str, Value] | None, generator: torch.Generator, device: torch.device,
-        dtype: torch.dtype = torch.float64,
+        self, problem: Problem, values: Mapping[str, Value] | None, sizes: Scales, made: Lift | None,
+        generator: torch.Generator, device: torch.device, dtype: torch.dtype,
     ) -> NetworkSolution:  # fmt: skip
-        module = network(
+        body = network(
             problem.axes,
             len(problem.equation.scalars),
+            architecture=self.architecture,
             width=self.width,
             depth=self.depth,
             activation=self.activation,
-            fourier_features=self.fourier_features,
-            fourier_scale=self.fourier_scale,
+            weights=self.weights,
+            features=self.features,
+            feature_count=self.feature_count,
+            feature_scale=self.feature_scale,
             harmonics=self.harmonics,
             generator=generator,
-        ).to(device=device, dtype=dtype)
-        return NetworkSolution(problem, module, values, dtype=dtype, device=device)
+        )
+        offsets, factors = zip(*(sizes.unknowns[name] for name in problem.equation.scalars), strict=True)
+        module = nn.Sequential(*body, Affine(offsets, factors)).to(device=device, dtype=dtype)
+        return NetworkSolution(problem, module, values, lift=made, dtype=dtype, device=device)
 
     def _check(self, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]) -> None:
         if "point" not in problem.equation.kinds:
@@ -143,6 +237,12 @@ class Pinn(Solver):
                     "other, or all at once by the method reference"
                 )
         self._check_settings()
+        if self.windows > 1:
+            problem.evolution()  # refuses a stationary one
+            if learn:
+                raise InputError(
+                    f"{', '.join(learn)} would be another number in each window: learn with --method.windows 1"
+                )
         declared = [parameter.name for parameter in problem.equation.parameters]
         for name in learn:
             if name not in declared:
@@ -153,17 +253,29 @@ class Pinn(Solver):
             )
 
     def _check_settings(self) -> None:
-        for name in ("collocation", "condition_points", "harmonics", "memory", "redraw"):
+        for name in ("collocation", "condition_points", "memory", "redraw", "windows"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("learning_rate", "fourier_scale"):
+        for name in ("learning_rate", "exponent"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be more than zero, got {getattr(self, name)}")
-        for name in ("condition_weight", "adaptivity", "fourier_features"):
+        for name in ("condition_weight",):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must be zero or more, got {getattr(self, name)}")
         if not 0 <= self.adam_share <= 1:
             raise InputError(f"adam_share is a part between 0 and 1, got {self.adam_share}")
+        if self.optimiser not in ("auto", *get_args(Optimiser)):
+            raise unknown_name("optimiser", self.optimiser, ("auto", *get_args(Optimiser)))
+
+    def _check_memory(self, run: Run) -> None:
+        """Refuse what cannot fit: an equation of second order holds 18 to 50 numbers for each unit and point."""
+        size = 10 * run.dtype.itemsize * self.collocation * self.width * self.depth
+        free = 2 * available_bytes(run.device)  # that function plans with half
+        if size > free:
+            raise InputError(
+                f"{self.collocation} collocation points through {self.depth} layers of {self.width} need more than "
+                f"{size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer points or a smaller network"
+            )
 
 
 def _default(problem: Problem, name: str) -> float:

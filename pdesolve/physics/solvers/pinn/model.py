@@ -1,8 +1,9 @@
-"""The network and the objective of a physics-informed neural network."""
+"""The objective of a physics-informed neural network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,107 +12,103 @@ from pdesolve.condition import Condition
 from pdesolve.equation import flatten
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Field, GridField, Vector
-from pdesolve.geometry import Axes, PointCloud
+from pdesolve.geometry import PointCloud
 from pdesolve.method import Solution
-from pdesolve.nn import Activation, FourierFeatures, PeriodicEmbedding, Rescale, mlp
+from pdesolve.nn import NetworkSolution
+from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Weighting
 from pdesolve.problem import Problem, Value
+from pdesolve.scales import Scales
 from pdesolve.training.objective import ResidualObjective
 
 Batch = Mapping[str, Coordinates]
-INTERIOR = "equation"
 _CHUNK = 4096  # candidates at once, so that memory stays that of a training step
-
-
-def network(
-    axes: Axes,
-    outputs: int,
-    *,
-    width: int,
-    depth: int,
-    activation: Activation,
-    fourier_features: int,
-    fourier_scale: float,
-    harmonics: int,
-    generator: torch.Generator,
-) -> nn.Sequential:
-    """Rescaled coordinates, periodic embedding, Fourier features where asked for, then the perceptron."""
-    layers: list[nn.Module] = [Rescale(axes)]
-    inputs = len(axes)
-    if any(axis.periodic for axis in axes):
-        embedding = PeriodicEmbedding(axes, harmonics)
-        layers.append(embedding)
-        inputs = embedding.outputs
-    if fourier_features:
-        features = FourierFeatures(inputs, fourier_features, fourier_scale, generator)
-        layers.append(features)
-        inputs = features.outputs
-    layers += mlp(inputs, outputs, width=width, depth=depth, activation=activation, generator=generator)
-    return nn.Sequential(*layers)
 
 
 class Residuals(ResidualObjective):
     """The rows whose squares are minimised: the equation's residual, and what each condition leaves over.
 
-    A term of weight w has the rows √(w q_i / Σ q) r_i, q the quadrature weights of its points where they have any, else
-    √(w/n) r_i: its sum of squares is w times the mean of r². Learnable parameter values are parameters of this module
-    and so travel with the network's.
+    A term has the rows √(q_i / Σ q) r_i, q the quadrature weights of its points where they have any, else √(1/n) r_i,
+    r divided by its size in `scales`: its sum of squares is the mean of r². `weighting` then weighs terms and points.
+    Learnable parameter values are parameters of this module and so travel with the network's; `earlier` are the
+    networks of time windows before this one, which a checkpoint must bring back too.
     """
 
     def __init__(
-        self, problem: Problem, solution: Solution, module: nn.Module, learned: Mapping[str, nn.Parameter],
-        conditions: Mapping[str, Condition], condition_weight: float,
+        self, problem: Problem, solution: NetworkSolution, conditions: Mapping[str, Condition], weighting: Weighting,
+        scales: Scales, *, learned: Mapping[str, nn.Parameter], earlier: Sequence[nn.Module] = (),
     ) -> None:  # fmt: skip
         super().__init__()
-        self.problem, self.solution = problem, solution
-        self.module = module
+        self.problem, self.solution, self.module = problem, solution, solution.module
         self.learned = nn.ParameterDict(learned)
-        self.conditions = conditions
-        self.condition_weight = condition_weight
-        self._bound: dict[int, tuple[Coordinates, Mapping[str, Field]]] = {}
+        self.earlier = nn.ModuleList(earlier)
+        self.conditions, self.weighting, self.scales = conditions, weighting, scales
+        self.adapted = 0
+        self._kind: dict[str, Any] = {"dtype": solution.dtype, "device": solution.device}
+        self._wanted: dict[str, Any] = {}
 
     def rows(self, batch: Batch) -> dict[str, Tensor]:
-        x = batch[INTERIOR]
-        residual = self.problem.equation.residual(self.solution.state(x), self._bind(x), x)
-        found = {INTERIOR: self._weighted(INTERIOR, residual, x)}
-        for name, condition in self.conditions.items():
-            y = batch[name]
-            left_over = condition.residual(self.problem, self.solution.state, y, self._bind(y))
-            found[name] = self._weighted(name, {name: left_over}, y)
-        return found
+        return self.weighting.weigh(self._unweighted(batch), _times(batch))
 
-    def coordinates(self, cloud: PointCloud) -> Coordinates:
-        """The coordinates at which terms are taken: in the solution's dtype, on its device, to be differentiated."""
-        return self.solution.coordinates(cloud, gradients=True)
+    def adapt(self, batch: Batch) -> bool:
+        if self.weighting.fixed:
+            return False
+        self.weighting.adapt(lambda: self._unweighted(batch), self.module, _times(batch), self.adapted)
+        self.adapted += 1
+        return True
+
+    def coordinates(self, name: str, cloud: PointCloud) -> Coordinates:
+        """The coordinates at which a term is taken: a network there gives the partials that the term asks for."""
+        if name not in self._wanted:
+            self._wanted[name] = Coordinates.wanted_by(lambda x: self._left_over(name, x), cloud, **self._kind)
+        return Coordinates.of_jets(cloud, self._wanted[name], **self._kind)
 
     def residual_size(self, cloud: PointCloud) -> Tensor:
         """|r| of the equation at points (point,): the root of the sum of squares of its rows."""
         sizes = []
         for part in cloud.x.split(_CHUNK):
-            x = self.coordinates(PointCloud(cloud.axes, part))
-            rows = self.problem.equation.residual(self.solution.state(x), self.problem.bind(x, self.solution.values), x)
-            squares = [row.values.detach().square() for row in flatten(rows).values()]
-            sizes.append(torch.stack(squares).sum(0).sqrt().cpu())
+            x = self.coordinates(INTERIOR, PointCloud(cloud.axes, part))
+            sizes.append(self._sized(INTERIOR, x).detach().square().sum(0).sqrt().cpu())
         return torch.cat(sizes)
 
-    def _weighted(self, name: str, rows: Mapping[str, Field | Vector], x: Coordinates) -> Tensor:
-        """The components of a term (component, point), each point times the root of its weight."""
-        values = torch.stack([x.expand(field).values for field in flatten(rows).values()])
-        weight = 1.0 if name == INTERIOR else self.condition_weight
-        weights = x.places.weights if x.places is not None else None
-        if weights is None:
-            return values * (weight / values.shape[-1]) ** 0.5
-        return values * (weight / weights.sum() * weights).sqrt()
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"weighting": self.weighting.state, "adapted": self.adapted}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.weighting.state, self.adapted = state["weighting"], state["adapted"]
+
+    def _unweighted(self, batch: Batch) -> dict[str, Tensor]:
+        return {name: _averaged(self._sized(name, batch[name]), batch[name]) for name in (INTERIOR, *self.conditions)}
+
+    def _sized(self, name: str, x: Coordinates) -> Tensor:
+        """The rows of a term (row, point), of the size of one each."""
+        rows = flatten(self._left_over(name, x))
+        sizes = self.scales.rows
+        return torch.stack([x.expand(f).values / sizes[row if name == INTERIOR else name] for row, f in rows.items()])
+
+    def _left_over(self, name: str, x: Coordinates) -> Mapping[str, Field | Vector]:
+        """What vanishes for a solution: the residual of the equation, or that of a condition."""
+        if name == INTERIOR:
+            return self.problem.equation.residual(self.solution.state(x), self._bind(x), x)
+        condition = self.conditions[name]
+        return {name: condition.residual(self.problem, self.solution.state, x, self._bind(x))}
 
     def _bind(self, x: Coordinates) -> Mapping[str, Field]:
         """The parameters at x; computed once for each set of points unless some of them are being learned."""
         if self.learned:
             return self.problem.bind(x, self.solution.values)
-        if id(x) not in self._bound:
-            while len(self._bound) > len(self.conditions):
-                self._bound.pop(next(iter(self._bound)))
-            # x is kept beside what was bound to it, so that no other points can get its id
-            self._bound[id(x)] = (x, self.problem.bind(x, self.solution.values))
-        return self._bound[id(x)][1]
+        return x.once(self, lambda: self.problem.bind(x, self.solution.values))
+
+
+def _averaged(values: Tensor, x: Coordinates) -> Tensor:
+    """Values (component, point) times the root of each point's part of the whole."""
+    weights = x.places.weights if x.places is not None else None
+    return values / values.shape[-1] ** 0.5 if weights is None else values * (weights / weights.sum()).sqrt()
+
+
+def _times(batch: Batch) -> Tensor | None:
+    """The times of the collocation points (point,), where there is time."""
+    x = batch[INTERIOR]
+    return x["t"].values if "t" in x.axes.names else None
 
 
 def learnable(problem: Problem, name: str, start: Value, solution: Solution) -> nn.Parameter:

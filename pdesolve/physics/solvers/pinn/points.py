@@ -8,12 +8,11 @@ from typing import Any
 from torch import Generator
 
 from pdesolve.fields import Coordinates
-from pdesolve.geometry import PointCloud, Sampler, adaptive_points
-from pdesolve.physics.solvers.pinn.model import INTERIOR, Residuals
+from pdesolve.geometry import Adaptive, PointCloud, Sampler
+from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.physics.solvers.pinn.weighting import INTERIOR
 from pdesolve.problem import Problem
 from pdesolve.training.objective import Batches
-
-_CANDIDATES = 4  # for each collocation point that is drawn where the residual is large
 
 
 class CollocationPoints(Batches):
@@ -24,10 +23,11 @@ class CollocationPoints(Batches):
 
     def __init__(
         self, problem: Problem, objective: Residuals, *, count: int, condition_count: int, sampler: Sampler,
-        adaptivity: float, generator: Generator,
+        adaptive: Adaptive, generator: Generator,
     ) -> None:  # fmt: skip
         self.problem, self.objective, self.generator = problem, objective, generator
-        self.count, self.sampler, self.adaptivity = count, sampler, adaptivity
+        self.count, self.adaptive = count, adaptive
+        self.sampler: Sampler = sampler
         clouds = {
             name: condition.sample(problem, condition_count, sampler, generator)
             for name, condition in objective.conditions.items()
@@ -39,12 +39,14 @@ class CollocationPoints(Batches):
 
     def renew(self) -> bool:
         """Draw the collocation points anew; those of the conditions stay."""
-        if not self.adaptivity:
+        if self.adaptive.kind == "none":
             return False
-        candidates = self.problem.sample(_CANDIDATES * self.count, self.sampler, self.generator)
-        cloud = adaptive_points(
-            candidates, self.objective.residual_size, self.count, exponent=self.adaptivity, generator=self.generator
-        )
+        before = self.clouds[INTERIOR]
+        cloud = self.adaptive.move(
+            before, self.objective.residual_size, lambda n: self.problem.sample(n, self.sampler, self.generator),
+            first=self.count, generator=self.generator,
+        )  # fmt: skip
+        self.objective.weighting.move(before.x, cloud.x)
         self._place({INTERIOR: cloud})
         return True
 
@@ -61,4 +63,4 @@ class CollocationPoints(Batches):
     def _place(self, clouds: Mapping[str, PointCloud]) -> None:
         """Take these clouds in the place of those of the same terms."""
         self.clouds = {**self.clouds, **clouds}
-        self.batch = {**self.batch, **{name: self.objective.coordinates(cloud) for name, cloud in clouds.items()}}
+        self.batch = {**self.batch, **{name: self.objective.coordinates(name, cloud) for name, cloud in clouds.items()}}
