@@ -142,23 +142,20 @@ def _fields(case: str, module: Any, x: Any, way: str) -> Callable[[], Any]:
 
 
 def _products(case: str, x: Any, parameters: list[Any]) -> Callable[[], Any]:
-    """Forward, errors and weight gradients of every channel in every layer, and nothing else."""
+    """Forward, errors and weight gradients of every channel in every layer into memory that is there: nothing else."""
     import torch
 
-    shapes = list(_shapes(case, len(x)))
-    inputs = [x.new_ones(rows, n).normal_() for rows, n, _ in shapes]
-    errors = [x.new_ones(rows, m).normal_() for rows, _, m in shapes]
-    matrices = [p.detach() for p in parameters[::2]]
+    jobs = []
+    for k, (w, (rows, n, m)) in enumerate(zip(parameters[::2], _shapes(case, len(x)), strict=True)):
+        matrix, a, e = w.detach(), x.new_empty(rows, n).normal_(), x.new_empty(rows, m).normal_()
+        jobs += [(a, matrix.mT, x.new_empty(rows, m)), (e.mT, a, torch.empty_like(matrix))]
+        if k:  # the points are not trained
+            jobs.append((e, matrix, x.new_empty(rows, n)))
 
     @torch.no_grad()
     def work() -> Any:
-        found = []
-        for k, (a, e, w) in enumerate(zip(inputs, errors, matrices, strict=True)):
-            found += [a @ w.mT, e.mT @ a]
-            if k:
-                found.append(e @ w)  # the points are not trained
-            found.clear()
-        return None
+        for a, b, out in jobs:
+            torch.mm(a, b, out=out)
 
     return work
 
