@@ -5,8 +5,8 @@ python experiments/speed/least_squares.py [--repeat 3] [--device cpu] [--threads
 Both sides start from the same parameters and end with the same damped step d. Ours records a tape, sums J J^T and takes
 its damped solve; the other side is vmap(jacrev) of the residual at a point, then torch.linalg.lstsq, whose shortest
 solution of [J, sqrt(damping) I] (d, e) = -r holds the damped step; between them J J^T from that Jacobian. The rows are
-those of a fit of values, and of Burgers' equation by nested autograd. Peak memory is what a process of its own adds to
-the bytes it holds before the step.
+those of a fit of values, and of Burgers' equation: ours by jets and by nested autograd, the other by nested jacrev.
+Peak memory is what a process of its own adds to the bytes it holds before the step.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
+from pdesolve.fields.jets import Jet
+from pdesolve.fields.propagation import propagate
 from pdesolve.least_squares.factor import factorise
 from pdesolve.least_squares.form import Form, predicted_bytes
 from pdesolve.least_squares.modular import Modular
@@ -41,7 +43,7 @@ def points(device: str) -> Tensor:
     return torch.rand(POINTS, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(device)
 
 
-def ours(case: str, device: str) -> Step:
+def ours(case: str, device: str, side: str) -> Step:
     """A step from the tape, by the rows as a method writes them."""
     module, x = network(device), points(device)
 
@@ -55,7 +57,15 @@ def ours(case: str, device: str) -> Step:
         (u_xx,) = torch.autograd.grad(u_x.sum(), s, create_graph=True)
         return {"equation": u_t + u * u_x - VISCOSITY * u_xx}
 
-    objective = Modular(module, values if case == "values" else burgers)
+    start = Jet.of_points(x, ((1, 0), (0, 2)))
+
+    def by_jets() -> dict[str, Tensor]:
+        jet = propagate(module, start)
+        u, u_t, u_x, u_xx = (jet.channels[jet.indices.index(i)][:, 0] for i in ((0, 0), (1, 0), (0, 1), (0, 2)))
+        return {"equation": u_t + u * u_x - VISCOSITY * u_xx}
+
+    rows = values if case == "values" else by_jets if side == "kernel" else burgers
+    objective = Modular(module, rows)
     objective.pointwise = True  # the check of the first linearisation is no part of a step
     theta = objective.theta()
     damping = torch.tensor(DAMPING, dtype=theta.dtype, device=theta.device)
@@ -112,7 +122,8 @@ def peak(device: str) -> int:
 def measure(side: str, case: str, settings: argparse.Namespace, out: Connection) -> None:
     """Median seconds, peak bytes over those before the first step, and the step's norm; in a process of its own."""
     torch.set_num_threads(settings.threads)
-    step = ours(case, settings.device) if side == "kernel" else theirs(case, settings.device, side)
+    own = side.startswith("kernel")
+    step = ours(case, settings.device, side) if own else theirs(case, settings.device, side)
     torch.linalg.cholesky(torch.eye(64, dtype=torch.float64, device=settings.device))  # loads the library
     # CPU time on the CPU: that of an idle machine where one thread is used, whoever else is there
     clock = time.process_time if settings.device == "cpu" else time.perf_counter
@@ -136,14 +147,15 @@ def main() -> None:
     print(f"float64, {settings.device}, {settings.threads} thread(s), {kind} seconds, median of {settings.repeat}")
     for case in ("values", "burgers"):
         times: dict[str, float] = {}
-        for side in ("kernel", "cholesky", "lstsq", "lstsq gels"):
+        nested = ("kernel, nested",) if case == "burgers" else ()
+        for side in ("kernel", *nested, "cholesky", "lstsq", "lstsq gels"):
             here, there = context.Pipe()
             process = context.Process(target=measure, args=(side, case, settings, there))
             process.start()
             there.close()
             times[side], added, norm, size = here.recv()
             process.join()
-            name = "kernel, no J" if side == "kernel" else f"vmap(jacrev) + {side}"
+            name = f"{side}, no J" if side.startswith("kernel") else f"vmap(jacrev) + {side}"
             print(
                 f"{case:<8} {name:<25} {times[side]:7.2f} s, {times[side] / times['kernel']:6.1f} of ours, "
                 f"peak +{added / 1e6:5.0f} MB, |d| {norm:.6g}, {size} parameters"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from pdesolve.fields.point import Places
 
 Function = Callable[[Tensor], Tensor]
 # the partials of each output by its name, or of all of them
-Wanted = Mapping[str, Iterable[Index]] | Iterable[Index]
+Wanted = Mapping[str, Iterable[Index]] | Sequence[Index] | Set[Index]
 
 
 class Carrier(ABC):
@@ -41,10 +41,13 @@ class Propagation(Carrier):
     def outputs(
         self, function: Function, table: Tensor, fixed: Iterable[int], places: Places, quantities: Sequence[Quantity]
     ) -> dict[str, JetField]:
-        sets = self.wanted.values() if isinstance(self.wanted, Mapping) else (self.wanted,)
+        asked: set[Index] = {zero(table.shape[1])}
         if isinstance(self.wanted, Mapping):
-            sets = [self.wanted.get(quantity.name, ()) for quantity in quantities]
-        carried = closure(frozenset({zero(table.shape[1]), *(index for some in sets for index in some)}))
+            for quantity in quantities:
+                asked.update(self.wanted.get(quantity.name, ()))
+        else:
+            asked.update(self.wanted)
+        carried = closure(frozenset(asked))
         jet = self.engine(function, Jet.of_points(table, carried, constant=fixed))
         fields = {}
         columns = [channel.unbind(1) for channel in jet.channels]

@@ -8,24 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pdesolve.fields.multi_index import Composition
+from pdesolve.fields.multi_index import Composition, Term
 from pdesolve.fields.smooth import Smooth
 
 
 def composed(z: Sequence[Tensor], f: Sequence[Tensor], plan: Composition) -> list[Tensor]:
     """The channels of f(u) from those of u and f, f', ... at u."""
-    products = _Products(z)
+    products = Products(z)
     found = []
     for terms in plan.channels:
-        total: Tensor | None = None
-        inner: dict[int, Tensor] = {}
-        for term in terms:
-            k = len(term.factors)
-            if k == 0:
-                total = f[0]
-            else:
-                inner[k] = products.add(inner.get(k), term.coefficient, term.factors)
-        for k, part in inner.items():
+        total = None if terms[0].factors else f[0]
+        for k, part in products.sums(terms).items():
             total = f[k] * part if total is None else torch.addcmul(total, f[k], part)
         assert total is not None
         found.append(total)
@@ -37,32 +30,28 @@ def pulled(z: Sequence[Tensor], g: Sequence[Tensor], f: Sequence[Tensor], plan: 
 
     ∂L/∂u_β = Σ_α Σ_terms c g_α f⁽ᵏ⁾ ∂(u_β₁ ... u_βₖ)/∂u_β,    ∂L/∂u = Σ_α Σ_terms c g_α f⁽ᵏ⁺¹⁾ u_β₁ ... u_βₖ
     """
-    products = _Products(z)
+    products = Products(z)
     totals: list[Tensor | None] = [None] * len(z)
     outer: dict[int, Tensor] = {}  # Σ_α c g_α u_β₁ ... u_βₖ for each k
     for terms, error in zip(plan.channels, g, strict=True):
         sloped: dict[int, Tensor] = {}  # g_α f⁽ᵏ⁾
-        inner: dict[int, Tensor] = {}
         for term in terms:
             k = len(term.factors)
             if k == 0:
                 outer[0] = error
                 continue
-            inner[k] = products.add(inner.get(k), term.coefficient, term.factors)
             if k not in sloped:
                 sloped[k] = error * f[k]
             for beta in sorted(set(term.factors)):
-                others = list(term.factors)
-                others.remove(beta)
-                factor = term.coefficient * term.factors.count(beta)
+                others, factor = term.without(beta)
                 before = totals[beta]
                 if not others:
                     totals[beta] = _plus(before, sloped[k], factor)
                 elif before is None:
-                    totals[beta] = _plus(None, sloped[k] * products[tuple(others)], factor)
+                    totals[beta] = _plus(None, sloped[k] * products[others], factor)
                 else:
-                    totals[beta] = torch.addcmul(before, sloped[k], products[tuple(others)], value=factor)
-        for k, part in inner.items():
+                    totals[beta] = torch.addcmul(before, sloped[k], products[others], value=factor)
+        for k, part in products.sums(terms).items():
             outer[k] = torch.addcmul(outer[k], error, part) if k in outer else error * part
     value = totals[0]
     for k, part in outer.items():
@@ -77,7 +66,7 @@ def _plus(total: Tensor | None, part: Tensor, factor: float) -> Tensor:
     return torch.add(total, part, alpha=factor)
 
 
-class _Products:
+class Products:
     """Products of channels, each made once."""
 
     def __init__(self, z: Sequence[Tensor]) -> None:
@@ -91,9 +80,14 @@ class _Products:
             self.made[factors] = self[factors[:-1]] * self.z[factors[-1]]
         return self.made[factors]
 
-    def add(self, total: Tensor | None, coefficient: float, factors: tuple[int, ...]) -> Tensor:
-        """total + coefficient times the product."""
-        return _plus(total, self[factors], coefficient)
+    def sums(self, terms: Sequence[Term], *, least: int = 1) -> dict[int, Tensor]:
+        """Σ c u_β₁ ... u_βₖ over the terms of each k, from `least` on."""
+        found: dict[int, Tensor] = {}
+        for term in terms:
+            k = len(term.factors)
+            if k >= least:
+                found[k] = _plus(found.get(k), self[term.factors], term.coefficient)
+        return found
 
 
 class Composed(torch.autograd.Function):

@@ -68,7 +68,7 @@ class Field(ABC):
     def differentiate(self, axis: str, order: int) -> Field:
         """The partial derivative of the given order along one axis, as `pdesolve.fields.calculus.d` asks for it."""
 
-    def pointwise(self, operation: Callable[..., Tensor], operands: Sequence[Any], quantity: Quantity) -> Field:
+    def pointwise(self, operation: Callable[..., Any], operands: Sequence[Any], quantity: Quantity) -> Field:
         """The operation on the values of fields at these places (constants and numbers among them), value by value."""
         return self.like(operation(*[padded(operand, self.place_dimensions) for operand in operands]), quantity)
 

@@ -160,10 +160,9 @@ def add(a: Jet, b: Jet) -> Jet:
     """a + b."""
     if a.indices == b.indices:
         return a.like(a.values + b.values)
-    left, right = (dict(zip(jet.indices, jet.channels, strict=True)) for jet in (a, b))
-    indices = union((a.indices, b.indices), a.wanted)
-    return Jet([left[i] + right[i] if i in left and i in right else left.get(i, right.get(i)) for i in indices],
-               indices, a.wanted)  # fmt: skip
+    partials = [(a.partial(index), b.partial(index)) for index in union((a.indices, b.indices), a.wanted)]
+    sums = [u + v if u is not None and v is not None else u if v is None else v for u, v in partials]
+    return Jet([s for s in sums if s is not None], union((a.indices, b.indices), a.wanted), a.wanted)
 
 
 def subtract(a: Jet, b: Jet) -> Jet:

@@ -83,14 +83,25 @@ class Term:
     coefficient: float
     factors: tuple[int, ...]
 
+    def without(self, factor: int) -> tuple[tuple[int, ...], float]:
+        """The derivative in one of the factors: the others, and the coefficient."""
+        others = list(self.factors)
+        others.remove(factor)
+        return tuple(others), self.coefficient * self.factors.count(factor)
+
 
 @dataclass(frozen=True)
 class Composition:
-    """The channels of f(u): for each its terms. `order` is the highest derivative of f among them."""
+    """The channels of f(u): for each its terms. `order` is the highest derivative of f among them.
+
+    `inputs` counts the channels of u; `aligned` says that they are the first of those of f(u), in the same order.
+    """
 
     indices: tuple[Index, ...]
     channels: tuple[tuple[Term, ...], ...]
     order: int
+    inputs: int
+    aligned: bool
 
 
 @lru_cache(maxsize=1024)
@@ -108,7 +119,8 @@ def composition(present: tuple[Index, ...], wanted: tuple[Index, ...]) -> Compos
             indices.append(alpha)
             channels.append(terms)
     order = max(len(term.factors) for terms in channels for term in terms)
-    return Composition(tuple(indices), tuple(channels), order)
+    aligned = tuple(indices[: len(present)]) == present
+    return Composition(tuple(indices), tuple(channels), order, len(present), aligned)
 
 
 @lru_cache(maxsize=1024)
