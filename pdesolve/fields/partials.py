@@ -85,8 +85,8 @@ class Given(Partials):
         if index not in self.carried:
             asked = " ".join(f"d{axis}^{n}" for axis, n in zip(self.axes.names, index, strict=True) if n)
             raise InputError(
-                f"the derivative {asked} of {self.name} was not carried through the network: probe the formula that "
-                "takes it, wanted(formula, cloud), and give what it wants to Coordinates.of_jets"
+                f"the derivative {asked} of {self.name} was not carried through the network: give what the formula "
+                "wants, Coordinates.wanted_by(formula, cloud), to Coordinates.of_jets"
             )
         return self.parts.get(index, 0.0)
 
