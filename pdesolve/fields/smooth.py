@@ -31,19 +31,25 @@ class Smooth:
 
 
 def generic(function: Callable[[Tensor], Tensor]) -> Smooth:
-    """Derivatives of any function that acts on each value by itself, by nested forward differentiation."""
-
-    def slope(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        return lambda u: torch.func.jvp(f, (u,), (torch.ones_like(u),))[1]
+    """Derivatives of any function that acts on each value by itself, by nested autograd."""
 
     def derivatives(seed: Seed, order: int) -> list[Tensor]:
-        found, f = [], function
-        for _ in range(order + 1):
-            found.append(f(seed[0]))
-            f = slope(f)
-        return found
+        (u,) = seed
+        graph = torch.is_grad_enabled() and (u.requires_grad or function(u).requires_grad)
+        with torch.enable_grad():
+            v = u if u.requires_grad else u.detach().requires_grad_()
+            found = [function(v)]
+            for _ in range(order):
+                found.append(_slope(found[-1], v))
+        return found if graph else [f.detach() for f in found]
 
     return Smooth(lambda u: (u,), derivatives)
+
+
+def _slope(y: Tensor, u: Tensor) -> Tensor:
+    if not y.requires_grad:
+        return torch.zeros_like(u)
+    return torch.autograd.grad(y.sum(), u, create_graph=True, materialize_grads=True)[0]
 
 
 def _only(*makers: Callable[[], Tensor], order: int) -> list[Tensor]:
