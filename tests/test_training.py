@@ -52,9 +52,7 @@ def test_fit_reaches_the_minimum_and_stops_at_the_steps() -> None:
     objective = Quadratic()
     run = Run(budget=Budget.from_now(60))
     optimiser = torch.optim.Adam(objective.parameters(), lr=0.1)
-    outcome = fit(
-        objective, Fixed(1.0), optimiser, run=run, stage="adam", solution=small_network(), steps=400
-    )
+    outcome = fit(objective, Fixed(1.0), optimiser, run=run, stage="adam", solution=small_network(), steps=400)
     assert outcome.reason == "steps" and outcome.steps == 400
     assert torch.allclose(objective.point, torch.tensor([3.0, -1.0], dtype=torch.float64), atol=1e-3)
     assert run.history[-1]["stage"] == "adam" and run.history[-1]["loss"] == pytest.approx(outcome.loss)

@@ -6,7 +6,8 @@ from pdesolve.nn.features import FourierFeatures, LearnedFourierFeatures, Period
 from pdesolve.nn.gated import AdaptiveBlock, AdaptiveSkip, Gates, ModifiedMLP, PirateNet
 from pdesolve.nn.mlp import Activation, Sine, mlp
 from pdesolve.nn.network import Architecture, Features, Weights, fit_output, network
-from pdesolve.nn.solution import NetworkSolution
+from pdesolve.nn.solution import NetworkSolution, Stored, read_network
+from pdesolve.nn.wide import wide
 
 __all__ = [
     "Activation",
@@ -25,10 +26,13 @@ __all__ = [
     "PirateNet",
     "Rescale",
     "Sine",
+    "Stored",
     "Weights",
     "factorise",
     "fit_output",
     "mlp",
     "network",
+    "read_network",
     "sine_features",
+    "wide",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError  # what weights_only raises; nothing here is unpickled
@@ -26,6 +27,7 @@ _CHUNK = 65_536  # points at once where no gradient is wanted, so that memory st
 class NetworkSolution(Solution):
     """A module from coordinates (point, axis), time first, to the scalars of the state (point, scalar).
 
+    `built` says in JSON values how the module was made, where its method's settings alone do not.
     A `lift` takes them to a state that obeys conditions exactly; what it adds and multiplies with is computed once for
     each set of coordinates.
     """
@@ -37,12 +39,14 @@ class NetworkSolution(Solution):
         values: Mapping[str, Value] | None = None,
         *,
         lift: Lift | None = None,
+        built: Mapping[str, Any] | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> None:
         super().__init__(problem, values, device)
         self.module = module
         self.lift = lift
+        self.built = dict(built or {})
         self.dtype = dtype
         self.parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
 
@@ -69,24 +73,51 @@ class NetworkSolution(Solution):
         content |= {f"value.{k}": v.detach().cpu() for k, v in self.values.items() if isinstance(v, Tensor)}
         if self.lift is not None:
             content["lift"] = dict(self.lift.record())
+        if self.built:
+            content["built"] = self.built
         aside = folder / f".{WEIGHTS}.{os.getpid()}"
         torch.save(content, aside)
         aside.replace(folder / WEIGHTS)
 
-    def read(self, folder: Path) -> Mapping[str, Any] | None:
-        """Take the weights and learned values that `write` stored; gives the record of its lift, if it had any.
+    def take(self, stored: Stored) -> None:
+        """Take the weights and learned values that `write` stored.
 
         Raises:
-            InputError: no such file, or one of another network.
+            InputError: those of another network.
         """
-        path = folder / WEIGHTS
         try:
-            content = torch.load(path, weights_only=True, map_location=self.device)
-            self.module.load_state_dict(
-                {k.removeprefix("module."): v for k, v in content.items() if k.startswith("module.")}
-            )
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-            raise InputError(f"cannot read the network in {path}: {reason}") from error
-        self.values |= {k.removeprefix("value."): v for k, v in content.items() if k.startswith("value.")}
-        return content.get("lift")
+            self.module.load_state_dict(stored.module)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:120]
+            raise InputError(f"cannot read the network in {stored.path}: {reason}") from error
+        self.values |= stored.values
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a folder holds of a network: its tensors, learned values, the record of its lift, how it was built."""
+
+    path: Path
+    module: Mapping[str, Tensor]
+    values: Mapping[str, Tensor]
+    lift: Mapping[str, Any] | None
+    built: Mapping[str, Any]
+
+
+def read_network(folder: Path, device: torch.device | str) -> Stored:
+    """What `NetworkSolution.write` stored.
+
+    Raises:
+        InputError: no such file, or a damaged one.
+    """
+    path = folder / WEIGHTS
+    try:
+        content = torch.load(path, weights_only=True, map_location=device)
+        parts = {
+            kind: {k.removeprefix(f"{kind}."): v for k, v in content.items() if k.startswith(f"{kind}.")}
+            for kind in ("module", "value")
+        }
+        return Stored(path, parts["module"], parts["value"], content.get("lift"), content.get("built", {}))
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, AttributeError, UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+        raise InputError(f"cannot read the network in {path}: {reason}") from error

@@ -13,14 +13,25 @@ from torch import nn
 from pdesolve.condition import Observed, Periodic
 from pdesolve.constraint import Lift
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.geometry import Adaptive, Adaptivity, Sampler
+from pdesolve.geometry import Adaptive, Adaptivity, PointCloud, Sampler
 from pdesolve.least_squares.form import available_bytes
 from pdesolve.method import Solution, Solver
-from pdesolve.nn import Activation, Affine, Architecture, Features, NetworkSolution, Weights, network
+from pdesolve.nn import (
+    Activation,
+    Affine,
+    Architecture,
+    Features,
+    NetworkSolution,
+    Weights,
+    network,
+    read_network,
+    wide,
+)
 from pdesolve.physics.constraints import BoxLift, lift
+from pdesolve.physics.solvers.pinn.linear import Wide, is_linear, solve_linear
 from pdesolve.physics.solvers.pinn.model import Residuals, learnable
 from pdesolve.physics.solvers.pinn.points import CollocationPoints
-from pdesolve.physics.solvers.pinn.weighting import Emphasis, Weighting
+from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Emphasis, Weighting
 from pdesolve.problem import Problem, Value
 from pdesolve.scales import Scales, scales
 from pdesolve.training.balance import Balancing
@@ -30,6 +41,7 @@ from pdesolve.training.stages import Part, Stage, train
 from pdesolve.training.windows import Windows, read_windows, window, windows
 
 _DENSE = 4000  # parameters up to which a dense inverse Hessian pays
+_WIDTH, _DEPTH = 20, 3  # of a network that nobody asked to be of another size
 
 
 @dataclass(frozen=True)
@@ -39,8 +51,9 @@ class Pinn(Solver):
     Attributes:
         architecture: mlp; modified_mlp, whose hidden layers are mixed by two gates; piratenet, residual blocks that
             start as the identity.
-        width: units in each hidden layer (20 to 128).
-        depth: hidden layers (1 to 8); of piratenet blocks of three hidden layers each.
+        width: units in each hidden layer (20 to 128); None for 20.
+        depth: hidden layers (1 to 8), of piratenet blocks of three hidden layers each; None for 3. Where neither is
+            asked for, linear problems get one wide layer (see `optimiser`).
         activation: tanh, silu or sine. Each is smooth, as second derivatives need.
         weights: factorised gives each unit a trained logarithm of its scale; plain has none.
         features: what the network is given: coordinates, or sines of them (fourier: fixed random frequencies;
@@ -66,16 +79,18 @@ class Pinn(Solver):
         optimiser: what follows Adam, or goes all the way (adam, soap). self_scaled_broyden and self_scaled_bfgs keep a
             dense inverse Hessian, 8 P^2 bytes for P parameters; lbfgs keeps `memory` pairs of vectors. Least squares on
             the Jacobian of the residual rows: levenberg_marquardt, gauss_newton for the last digits, spring where
-            points move often; thermodynamic and adaptive_energy are for comparison. auto: self_scaled_broyden up to
-            4000 parameters, else lbfgs.
+            points move often; thermodynamic and adaptive_energy are for comparison. output_layer is for problems that
+            are linear in the unknowns: one wide layer of random features, of which the output layer is solved for.
+            auto: output_layer for linear problems if its residual falls far enough at points it has not seen, else
+            levenberg_marquardt for them; for others self_scaled_broyden; lbfgs beyond 4000 parameters.
         learning_rate: of adam and soap (1e-3 to 1e-2); it falls along a cosine to a hundredth.
         adam_share: part of the budget (or of the steps) that Adam gets before another optimiser; 0 for none.
         memory: pairs of vectors that lbfgs keeps.
     """
 
     architecture: Architecture = "mlp"
-    width: int = 20
-    depth: int = 3
+    width: int | None = None
+    depth: int | None = None
     activation: Activation = "tanh"
     weights: Weights = "plain"
     features: Features = "coordinates"
@@ -93,7 +108,7 @@ class Pinn(Solver):
     exponent: float = 1.0
     redraw: int = 500
     windows: int = 1
-    optimiser: Literal["auto"] | Optimiser = "auto"
+    optimiser: Literal["auto", "output_layer"] | Optimiser = "auto"
     learning_rate: float = 5e-3
     adam_share: float = 0.1
     memory: int = 50
@@ -133,7 +148,61 @@ class Pinn(Solver):
             made = BoxLift.from_record(
                 problem, run.choose(f"lift{part}", lambda: dict(lift(problem, values, learned=learn).record()))
             )
-        solution = self._solution(problem, values, sizes, made, run.generator, run.device, run.dtype)
+            for name, reason in made.soft.items():
+                run.say(f"{name} is left to the loss: {reason}")
+
+        def objective_of(layer: Wide | None, generator: torch.Generator) -> Residuals:
+            return self._objective(problem, values, learn, sizes, made, layer, earlier, generator, run)
+
+        linear = False
+        if self.optimiser in ("auto", "output_layer"):
+            objective = objective_of(
+                Wide(16, "tanh", (1.0,) * len(problem.axes)), torch.Generator().manual_seed(run.seed)
+            )
+            linear = not learn and is_linear(objective, self._clouds(objective, 16, 0))
+        if self.optimiser == "output_layer" and not linear:
+            raise InputError(
+                f"output_layer solves linear problems, {problem.name} is none: take --method.optimiser auto"
+            )
+        if linear and self._free:
+            objective, enough = solve_linear(
+                lambda layer: objective_of(layer, torch.Generator().manual_seed(run.seed)), self._clouds,
+                axes=len(problem.axes), run=run, name=f"features{part}",
+            )  # fmt: skip
+            if enough or self.optimiser == "output_layer":
+                solution = objective.solution
+                solution.converged = enough
+                solution.notes["stopped by"] = "converged"
+                run.watch(whole(solution), stage="output_layer", step=1, losses={})
+                return solution
+
+        objective = objective_of(None, run.generator)
+        solution = objective.solution
+        points = CollocationPoints(
+            problem, objective, count=self.collocation, condition_count=self.condition_points, sampler=self.sampler,
+            adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
+        )  # fmt: skip
+        outcome = train(
+            objective, points, self.stages(solution.parameters, linear=linear), run=run, solution=whole(solution),
+            learning_rate=self.learning_rate, memory=self.memory, part=part,
+        )  # fmt: skip
+        solution.converged = outcome.reason in ("converged", "target")
+        solution.notes["stopped by"] = outcome.reason
+        return solution
+
+    @property
+    def _free(self) -> bool:
+        """Whether nobody asked for a network of their own."""
+        return (
+            self.width is None and self.depth is None and self.architecture == "mlp" and self.features == "coordinates"
+        )
+
+    def _objective(
+        self, problem: Problem, values: dict[str, Value], learn: Sequence[str], sizes: Scales, made: Lift | None,
+        layer: Wide | None, earlier: Sequence[nn.Module], generator: torch.Generator, run: Run,
+    ) -> Residuals:  # fmt: skip
+        """What is minimised for a new network, by its settings or of one wide layer."""
+        solution = self._solution(problem, values, sizes, made, layer, generator, run.device, run.dtype)
         learned = {}
         for name in learn:
             start = solution.values.get(name, problem.values.get(name, _default(problem, name)))
@@ -145,23 +214,16 @@ class Pinn(Solver):
             for name, condition in problem.named_conditions.items()
             if not isinstance(condition, Periodic) and name not in held
         }
-        for name in conditions:
-            if made is not None:
-                run.say(f"{name} is left to the loss: {made.soft[name]}")
         weighting = Weighting(self.condition_weight, self.balancing, self.emphasis, problem.time)
-        objective = Residuals(problem, solution, conditions, weighting, sizes, learned=learned, earlier=earlier)
-        points = CollocationPoints(
-            problem, objective, count=self.collocation, condition_count=self.condition_points, sampler=self.sampler,
-            adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
-        )  # fmt: skip
-        watched = whole(solution)
-        outcome = train(
-            objective, points, self.stages(solution.parameters), run=run, solution=watched,
-            learning_rate=self.learning_rate, memory=self.memory, part=part,
-        )  # fmt: skip
-        solution.converged = outcome.reason in ("converged", "target")
-        solution.notes["stopped by"] = outcome.reason
-        return solution
+        return Residuals(problem, solution, conditions, weighting, sizes, learned=learned, earlier=earlier)
+
+    def _clouds(self, objective: Residuals, count: int, seed: int) -> dict[str, PointCloud]:
+        """Points of every term, always the same of one seed: so many collocation points, of conditions in proportion."""
+        generator = torch.Generator().manual_seed(seed)
+        some = max(16, count * self.condition_points // self.collocation)
+        problem = objective.problem
+        clouds = {n: c.sample(problem, some, self.sampler, generator) for n, c in objective.conditions.items()}
+        return {INTERIOR: problem.sample(count, self.sampler, generator), **clouds}
 
     def _scales(self, problem: Problem, values: Mapping[str, Value], run: Run) -> Scales:
         found = scales(problem, values)
@@ -171,18 +233,24 @@ class Pinn(Solver):
             run.say(f"warning: {warning}")
         return found
 
-    def stages(self, parameters: int) -> tuple[Stage, ...]:
-        """The procedure: Adam finds the valley, then goes on what follows its floor, on points that move."""
+    def stages(self, parameters: int, *, linear: bool) -> tuple[Stage, ...]:
+        """The procedure: Adam finds the valley, then goes on what follows its floor, on points that move.
+
+        Linear problems have no valley to be found, and least squares on points that stay.
+        """
         redraw = 0 if self.adaptivity == "none" else self.redraw
         if self.optimiser in FIRST_ORDER:
             return (Stage(self.optimiser, redraw=redraw),)
-        optimiser = self.optimiser
-        if optimiser == "auto":
+        if self.optimiser in ("auto", "output_layer"):
+            if linear and parameters <= _DENSE:
+                return (Stage("levenberg_marquardt"),)
             optimiser = "self_scaled_broyden" if parameters <= _DENSE else "lbfgs"
+        else:
+            optimiser = self.optimiser
         return Stage("adam", self.adam_share), Stage(optimiser, 1 - self.adam_share, redraw)
 
     def operation_size(self, problem: Problem) -> int:
-        return self.collocation * self.width
+        return self.collocation * (self.width or _WIDTH)
 
     def restore(
         self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
@@ -197,32 +265,41 @@ class Pinn(Solver):
         # sizes are buffers of the network, so that any will do
         some = Scales(dict.fromkeys(problem.equation.scalars, (0.0, 1.0)), {}, {})
         generator = torch.Generator().manual_seed(0)
-        solution = self._solution(problem, values, some, None, generator, torch.device(device), torch.float64)
-        record = solution.read(folder)
-        solution.lift = None if record is None else BoxLift.from_record(problem, record)
+        stored = read_network(folder, device)
+        layer = Wide(**{**stored.built, "scales": tuple(stored.built["scales"])}) if stored.built else None
+        made = None if stored.lift is None else BoxLift.from_record(problem, stored.lift)
+        solution = self._solution(problem, values, some, made, layer, generator, torch.device(device), torch.float64)
+        solution.take(stored)
         return solution
 
     def _solution(
         self, problem: Problem, values: Mapping[str, Value] | None, sizes: Scales, made: Lift | None,
-        generator: torch.Generator, device: torch.device, dtype: torch.dtype,
+        layer: Wide | None, generator: torch.Generator, device: torch.device, dtype: torch.dtype,
     ) -> NetworkSolution:  # fmt: skip
-        body = network(
-            problem.axes,
-            len(problem.equation.scalars),
-            architecture=self.architecture,
-            width=self.width,
-            depth=self.depth,
-            activation=self.activation,
-            weights=self.weights,
-            features=self.features,
-            feature_count=self.feature_count,
-            feature_scale=self.feature_scale,
-            harmonics=self.harmonics,
-            generator=generator,
-        )
+        axes, outputs = problem.axes, len(problem.equation.scalars)
+        if layer is None:
+            body = network(
+                axes,
+                outputs,
+                architecture=self.architecture,
+                width=self.width or _WIDTH,
+                depth=self.depth or _DEPTH,
+                activation=self.activation,
+                weights=self.weights,
+                features=self.features,
+                feature_count=self.feature_count,
+                feature_scale=self.feature_scale,
+                harmonics=self.harmonics,
+                generator=generator,
+            )
+        else:
+            body = wide(
+                axes, outputs, width=layer.width, activation=layer.activation, scales=layer.scales, generator=generator
+            )
         offsets, factors = zip(*(sizes.unknowns[name] for name in problem.equation.scalars), strict=True)
         module = nn.Sequential(*body, Affine(offsets, factors)).to(device=device, dtype=dtype)
-        return NetworkSolution(problem, module, values, lift=made, dtype=dtype, device=device)
+        built = None if layer is None else asdict(layer)
+        return NetworkSolution(problem, module, values, lift=made, built=built, dtype=dtype, device=device)
 
     def _check(self, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]) -> None:
         if "point" not in problem.equation.kinds:
@@ -269,11 +346,11 @@ class Pinn(Solver):
 
     def _check_memory(self, run: Run) -> None:
         """Refuse what cannot fit: an equation of second order holds 18 to 50 numbers for each unit and point."""
-        size = 10 * run.dtype.itemsize * self.collocation * self.width * self.depth
+        size = 10 * run.dtype.itemsize * self.collocation * (self.width or _WIDTH) * (self.depth or _DEPTH)
         free = 2 * available_bytes(run.device)  # that function plans with half
         if size > free:
             raise InputError(
-                f"{self.collocation} collocation points through {self.depth} layers of {self.width} need more than "
+                f"{self.collocation} collocation points through that many layers and units need more than "
                 f"{size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer points or a smaller network"
             )
 

@@ -47,12 +47,16 @@ class Residuals(ResidualObjective):
         self._wanted: dict[str, Any] = {}
 
     def rows(self, batch: Batch) -> dict[str, Tensor]:
-        return self.weighting.weigh(self._unweighted(batch), _times(batch))
+        return self.weighting.weigh(self._unweighted(batch), _times(batch[INTERIOR]))
+
+    def term(self, name: str, x: Coordinates) -> Tensor:
+        """The rows of one term at other points than those of a batch."""
+        return self.weighting.weigh({name: _averaged(self._sized(name, x), x)}, _times(x))[name]
 
     def adapt(self, batch: Batch) -> bool:
         if self.weighting.fixed:
             return False
-        self.weighting.adapt(lambda: self._unweighted(batch), self.module, _times(batch), self.adapted)
+        self.weighting.adapt(lambda: self._unweighted(batch), self.module, _times(batch[INTERIOR]), self.adapted)
         self.adapted += 1
         return True
 
@@ -105,9 +109,8 @@ def _averaged(values: Tensor, x: Coordinates) -> Tensor:
     return values / values.shape[-1] ** 0.5 if weights is None else values * (weights / weights.sum()).sqrt()
 
 
-def _times(batch: Batch) -> Tensor | None:
-    """The times of the collocation points (point,), where there is time."""
-    x = batch[INTERIOR]
+def _times(x: Coordinates) -> Tensor | None:
+    """The times of points (point,), where there is time."""
     return x["t"].values if "t" in x.axes.names else None
 
 

@@ -1,0 +1,45 @@
+"""Networks of one wide hidden layer that is drawn at the scales of a problem and need not be trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from pdesolve.geometry import Axes
+from pdesolve.nn.features import PeriodicEmbedding, Rescale
+from pdesolve.nn.mlp import Activation, activation_layer, linear
+
+
+def wide(
+    axes: Axes, outputs: int, *, width: int, activation: Activation, scales: Sequence[float], generator: torch.Generator
+) -> nn.Sequential:
+    """Coordinates in [-1, 1], `width` random features of them, and an output layer of zeros, which alone is trained; float64.
+
+    Feature j is f(w_j · (s - c_j)) with w_ji ~ N(0, scales_i^2) and centres c_j spread evenly over the box, so that
+    features turn everywhere; a sine gets an even phase. Periodic axes become a cosine and a sine first, which share the
+    axis' scale. The same draws at other scales make similar features.
+
+    G.-B. Huang, Q.-Y. Zhu, C.-K. Siew, Neurocomputing 70 (2006) 489; for equations: V. Dwivedi, B. Srinivasan,
+    Neurocomputing 391 (2020) 96, arXiv 1907.03507.
+    """
+    layers: list[nn.Module] = [Rescale(axes)]
+    spread = [scale for axis, scale in zip(axes, scales, strict=True) if not axis.periodic]
+    if any(axis.periodic for axis in axes):
+        layers.append(PeriodicEmbedding(axes, 1))
+        spread += [scale for axis, scale in zip(axes, scales, strict=True) if axis.periodic for _ in range(2)]
+    hidden = linear(len(spread), width, before=activation, generator=generator)
+    with torch.no_grad():
+        hidden.weight.normal_(generator=generator).mul_(torch.tensor(spread, dtype=torch.float64))
+        if activation == "sine":
+            hidden.bias.uniform_(0.0, 2 * math.pi, generator=generator)
+        else:
+            centres = torch.rand(width, len(spread), dtype=torch.float64, generator=generator)
+            hidden.bias.copy_(-(hidden.weight * (2 * centres - 1)).sum(1))
+    hidden.requires_grad_(False)
+    last = linear(width, outputs, before=None, generator=generator)
+    with torch.no_grad():
+        last.weight.zero_()
+    return nn.Sequential(*layers, hidden, activation_layer(activation), last)

@@ -1,0 +1,208 @@
+"""Linear problems: one wide hidden layer, drawn at random, whose output layer is solved for exactly.
+
+With equation, conditions and lift linear in the unknowns the rows are r = r₀ + A c in the weights c of the output layer:
+linear least squares. What is left to find are the scales of the features along the axes and how many they are. Both are
+judged by the residual at points that no fit has seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.fields import Coordinates
+from pdesolve.geometry import PointCloud
+from pdesolve.least_squares.factor import augmented
+from pdesolve.least_squares.modular import Modular
+from pdesolve.nn import Activation
+from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.training.run import Run
+
+_FIRST, _LARGEST = 400, 3200  # features
+_RATIO = 2.5  # rows for each feature
+_BETTER = 0.9  # of the residual: what is worth another scale
+_ENOUGH = 0.5  # of the residual: what is worth twice the features
+_SOLVED = 1e-4  # of the residual without a network: what counts as solved
+_ROUNDING = 1e-11  # of it: below which nothing is gained
+_SHARE = 0.6  # of the budget that is left, for this
+_CHUNK = 2**25  # bytes of the features' partials at once
+
+Clouds = Mapping[str, PointCloud]
+
+
+@dataclass(frozen=True)
+class Wide:
+    """A hidden layer: how wide it is, and the scale of its weights along each axis, rescaled to [-1, 1]."""
+
+    width: int
+    activation: Activation
+    scales: tuple[float, ...]
+
+
+def is_linear(objective: Residuals, clouds: Clouds) -> bool:
+    """Whether the rows are affine in the weights of the output layer."""
+    layer = output_layer(objective)
+    batch = {name: objective.coordinates(name, _some(cloud, slice(0, 16))) for name, cloud in clouds.items()}
+    start = [p.detach().clone() for p in layer.parameters()]
+    draw = [torch.randn(p.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) for p in start]
+    found = []
+    for factor in (0.0, 1.0, 2.0):
+        with torch.no_grad():
+            for p, value in zip(layer.parameters(), draw, strict=True):
+                p.copy_(factor * value)
+        found.append(torch.cat([rows.detach().flatten() for rows in objective.rows(batch).values()]))
+    with torch.no_grad():
+        for p, value in zip(layer.parameters(), start, strict=True):
+            p.copy_(value)
+    zero, once, twice = found
+    return bool((twice - 2 * once + zero).norm() <= 1e-9 * (once - zero).norm())
+
+
+def solve_linear(
+    make: Callable[[Wide], Residuals], draw: Callable[[Residuals, int, int], Clouds], *, axes: int, run: Run, name: str
+) -> tuple[Residuals, bool]:
+    """The network of the widest layer that pays, its output layer solved for, and whether it is a solution.
+
+    make: the objective of a network with that layer, its draws always the same. draw: (objective, points, seed) ->
+    points of each term. name: of the run's choice, which a run that is repeated obeys.
+    """
+    chosen = run.choose(name, lambda: _search(make, draw, axes, run))
+    layer = Wide(chosen["width"], chosen["activation"], tuple(chosen["scales"]))
+    objective, held_out = _fitted(make, draw, layer)
+    before = _nothing(make, draw, layer)
+    run.say(
+        f"the problem is linear: {layer.width} random features ({layer.activation}), scales "
+        f"{', '.join(f'{s:.2g}' for s in layer.scales)}, output layer solved for; residual elsewhere {held_out:.1e}, "
+        f"without a network {before:.1e}"
+    )
+    return objective, held_out < _SOLVED * before
+
+
+def _search(
+    make: Callable[[Wide], Residuals], draw: Callable[[Residuals, int, int], Clouds], axes: int, run: Run
+) -> dict[str, object]:
+    end = run.budget.spent + _SHARE * run.budget.left
+    best: tuple[float, Wide] = (math.inf, Wide(0, "tanh", ()))
+    for activation in ("tanh", "sine"):
+        found = _scaled(make, draw, Wide(_FIRST, activation, (1.0,) * axes), run, end)
+        # sines know products of sines by heart: only where tanh fails
+        if found[0] < best[0]:
+            best = found
+        if best[0] < 1e-3 * _nothing(make, draw, best[1]):
+            break
+    floor = _ROUNDING * _nothing(make, draw, best[1])
+    while best[1].width < _LARGEST and best[0] > floor:
+        start = run.budget.spent
+        wider = replace(best[1], width=2 * best[1].width)
+        found = min(
+            (
+                (_fitted(make, draw, replace(wider, scales=tuple(f * s for s in wider.scales)))[1], f)
+                for f in (1.0, 1.4)
+            ),
+        )
+        if not found[0] < _ENOUGH * best[0]:
+            break
+        best = found[0], replace(wider, scales=tuple(found[1] * s for s in wider.scales))
+        if run.budget.spent + 8 * (run.budget.spent - start) > end:
+            break
+    return {"width": best[1].width, "activation": best[1].activation, "scales": list(best[1].scales)}
+
+
+def _scaled(
+    make: Callable[[Wide], Residuals], draw: Callable[[Residuals, int, int], Clouds], layer: Wide, run: Run, end: float
+) -> tuple[float, Wide]:
+    """The best scales by coordinate search: all axes together, then each, by factors of 2.56, then of 1.6."""
+    tried = {layer.scales: _fitted(make, draw, layer)[1]}
+    best = layer.scales
+    for step in (2.56, 1.6):
+        moved = True
+        while moved and run.budget.spent < end:
+            moved = False
+            axes = [range(len(best)), *([i] for i in range(len(best)))] if len(best) > 1 else [range(1)]
+            for some, factor in itertools.product(axes, (step, 1 / step)):
+                trial = tuple(s * factor if i in some else s for i, s in enumerate(best))
+                key = tuple(round(s, 6) for s in trial)
+                if key in {tuple(round(s, 6) for s in t) for t in tried} or run.budget.spent > end:
+                    continue
+                tried[trial] = _fitted(make, draw, replace(layer, scales=trial))[1]
+                if tried[trial] < _BETTER * tried[best]:
+                    best, moved = trial, True
+    return tried[best], replace(layer, scales=best)
+
+
+def _fitted(
+    make: Callable[[Wide], Residuals], draw: Callable[[Residuals, int, int], Clouds], layer: Wide
+) -> tuple[Residuals, float]:
+    objective = make(layer)
+    fit_output_layer(objective, draw(objective, round(_RATIO * layer.width), 1))
+    return objective, _root(objective, draw(objective, max(64, layer.width // 2), 2))
+
+
+def _nothing(make: Callable[[Wide], Residuals], draw: Callable[[Residuals, int, int], Clouds], layer: Wide) -> float:
+    """The residual of no network at all."""
+    objective = make(layer)
+    return _root(objective, draw(objective, 256, 2))
+
+
+def _root(objective: Residuals, clouds: Clouds) -> float:
+    """The root of the loss at these points."""
+    batch = {name: objective.coordinates(name, cloud) for name, cloud in clouds.items()}
+    with torch.no_grad():
+        return math.sqrt(sum(float(term) for term in objective(batch).values()))
+
+
+def fit_output_layer(objective: Residuals, clouds: Clouds) -> None:
+    """Add to the weights of the output layer what minimises the loss, by QR of A with columns of length one.
+
+    The damping of 1e-14 settles directions that rounding leaves open.
+    """
+    layer = output_layer(objective)
+    matrices, rows = [], []
+    for name, cloud in clouds.items():
+        for part in _chunks(objective, cloud):
+            x = objective.coordinates(name, part)
+            scale = (len(part.x) / len(cloud.x)) ** 0.5
+            matrix, r = linearised(objective, layer, name, x)
+            matrices.append(scale * matrix)
+            rows.append(scale * r)
+    matrix, r = torch.cat(matrices), torch.cat(rows)
+    lengths = matrix.norm(dim=0).clamp_min(torch.finfo(matrix.dtype).tiny ** 0.5)
+    matrix /= lengths
+    step = augmented(matrix, -r, torch.full((), 1e-28, dtype=matrix.dtype, device=matrix.device)) / lengths
+    with torch.no_grad():
+        for p, part in zip(layer.parameters(), step.split([p.numel() for p in layer.parameters()]), strict=True):
+            p.add_(part.view_as(p))
+
+
+def linearised(objective: Residuals, layer: nn.Linear, name: str, x: Coordinates) -> tuple[Tensor, Tensor]:
+    """A (row, weight) and r of one term, for weights and bias of the output layer."""
+    modular = Modular(layer, lambda: {name: objective.term(name, x)})
+    modular.pointwise = True  # fields at points are
+    here = modular.linearise(modular.theta())
+    return here.jacobian.dense(), here.rows("the output layer")
+
+
+def output_layer(objective: Residuals) -> nn.Linear:
+    """The last linear layer of the network."""
+    return [m for m in objective.module.modules() if isinstance(m, nn.Linear)][-1]
+
+
+def _chunks(objective: Residuals, cloud: PointCloud) -> list[PointCloud]:
+    """Points that go at once, so that the partials of all features fit."""
+    width = output_layer(objective).in_features
+    channels = 2 * len(cloud.axes) + 1
+    some = max(64, _CHUNK // (8 * width * channels))
+    return [_some(cloud, slice(i, i + some)) for i in range(0, len(cloud.x), some)]
+
+
+def _some(cloud: PointCloud, which: slice) -> PointCloud:
+    weights, normals = cloud.weights, cloud.normals
+    return PointCloud(
+        cloud.axes, cloud.x[which], None if weights is None else weights[which],
+        None if normals is None else normals[which],
+    )  # fmt: skip
