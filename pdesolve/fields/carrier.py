@@ -73,7 +73,7 @@ class Recorder(Carrier):
 
 class _Asked(Partials):
     def __init__(self, asked: set[Index], like: Tensor) -> None:
-        super().__init__()
+        super().__init__(free=False)
         self.asked, self.like = asked, like
 
     def make(self, index: Index) -> Part:

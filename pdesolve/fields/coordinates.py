@@ -107,7 +107,7 @@ class Coordinates(Mapping[str, Field]):
 
     @staticmethod
     def _jets(cloud: PointCloud, carrier: Carrier, dtype: torch.dtype, device: torch.device | str) -> Coordinates:
-        made = Coordinates(cloud, dtype=dtype, device=device, gradients=False)
+        made = Coordinates(cloud, dtype=dtype, device=device)
         assert isinstance(made.places, Places)
         places, made.carrier = made.places, carrier
         made.fields = {name: jet_coordinate(name, places) for name in cloud.axes.names}
@@ -138,7 +138,7 @@ class Coordinates(Mapping[str, Field]):
             None if normals is None else normals[few],
         )
         recorder = Recorder()
-        with torch.no_grad():
+        with torch.enable_grad():  # values of coordinates that a formula takes by torch are differentiated
             evaluated(formula(Coordinates._jets(some, recorder, dtype, device)))
         return {name: frozenset(asked) for name, asked in recorder.asked.items()}
 
@@ -220,7 +220,7 @@ class Coordinates(Mapping[str, Field]):
         if self.carrier is not None:
             assert isinstance(self.places, Places)
             fixed = [i for i, name in enumerate(self.axes.names) if self._is_fixed(name)]
-            return {**self.carrier.outputs(function, self.columns(), fixed, self.places, quantities)}
+            return {**self.carrier.outputs(function, self.columns().detach(), fixed, self.places, quantities)}
         columns = function(self.columns())
         shape = self.discretisation.shape
         return {q.name: self.field(columns[:, i].reshape(shape), q.name, q.unit) for i, q in enumerate(quantities)}

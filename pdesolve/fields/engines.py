@@ -129,7 +129,9 @@ class Whole(Engine):
 
         compiled = torch.compile(channels, fullgraph=True, dynamic=True)
         try:
-            out = Jet(compiled(jet.values), self.found[key], wanted)
+            with warnings.catch_warnings():  # plans are made by cached functions, which depend on their arguments alone
+                warnings.filterwarnings("ignore", message=".*lru_cache")
+                out = Jet(compiled(jet.values), self.found[key], wanted)
         except Exception as error:  # whatever a compiler has to say
             reason = f"{type(function).__name__} ({type(error).__name__})"
             warnings.warn(f"torch.compile gave up on {reason}: its activations only are compiled", stacklevel=4)

@@ -90,4 +90,4 @@ def coordinate(name: str, places: Places) -> JetField:
 
 def known(values: Tensor, places: Places, quantity: Quantity) -> JetField:
     """Values (*sample, point) at the points themselves."""
-    return of(Known(values, quantity.name), places, quantity)
+    return of(Known(values, quantity.name, list(places.columns.values())), places, quantity)

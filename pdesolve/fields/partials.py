@@ -19,14 +19,20 @@ Part = Tensor | float  # a partial at the points (*sample, point); a number wher
 
 
 class Partials(ABC):
-    """Where the partials of a field come from; each is computed when it is asked for, once."""
+    """Where the partials of a field come from; each is computed when it is asked for, once.
 
-    def __init__(self) -> None:
+    `free` ones depend on coordinates alone: their graph leads to the columns of the points, so that values which a
+    formula computes from them by torch can be differentiated.
+    """
+
+    def __init__(self, free: bool) -> None:
+        self.free = free
         self._made: dict[Index, Part] = {}
 
     def __getitem__(self, index: Index) -> Part:
         if index not in self._made:
-            self._made[index] = self.make(index)
+            with torch.set_grad_enabled(self.free or torch.is_grad_enabled()):
+                self._made[index] = self.make(index)
         return self._made[index]
 
     @abstractmethod
@@ -58,6 +64,20 @@ def _part(operand: Operand, index: Index) -> Part:
     return 0.0 if any(index) else operand
 
 
+def _together(*operands: Operand) -> tuple[bool, list[Operand]]:
+    """Whether all depend on coordinates alone; where not all do, the others without their graph."""
+    free = all(o.partials.free if isinstance(o, View) else not _trained(o) for o in operands)
+    if free:
+        return True, list(operands)
+    return False, [
+        View(Detached(o.partials), o.index) if isinstance(o, View) and o.partials.free else o for o in operands
+    ]
+
+
+def _trained(operand: Tensor | float) -> bool:
+    return isinstance(operand, Tensor) and operand.requires_grad
+
+
 def _is_zero(part: Part) -> bool:
     return isinstance(part, float) and part == 0.0
 
@@ -78,15 +98,15 @@ class Given(Partials):
     """Partials of one output of a network: those that were carried."""
 
     def __init__(self, name: str, parts: Mapping[Index, Part], carried: Iterable[Index], axes: Axes) -> None:
-        super().__init__()
+        super().__init__(free=False)
         self.name, self.parts, self.carried, self.axes = name, parts, set(carried), axes
 
     def make(self, index: Index) -> Part:
         if index not in self.carried:
             asked = " ".join(f"d{axis}^{n}" for axis, n in zip(self.axes.names, index, strict=True) if n)
             raise InputError(
-                f"the derivative {asked} of {self.name} was not carried through the network: probe the formula that "
-                "takes it, wanted(formula, cloud), and give what it wants to Coordinates.of_jets"
+                f"the derivative {asked} of {self.name} was not carried through the network: give what the formula "
+                "wants, Coordinates.wanted_by(formula, cloud), to Coordinates.of_jets"
             )
         return self.parts.get(index, 0.0)
 
@@ -95,7 +115,7 @@ class Column(Partials):
     """A coordinate: one along its own axis, zero beyond."""
 
     def __init__(self, values: Tensor, axis: Index) -> None:
-        super().__init__()
+        super().__init__(free=True)
         self.values, self.axis = values, axis
 
     def make(self, index: Index) -> Part:
@@ -103,26 +123,66 @@ class Column(Partials):
 
 
 class Known(Partials):
-    """Values at the points themselves (observations, normals), which no derivative can be taken of."""
+    """Values at the points themselves: of observations and normals, which no derivative can be taken of, or computed
+    from columns of the points by torch, which autograd differentiates.
+    """
 
-    def __init__(self, values: Tensor, name: str) -> None:
-        super().__init__()
-        self.values, self.name = values, name
+    def __init__(self, values: Tensor, name: str, columns: Sequence[Tensor]) -> None:
+        # what depends on a network hides how it depends on the points
+        super().__init__(free=_leaves(values) <= {id(column) for column in columns})
+        self.values, self.name, self.columns = values, name, columns
 
     def make(self, index: Index) -> Part:
-        if any(index):
+        if not any(index):
+            return self.values
+        if not self.free or not self.values.requires_grad:
             raise InputError(
                 f"{self.name} is known by its values at points, not as a function: it cannot be differentiated; write "
                 "it as a formula of the coordinates"
             )
-        return self.values
+        axis = next(i for i, order in enumerate(index) if order)
+        lower = self[minus(index, unit(len(index), axis))]
+        assert isinstance(lower, Tensor)
+        return _slope(lower, self.columns[axis])
+
+
+def _leaves(values: Tensor) -> set[int]:
+    """The tensors that a value depends on by its graph."""
+    if not values.requires_grad:
+        return set()
+    if values.grad_fn is None:
+        return {id(values)}
+    found: set[int] = set()
+    left, seen = [values.grad_fn], {values.grad_fn}
+    while left:
+        node = left.pop()
+        leaf = getattr(node, "variable", None)
+        if leaf is not None:
+            found.add(id(leaf))
+        for below_it, _ in node.next_functions:
+            if below_it is not None and below_it not in seen:
+                seen.add(below_it)
+                left.append(below_it)
+    return found
+
+
+class Detached(Partials):
+    """Partials without their graph: what depends on coordinates alone, in a formula with a network."""
+
+    def __init__(self, partials: Partials) -> None:
+        super().__init__(free=False)
+        self.partials = partials
+
+    def make(self, index: Index) -> Part:
+        part = self.partials[index]
+        return part.detach() if isinstance(part, Tensor) else part
 
 
 class Uniform(Partials):
     """One value at all points."""
 
     def __init__(self, value: float) -> None:
-        super().__init__()
+        super().__init__(free=True)
         self.value = value
 
     def make(self, index: Index) -> Part:
@@ -141,27 +201,17 @@ class Function(Partials):
         columns: Mapping[str, Tensor],
         names: Sequence[str],
     ) -> None:
-        super().__init__()
-        self.function, self.names = function, names
-        self.columns = {name: column.detach().requires_grad_() for name, column in columns.items()}
-        self.graph: dict[Index, Tensor] = {}
-        # what does not depend on anything trained is kept without the graph it was made with
-        self.trained = torch.is_grad_enabled() and function(columns).requires_grad
+        # of something trained it keeps the graph
+        super().__init__(free=not function({name: column.detach() for name, column in columns.items()}).requires_grad)
+        self.function, self.names, self.columns = function, names, columns
 
     def make(self, index: Index) -> Part:
-        with torch.enable_grad():
-            part = self._with_graph(index)
-        return part if self.trained else part.detach()
-
-    def _with_graph(self, index: Index) -> Tensor:
-        if index not in self.graph:
-            if any(index):
-                axis = next(i for i, order in enumerate(index) if order)
-                lower = self._with_graph(minus(index, unit(len(index), axis)))
-                self.graph[index] = _slope(lower, self.columns.get(self.names[axis]))
-            else:
-                self.graph[index] = self.function(self.columns)
-        return self.graph[index]
+        if not any(index):
+            return self.function(self.columns)
+        axis = next(i for i, order in enumerate(index) if order)
+        lower = self[minus(index, unit(len(index), axis))]
+        assert isinstance(lower, Tensor)
+        return _slope(lower, self.columns.get(self.names[axis]))
 
 
 def _slope(values: Tensor, column: Tensor | None) -> Tensor:
@@ -176,7 +226,8 @@ class _Sum(Partials):
     """a + sign b."""
 
     def __init__(self, a: Operand, b: Operand, sign: float) -> None:
-        super().__init__()
+        free, (a, b) = _together(a, b)
+        super().__init__(free)
         self.a, self.b, self.sign = a, b, sign
 
     def make(self, index: Index) -> Part:
@@ -190,7 +241,8 @@ class _Product(Partials):
     """a b."""
 
     def __init__(self, a: Operand, b: Operand) -> None:
-        super().__init__()
+        free, (a, b) = _together(a, b)
+        super().__init__(free)
         self.a, self.b = a, b
 
     def make(self, index: Index) -> Part:
@@ -209,7 +261,7 @@ class Composite(Partials):
     """f(u)."""
 
     def __init__(self, function: Smooth, u: View) -> None:
-        super().__init__()
+        super().__init__(u.partials.free)
         self.function, self.u = function, u
         self.seed: Seed | None = None
         self.slopes: Sequence[Tensor] = ()
@@ -234,7 +286,8 @@ class _Quotient(Partials):
     """q = a / b, from a = q b by the product rule."""
 
     def __init__(self, a: Operand, b: Operand) -> None:
-        super().__init__()
+        free, (a, b) = _together(a, b)
+        super().__init__(free)
         self.a, self.b = a, b
 
     def make(self, index: Index) -> Part:
@@ -249,7 +302,8 @@ class _Chosen(Partials):
     """The larger or the smaller of a and b, with the derivatives of the one it is; where they are equal, their mean."""
 
     def __init__(self, a: Operand, b: Operand, operation: Callable[..., Tensor]) -> None:
-        super().__init__()
+        free, (a, b) = _together(a, b)
+        super().__init__(free)
         self.a, self.b, self.operation = a, b, operation
 
     def make(self, index: Index) -> Part:

@@ -91,6 +91,11 @@ def _(layer: nn.Identity, jet: Jet) -> Jet:
 
 
 @propagate.register
+def _(layer: nn.Flatten, jet: Jet) -> Jet:
+    return jet if layer.start_dim == 1 else differentiated(layer, jet)
+
+
+@propagate.register
 def _(layer: nn.Tanh, jet: Jet) -> Jet:
     return compose(jet, smooth.tanh)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor
+
+from pdesolve.fields.multi_index import shares
 
 Seed = tuple[Tensor, ...]
 
@@ -29,19 +31,25 @@ class Smooth:
 
 
 def generic(function: Callable[[Tensor], Tensor]) -> Smooth:
-    """Derivatives of any function that acts on each value by itself, by nested forward differentiation."""
-
-    def slope(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        return lambda u: torch.func.jvp(f, (u,), (torch.ones_like(u),))[1]
+    """Derivatives of any function that acts on each value by itself, by nested autograd."""
 
     def derivatives(seed: Seed, order: int) -> list[Tensor]:
-        found, f = [], function
-        for _ in range(order + 1):
-            found.append(f(seed[0]))
-            f = slope(f)
-        return found
+        (u,) = seed
+        graph = torch.is_grad_enabled() and (u.requires_grad or function(u).requires_grad)
+        with torch.enable_grad():
+            v = u if u.requires_grad else u.detach().requires_grad_()
+            found = [function(v)]
+            for _ in range(order):
+                found.append(_slope(found[-1], v))
+        return found if graph else [f.detach() for f in found]
 
     return Smooth(lambda u: (u,), derivatives)
+
+
+def _slope(y: Tensor, u: Tensor) -> Tensor:
+    if not y.requires_grad:
+        return torch.zeros_like(u)
+    return torch.autograd.grad(y.sum(), u, create_graph=True, materialize_grads=True)[0]
 
 
 def _only(*makers: Callable[[], Tensor], order: int) -> list[Tensor]:
@@ -93,9 +101,11 @@ def power(exponent: float) -> Smooth:
 
 def _tanh(seed: Seed, order: int) -> list[Tensor]:
     (y,) = seed
-    if order == 0:
-        return [y]
-    f = 1 - y * y
+    return _bend(y, 1 - y * y, order) if order else [y]
+
+
+def _bend(y: Tensor, f: Tensor, order: int) -> list[Tensor]:
+    """tanh and its derivatives from itself and the first of them."""
     if order == 1:
         return [y, f]
     h = f * y
@@ -169,8 +179,34 @@ def _gelu(seed: Seed, order: int) -> list[Tensor]:
     return _times_argument(seed[0], _normal(*seed, order))  # type: ignore[arg-type]
 
 
-def _gelu_tanh(u: Tensor) -> Tensor:
-    return torch.nn.functional.gelu(u, approximate="tanh")
+def _gelu_tanh_seed(u: Tensor) -> Seed:
+    w = math.sqrt(2 / math.pi) * (u + 0.044715 * u**3)
+    return u, torch.tanh(w), torch.cosh(w) ** -2  # 1 - tanh² loses digits, and powers of u multiply them
+
+
+def _gelu_tanh(seed: Seed, order: int) -> list[Tensor]:
+    """u (1 + tanh w)/2 with w = √(2/π) (u + 0.044715 u³)."""
+    u, y, slope = seed
+    scale, cube = math.sqrt(2 / math.pi), 0.044715
+    inner = [u, scale * (1 + 3 * cube * u * u), 6 * scale * cube * u, torch.full_like(u, 6 * scale * cube)]
+    bend = chained(_bend(y, slope, order), [*inner, *[torch.zeros_like(u)] * 2])
+    return _times_argument(u, [0.5 * (1 + bend[0]), *[0.5 * b for b in bend[1:]]])
+
+
+def chained(outer: Sequence[Tensor], inner: Sequence[Tensor]) -> list[Tensor]:
+    """Derivatives of f(g(u)) from those of f at g(u) and of g at u, as many as f has."""
+    found = [outer[0]]
+    for order in range(1, len(outer)):
+        terms = [
+            reduce(torch.mul, [inner[n] for (n,) in parts], count * outer[len(parts)])
+            for count, parts in shares((order,))
+        ]
+        found.append(reduce(torch.add, terms))
+    return found
+
+
+def _sech(seed: Seed, order: int) -> list[Tensor]:
+    return chained(power(-1.0).derivatives(seed[:1], order), _alternating(seed, order))
 
 
 def _erf(seed: Seed, order: int) -> list[Tensor]:
@@ -238,7 +274,7 @@ tanh = Smooth(lambda u: (torch.tanh(u),), _tanh)
 sigmoid = Smooth(lambda u: (torch.sigmoid(u),), _sigmoid)
 silu = Smooth(lambda u: (u, torch.sigmoid(u)), lambda seed, n: _times_argument(seed[0], _sigmoid(seed[1:], n)))
 gelu = Smooth(_gelu_seed, _gelu)
-gelu_tanh = generic(_gelu_tanh)
+gelu_tanh = Smooth(_gelu_tanh_seed, _gelu_tanh)
 
 # by the names that fields give elementary functions; others are differentiated generically
 ELEMENTARY: dict[str, Smooth] = {
@@ -250,6 +286,7 @@ ELEMENTARY: dict[str, Smooth] = {
     "sinh": Smooth(lambda u: (torch.sinh(u), torch.cosh(u)), _alternating),
     "cosh": Smooth(lambda u: (torch.cosh(u), torch.sinh(u)), _alternating),
     "tanh": tanh,
+    "sech": Smooth(lambda u: (torch.cosh(u), torch.sinh(u)), _sech),
     "arctan": Smooth(lambda u: (u, torch.arctan(u)), _arctan),
     "erf": Smooth(lambda u: (u, torch.erf(u), torch.exp(-u * u) * (2 / math.sqrt(math.pi))), _erf),
     "sqrt": power(0.5),
