@@ -147,6 +147,7 @@ def main() -> None:
     print(f"float64, {settings.device}, {settings.threads} thread(s), {kind} seconds, median of {settings.repeat}")
     for case in ("values", "burgers"):
         times: dict[str, float] = {}
+        size = 0
         nested = ("kernel, nested",) if case == "burgers" else ()
         for side in ("kernel", *nested, "cholesky", "lstsq", "lstsq gels"):
             here, there = context.Pipe()
