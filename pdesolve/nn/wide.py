@@ -16,7 +16,7 @@ from pdesolve.nn.mlp import Activation, activation_layer, linear
 def wide(
     axes: Axes, outputs: int, *, width: int, activation: Activation, scales: Sequence[float], generator: torch.Generator
 ) -> nn.Sequential:
-    """Coordinates in [-1, 1], `width` random features of them, and an output layer of zeros, which alone is trained; float64.
+    """Coordinates in [-1, 1], `width` random features of them, and an output layer of zeros: it alone is trained.
 
     Feature j is f(w_j · (s - c_j)) with w_ji ~ N(0, scales_i^2) and centres c_j spread evenly over the box, so that
     features turn everywhere; a sine gets an even phase. Periodic axes become a cosine and a sine first, which share the

@@ -1,6 +1,6 @@
 """Linear problems: one wide hidden layer, drawn at random, whose output layer is solved for exactly.
 
-With equation, conditions and lift linear in the unknowns the rows are r = r₀ + A c in the weights c of the output layer:
+With equation, conditions and lift linear in the unknowns the rows are r = r₀ + A c, c the weights of the output layer:
 linear least squares. What is left to find are the scales of the features along the axes and how many they are. Both are
 judged by the residual at points that no fit has seen.
 """

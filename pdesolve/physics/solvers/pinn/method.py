@@ -13,6 +13,7 @@ from torch import nn
 from pdesolve.condition import Observed, Periodic
 from pdesolve.constraint import Lift
 from pdesolve.errors import InputError, unknown_name
+from pdesolve.fields.engines import Engine, engine
 from pdesolve.geometry import Adaptive, Adaptivity, PointCloud, Sampler
 from pdesolve.least_squares.form import available_bytes
 from pdesolve.method import Solution, Solver
@@ -41,6 +42,7 @@ from pdesolve.training.stages import Part, Stage, train
 from pdesolve.training.windows import Windows, read_windows, window, windows
 
 _DENSE = 4000  # parameters up to which a dense inverse Hessian pays
+_COMPILED = 200.0  # CPU seconds of budget from which on compilation pays
 _WIDTH, _DEPTH = 20, 3  # of a network that nobody asked to be of another size
 
 
@@ -86,6 +88,8 @@ class Pinn(Solver):
         learning_rate: of adam and soap (1e-3 to 1e-2); it falls along a cosine to a hundredth.
         adam_share: part of the budget (or of the steps) that Adam gets before another optimiser; 0 for none.
         memory: pairs of vectors that lbfgs keeps.
+        engine: how a network's derivatives are computed: eager, fused (activations compiled) or whole (all of it
+            compiled, which takes ten to forty seconds of the budget). auto: whole for the long runs that it pays in.
     """
 
     architecture: Architecture = "mlp"
@@ -112,6 +116,7 @@ class Pinn(Solver):
     learning_rate: float = 5e-3
     adam_share: float = 0.1
     memory: int = 50
+    engine: Literal["auto", "eager", "fused", "whole"] = "auto"
 
     def solve(
         self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
@@ -178,6 +183,8 @@ class Pinn(Solver):
 
         objective = objective_of(None, run.generator)
         solution = objective.solution
+        if not linear:  # least squares have their Jacobian from a tape, which is never compiled
+            objective.engine = self._engine(run)
         points = CollocationPoints(
             problem, objective, count=self.collocation, condition_count=self.condition_points, sampler=self.sampler,
             adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
@@ -189,6 +196,14 @@ class Pinn(Solver):
         solution.converged = outcome.reason in ("converged", "target")
         solution.notes["stopped by"] = outcome.reason
         return solution
+
+    def _engine(self, run: Run) -> Engine:
+        """How derivatives are computed: a choice of the run, since compiled sums differ in their last digits."""
+        name = self.engine
+        if name == "auto":
+            pays = run.steps is None and run.budget.left > (_COMPILED if run.device.type == "cpu" else _COMPILED / 4)
+            name = run.choose("engine", lambda: "whole" if pays else "eager")
+        return engine(name, run.device)
 
     @property
     def _free(self) -> bool:
@@ -218,7 +233,7 @@ class Pinn(Solver):
         return Residuals(problem, solution, conditions, weighting, sizes, learned=learned, earlier=earlier)
 
     def _clouds(self, objective: Residuals, count: int, seed: int) -> dict[str, PointCloud]:
-        """Points of every term, always the same of one seed: so many collocation points, of conditions in proportion."""
+        """Points of every term, always the same of one seed: `count` inside, those of conditions in proportion."""
         generator = torch.Generator().manual_seed(seed)
         some = max(16, count * self.condition_points // self.collocation)
         problem = objective.problem

@@ -12,6 +12,7 @@ from pdesolve.condition import Condition
 from pdesolve.equation import flatten
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Field, GridField, Vector
+from pdesolve.fields.engines import Eager, Engine
 from pdesolve.geometry import PointCloud
 from pdesolve.method import Solution
 from pdesolve.nn import NetworkSolution
@@ -30,7 +31,8 @@ class Residuals(ResidualObjective):
     A term has the rows √(q_i / Σ q) r_i, q the quadrature weights of its points where they have any, else √(1/n) r_i,
     r divided by its size in `scales`: its sum of squares is the mean of r². `weighting` then weighs terms and points.
     Learnable parameter values are parameters of this module and so travel with the network's; `earlier` are the
-    networks of time windows before this one, which a checkpoint must bring back too.
+    networks of time windows before this one, which a checkpoint must bring back too. `engine` computes the
+    partials of the network.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Residuals(ResidualObjective):
         self.conditions, self.weighting, self.scales = conditions, weighting, scales
         self.adapted = 0
         self._kind: dict[str, Any] = {"dtype": solution.dtype, "device": solution.device}
+        self.engine: Engine = Eager()
         self._wanted: dict[str, Any] = {}
 
     def rows(self, batch: Batch) -> dict[str, Tensor]:
@@ -64,7 +67,7 @@ class Residuals(ResidualObjective):
         """The coordinates at which a term is taken: a network there gives the partials that the term asks for."""
         if name not in self._wanted:
             self._wanted[name] = Coordinates.wanted_by(lambda x: self._left_over(name, x), cloud, **self._kind)
-        return Coordinates.of_jets(cloud, self._wanted[name], **self._kind)
+        return Coordinates.of_jets(cloud, self._wanted[name], engine=self.engine, **self._kind)
 
     def residual_size(self, cloud: PointCloud) -> Tensor:
         """|r| of the equation at points (point,): the root of the sum of squares of its rows."""

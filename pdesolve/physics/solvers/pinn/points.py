@@ -26,7 +26,7 @@ class CollocationPoints(Batches):
         adaptive: Adaptive, generator: Generator,
     ) -> None:  # fmt: skip
         self.problem, self.objective, self.generator = problem, objective, generator
-        self.count, self.adaptive = count, adaptive
+        self.count, self.condition_count, self.adaptive = count, condition_count, adaptive
         self.sampler: Sampler = sampler
         clouds = {
             name: condition.sample(problem, condition_count, sampler, generator)
@@ -38,7 +38,7 @@ class CollocationPoints(Batches):
         self._place(clouds)
 
     def renew(self) -> bool:
-        """Draw the collocation points anew; those of the conditions stay."""
+        """Draw the collocation points anew, and those of conditions on more than a line, which a few cannot fill."""
         if self.adaptive.kind == "none":
             return False
         before = self.clouds[INTERIOR]
@@ -47,7 +47,12 @@ class CollocationPoints(Batches):
             first=self.count, generator=self.generator,
         )  # fmt: skip
         self.objective.weighting.move(before.x, cloud.x)
-        self._place({INTERIOR: cloud})
+        drawn = {
+            name: condition.sample(self.problem, self.condition_count, self.sampler, self.generator)
+            for name, condition in self.objective.conditions.items()
+            if len(self.problem.axes) > 2
+        }
+        self._place({INTERIOR: cloud, **drawn})
         return True
 
     def state_dict(self) -> dict[str, Any]:
