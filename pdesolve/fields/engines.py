@@ -106,8 +106,8 @@ class Fused(Engine):
 class Whole(Engine):
     """The network and its gradient as a whole by torch.compile: 1.0 to 1.2 times the bare matrix products.
 
-    10 to 17 CPU seconds to start, 2 where its code is still on disk, against 1.4 to 2.2 times the products eager: it pays
-    where more than some 40 seconds of such steps follow. On a tape activations only are fused.
+    10 to 17 CPU seconds to start, 2 where its code is still on disk, against 1.4 to 2.2 times the products eager: it
+    pays where more than some 40 seconds of such steps follow. On a tape activations only are fused.
 
     Networks that no compiler can trace (a layer without a rule) are run with fused activations instead, with a warning.
     """
