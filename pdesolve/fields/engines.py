@@ -110,9 +110,12 @@ class Whole(Engine):
     pays where more than some 40 seconds of such steps follow. On a tape activations only are fused.
 
     Networks that no compiler can trace (a layer without a rule) are run with fused activations instead, with a warning.
+    Gradients of gradients in the parameters need another engine: a compiled backward pass is not differentiable.
     """
 
     def __init__(self) -> None:
+        # buffers that a backward pass reuses would refuse a second one of the same graph: each loss term has its own
+        torch._functorch.config.donated_buffer = False
         self.fused = Fused()
         self.made: dict[tuple[nn.Module, Carried], Callable[[Tensor], tuple[Tensor, ...]] | None] = {}
         self.found: dict[tuple[nn.Module, Carried], tuple[Index, ...]] = {}
