@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import torch
+import torch._functorch.config as functorch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -115,7 +116,7 @@ class Whole(Engine):
 
     def __init__(self) -> None:
         # buffers that a backward pass reuses would refuse a second one of the same graph: each loss term has its own
-        torch._functorch.config.donated_buffer = False
+        functorch.donated_buffer = False
         self.fused = Fused()
         self.made: dict[tuple[nn.Module, Carried], Callable[[Tensor], tuple[Tensor, ...]] | None] = {}
         self.found: dict[tuple[nn.Module, Carried], tuple[Index, ...]] = {}
