@@ -95,7 +95,7 @@ def test_every_equation_has_the_same_rows_and_gradients(name, factor):
 
 
 def solution_of(name: str) -> NetworkSolution:
-    problem = make_problem(name)
+    problem = make_problem(name, {"dimension": 3} if name.startswith("poisson_nd") else None)
     generator = torch.Generator().manual_seed(0)
     layers: list[nn.Module] = [Rescale(problem.axes)]
     inputs = len(problem.axes)

@@ -267,6 +267,9 @@ def test_compiled_engines_agree(kind: type[Engine]):
     for module, n in itertools.product((network(nn.Tanh(), width=16),), (40, 23)):
         x = draw(n, 2, seed=9)
         agree(made(module, Jet.of_points(x, MIXED)), module, x)
+        content = partials(made(module, Jet.of_points(x, MIXED)))
+        for part in content:  # a gradient for each term of a loss
+            torch.autograd.grad(part.sum(), list(module.parameters()), retain_graph=True, materialize_grads=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         module, x = network(Gate()), draw(7, 2)
