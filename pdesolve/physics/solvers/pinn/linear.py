@@ -33,7 +33,8 @@ _TINY = 1e-12  # a residual that is nothing, in rows of the size of one
 _DIFFERENCE = 1e-3
 _SLOWEST = 0.5  # a scale of features that hardly turn
 _ROUNDING = 1e-11  # of it: below which nothing is gained
-_SHARE = 0.6  # of the budget that is left, for this
+_HOLD = 0.3  # of it: what features must reach before single axes are tried
+_SHARE = 0.4  # of the budget that is left, for this
 _CHUNK = 2**25  # bytes of the features' partials at once
 
 Clouds = Mapping[str, PointCloud]
@@ -69,13 +70,16 @@ def is_linear(objective: Residuals, clouds: Clouds) -> bool:
 
 def solve_linear(
     make: Callable[[Wide], Residuals], draw: Callable[[Residuals, int, int], Clouds], *, axes: int, run: Run, name: str
-) -> tuple[Residuals, bool]:
-    """The network of the widest layer that pays, its output layer solved for, and whether it is a solution.
+) -> tuple[Residuals, bool] | None:
+    """The network of the widest layer that pays, its output layer solved for, and whether it is a solution; or None.
 
     make: the objective of a network with that layer, its draws always the same. draw: (objective, points, seed) ->
     points of each term. name: of the run's choice, which a run that is repeated obeys.
     """
     chosen = run.choose(name, lambda: _search(make, draw, axes, run))
+    if not chosen["width"]:
+        run.say("the problem is linear, but random features do not get hold of it: a deep network is trained")
+        return None
     layer = Wide(chosen["width"], chosen["activation"], tuple(chosen["scales"]))
     objective, held_out = _fitted(make, draw, layer)
     before = _nothing(make, draw, layer)
@@ -90,30 +94,30 @@ def solve_linear(
 def _search(
     make: Callable[[Wide], Residuals], draw: Callable[[Residuals, int, int], Clouds], axes: int, run: Run
 ) -> dict[str, object]:
+    """The layer with the least residual elsewhere; of width 0 where random features do not get hold of the problem."""
     end = run.budget.spent + _SHARE * run.budget.left
-    best: tuple[float, Wide] = (math.inf, Wide(0, "tanh", ()))
+    before = _nothing(make, draw, Wide(1, "tanh", (1.0,) * axes))
     start = starting_scales(make(Wide(1, "tanh", (1.0,) * axes)), draw)
+    best: tuple[float, Wide] = (math.inf, Wide(0, "tanh", start))
     for activation in ("tanh", "sine"):
-        found = _scaled(make, draw, Wide(_FIRST, activation, start), run, end)
+        found = _scaled(make, draw, Wide(_FIRST, activation, start), run, end, _HOLD * before)
         # sines know products of sines by heart: only where tanh fails
         if found[0] < best[0]:
             best = found
-        if best[0] < 1e-3 * _nothing(make, draw, best[1]):
+        if best[0] < 1e-3 * before:
             break
-    floor = _ROUNDING * _nothing(make, draw, best[1])
-    while best[1].width < _LARGEST and best[0] > floor:
-        start = run.budget.spent
-        wider = replace(best[1], width=2 * best[1].width)
-        found = min(
-            (
-                (_fitted(make, draw, replace(wider, scales=tuple(f * s for s in wider.scales)))[1], f)
-                for f in (1.0, 1.4)
-            ),
-        )
+    if best[0] > max(_HOLD * before, _TINY):
+        return {"width": 0, "activation": "tanh", "scales": list(start)}
+    while best[1].width < _LARGEST and best[0] > max(_ROUNDING * before, _TINY):
+        begin = run.budget.spent
+        wider = [
+            replace(best[1], width=2 * best[1].width, scales=tuple(f * s for s in best[1].scales)) for f in (1.0, 1.4)
+        ]
+        found = min(((_fitted(make, draw, layer)[1], layer) for layer in wider), key=lambda pair: pair[0])
         if not found[0] < _ENOUGH * best[0]:
             break
-        best = found[0], replace(wider, scales=tuple(found[1] * s for s in wider.scales))
-        if run.budget.spent + 8 * (run.budget.spent - start) > end:
+        best = found
+        if run.budget.spent + 8 * (run.budget.spent - begin) > end:
             break
     return {"width": best[1].width, "activation": best[1].activation, "scales": list(best[1].scales)}
 
@@ -137,16 +141,21 @@ def starting_scales(objective: Residuals, draw: Callable[[Residuals, int, int], 
 
 
 def _scaled(
-    make: Callable[[Wide], Residuals], draw: Callable[[Residuals, int, int], Clouds], layer: Wide, run: Run, end: float
-) -> tuple[float, Wide]:
-    """The best scales by coordinate search: all axes together, then each, by factors of 2.56, then of 1.6."""
+    make: Callable[[Wide], Residuals], draw: Callable[[Residuals, int, int], Clouds], layer: Wide, run: Run, end: float,
+    hold: float,
+) -> tuple[float, Wide]:  # fmt: skip
+    """The best scales by coordinate search: all axes together, then each, by factors of 2.56, then of 1.6.
+
+    Single axes are tried only once the residual is below `hold`.
+    """
     tried = {layer.scales: _fitted(make, draw, layer)[1]}
     best = layer.scales
     for step in (2.56, 1.6):
         moved = True
         while moved and run.budget.spent < end:
             moved = False
-            axes = [range(len(best)), *([i] for i in range(len(best)))] if len(best) > 1 else [range(1)]
+            single = [[i] for i in range(len(best))] if len(best) > 1 and tried[best] < hold else []
+            axes = [list(range(len(best))), *single]
             for some, factor in itertools.product(axes, (step, 1 / step)):
                 trial = tuple(s * factor if i in some else s for i, s in enumerate(best))
                 key = tuple(round(s, 6) for s in trial)

@@ -42,6 +42,7 @@ from pdesolve.training.stages import Part, Stage, train
 from pdesolve.training.windows import Windows, read_windows, window, windows
 
 _DENSE = 4000  # parameters up to which a dense inverse Hessian pays
+_REDRAW = 20  # steps of Levenberg-Marquardt between two draws of points: each gets far on its own
 _COMPILED = 200.0  # CPU seconds of budget from which on compilation pays
 _WIDTH, _DEPTH = 20, 3  # of a network that nobody asked to be of another size
 
@@ -170,14 +171,14 @@ class Pinn(Solver):
                 f"output_layer solves linear problems, {problem.name} is none: take --method.optimiser auto"
             )
         if linear and self._free:
-            objective, enough = solve_linear(
+            found = solve_linear(
                 lambda layer: objective_of(layer, torch.Generator().manual_seed(run.seed)), self._clouds,
                 axes=len(problem.axes), run=run, name=f"features{part}",
             )  # fmt: skip
-            if enough or self.optimiser == "output_layer":
-                solution = objective.solution
-                solution.converged = enough
-                solution.notes["stopped by"] = "converged"
+            if found is not None and (found[1] or self.optimiser == "output_layer"):
+                solution = found[0].solution
+                solution.converged = found[1]
+                solution.notes["stopped by"] = "converged" if found[1] else "features"
                 run.watch(whole(solution), stage="output_layer", step=1, losses={})
                 return solution
 
@@ -251,14 +252,14 @@ class Pinn(Solver):
     def stages(self, parameters: int, *, linear: bool) -> tuple[Stage, ...]:
         """The procedure: Adam finds the valley, then goes on what follows its floor, on points that move.
 
-        Linear problems have no valley to be found, and least squares on points that stay.
+        Linear problems have no valley to be found: least squares from the start.
         """
         redraw = 0 if self.adaptivity == "none" else self.redraw
         if self.optimiser in FIRST_ORDER:
             return (Stage(self.optimiser, redraw=redraw),)
         if self.optimiser in ("auto", "output_layer"):
             if linear and parameters <= _DENSE:
-                return (Stage("levenberg_marquardt"),)
+                return (Stage("levenberg_marquardt", redraw=min(redraw, _REDRAW)),)
             optimiser = "self_scaled_broyden" if parameters <= _DENSE else "lbfgs"
         else:
             optimiser = self.optimiser
