@@ -5,7 +5,7 @@ python experiments/accuracy/pinn.py [NAME ...] [--aim] [--folder runs/accuracy] 
 Each run is a folder; a finished one is not run again and an interrupted one is resumed, so that the table may be made in
 pieces. `--aim` takes the longer budgets and lower bounds, `--table` prints what there is and runs nothing. The first
 problems are solved for three seeds and judged by the median. A problem whose solution is made of sines is followed by
-its sister, which may be ten times worse at most.
+its sister, which may be ten times worse at most, or than the aim where the error is below it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Row:
     @property
     def label(self) -> str:
         """The problem with what its settings say: "poisson_nd dimension 5"."""
-        return " ".join([self.problem, *(s.removeprefix("--problem.") for s in self.settings)])
+        return " ".join(
+            [self.problem, *(s.removeprefix("--problem.").removeprefix("--method.") for s in self.settings)]
+        )
 
 
 ROWS = (
@@ -49,6 +51,16 @@ ROWS = (
     Row("helmholtz_2d", 1e-5, 5, 1e-7, 10, SEEDS, "helmholtz_2d_sister"),
     Row("klein_gordon_2d", 1e-4, 10, 1e-6, 20, SEEDS),
     Row("poisson_2d", 1e-9, 1, 1e-11, 2, SEEDS, "poisson_2d_sister"),
+    Row(
+        "poisson_2d",
+        1e-9,
+        1,
+        1e-11,
+        2,
+        SEEDS,
+        "poisson_2d_sister",
+        ("--method.width", "64", "--method.depth", "1"),
+    ),  # fmt: skip
     Row("heat_1d", 1e-8, 1, 1e-10, 2, sister="heat_1d_sister"),
     Row("wave_1d", 1e-4, 5, 1e-7, 10, sister="wave_1d_sister"),
     Row("heat_multiscale_2d", 1e-3, 5, 1e-6, 10, sister="heat_multiscale_2d_sister"),
@@ -95,7 +107,8 @@ def plans(row: Row, folder: Path, *, aim: bool) -> Iterator[Plan]:
     minutes = row.aim_minutes if aim else row.minutes
     for problem in filter(None, (row.problem, row.sister)):
         for seed in row.seeds:
-            stem = "-".join([problem, *row.settings[1:], f"{minutes:g}min", f"seed{seed}"])
+            words = [word.split(".")[-1] for word in row.settings]
+            stem = "-".join([problem, *words, f"{minutes:g}min", f"seed{seed}"])
             yield Plan(problem, row.settings, minutes, seed, folder / stem)
 
 
@@ -120,8 +133,12 @@ def line(row: Row, folder: Path, *, aim: bool) -> str:
     if len(ours) == len(row.seeds):
         verdict = "reached" if statistics.median(ours) <= bound else "missed"
     if sister and ours:
-        ratio = statistics.median(sister) / statistics.median(ours)
-        verdict += f"; sister {ratio:.2g}x" + ("" if ratio <= SISTER else ", too much")
+        # a ratio of two roundings says nothing: errors below the aim count as the aim
+        ratio, theirs = statistics.median(sister) / statistics.median(ours), statistics.median(sister)
+        fair = theirs <= SISTER * max(statistics.median(ours), row.aim)
+        verdict += f"; sister {ratio:.2g}x" + (
+            "" if ratio <= SISTER else ", below 10x the aim" if fair else ", too much"
+        )
     cells = [row.label, f"{minutes:g}", f"{bound:.0e}", numbers(ours), numbers(sister), verdict]
     return "| " + " | ".join(cells) + " |"
 

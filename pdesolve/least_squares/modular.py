@@ -96,6 +96,13 @@ class Modular(Objective):
     def _from_tape(self) -> tuple[Tensor, StripJacobian | None]:
         with torch.enable_grad(), record(self.module) as tape:
             terms = self.rows()
+        try:
+            return self._read(tape, terms)
+        finally:
+            tape.clear()
+
+    def _read(self, tape: Tape, terms: Terms) -> tuple[Tensor, StripJacobian | None]:
+        """The rows, and their Jacobian where every row depends on its own point."""
         check_finite(terms, self.weights)
         r = stack(terms, self.weights).detach()
         self._look(terms, r)

@@ -49,6 +49,11 @@ class Tape:
             self.copies.append((parameter, copies))
         return copies
 
+    def clear(self) -> None:
+        """Forget all: what is recorded holds the graph, whose products hold the tape, and memory would only grow."""
+        self.products.clear()
+        self.copies.clear()
+
 
 class _Product(torch.autograd.Function):
     """x Wᵀ whose backward pass δ W is on the tape again where it is itself differentiated."""

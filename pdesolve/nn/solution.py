@@ -21,7 +21,7 @@ from pdesolve.method import Solution
 from pdesolve.problem import Problem, Value
 
 WEIGHTS = "last.pt"
-_CHUNK = 65_536  # points at once where no gradient is wanted, so that memory stays bounded
+_CHUNK = 2**22  # values of a layer at once where no gradient is wanted, so that memory stays bounded
 
 
 class NetworkSolution(Solution):
@@ -66,7 +66,8 @@ class NetworkSolution(Solution):
     def _output(self, columns: Tensor) -> Tensor:
         if torch.is_grad_enabled():
             return self.module(columns)
-        return torch.cat([self.module(chunk) for chunk in columns.split(_CHUNK)])
+        width = max((max(p.shape) for p in self.module.parameters()), default=1)
+        return torch.cat([self.module(chunk) for chunk in columns.split(max(1024, _CHUNK // width))])
 
     def write(self, folder: Path) -> None:
         content: dict[str, Any] = {f"module.{k}": v.detach().cpu() for k, v in self.module.state_dict().items()}

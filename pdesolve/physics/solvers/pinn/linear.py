@@ -28,8 +28,8 @@ _FIRST, _LARGEST = 400, 3200  # features
 _RATIO = 2.5  # rows for each feature
 _BETTER = 0.9  # of the residual: what is worth another scale
 _ENOUGH = 0.5  # of the residual: what is worth twice the features
-_SOLVED = 1e-4  # of the residual without a network: what counts as solved
-_TINY = 1e-12  # a residual that is nothing, in rows of the size of one
+_PART = 1e-4  # of the residual without a network: what counts as solved
+SOLVED = 1e-12  # a residual that is nothing, in rows of the size of one
 _DIFFERENCE = 1e-3
 _SLOWEST = 0.5  # a scale of features that hardly turn
 _ROUNDING = 1e-11  # of it: below which nothing is gained
@@ -88,7 +88,7 @@ def solve_linear(
         f"{', '.join(f'{s:.2g}' for s in layer.scales)}, output layer solved for; residual elsewhere {held_out:.1e}, "
         f"without a network {before:.1e}"
     )
-    return objective, held_out < max(_SOLVED * before, _TINY)
+    return objective, held_out < max(_PART * before, SOLVED)
 
 
 def _search(
@@ -106,9 +106,9 @@ def _search(
             best = found
         if best[0] < 1e-3 * before:
             break
-    if best[0] > max(_HOLD * before, _TINY):
+    if best[0] > max(_HOLD * before, SOLVED):
         return {"width": 0, "activation": "tanh", "scales": list(start)}
-    while best[1].width < _LARGEST and best[0] > max(_ROUNDING * before, _TINY):
+    while best[1].width < _LARGEST and best[0] > max(_ROUNDING * before, SOLVED):
         begin = run.budget.spent
         wider = [
             replace(best[1], width=2 * best[1].width, scales=tuple(f * s for s in best[1].scales)) for f in (1.0, 1.4)
@@ -136,7 +136,7 @@ def starting_scales(objective: Residuals, draw: Callable[[Residuals, int, int], 
         x[:, i] += torch.where(x[:, i] < (axis.lower + axis.upper) / 2, 1.0, -1.0) * _DIFFERENCE * axis.length / 2
         change = objective.signed_residual(PointCloud(cloud.axes, x)) - there
         slope = float(change.square().mean().sqrt()) / _DIFFERENCE
-        found.append(max(_SLOWEST, slope / size) if size > _TINY else 1.0)
+        found.append(max(_SLOWEST, slope / size) if size > SOLVED else 1.0)
     return tuple(found)
 
 
@@ -172,16 +172,16 @@ def _fitted(
 ) -> tuple[Residuals, float]:
     objective = make(layer)
     fit_output_layer(objective, draw(objective, round(_RATIO * layer.width), 1))
-    return objective, _root(objective, draw(objective, max(64, layer.width // 2), 2))
+    return objective, residual_root(objective, draw(objective, max(64, layer.width // 2), 2))
 
 
 def _nothing(make: Callable[[Wide], Residuals], draw: Callable[[Residuals, int, int], Clouds], layer: Wide) -> float:
     """The residual of no network at all."""
     objective = make(layer)
-    return _root(objective, draw(objective, 256, 2))
+    return residual_root(objective, draw(objective, 256, 2))
 
 
-def _root(objective: Residuals, clouds: Clouds) -> float:
+def residual_root(objective: Residuals, clouds: Clouds) -> float:
     """The root of the loss at these points."""
     batch = {name: objective.coordinates(name, cloud) for name, cloud in clouds.items()}
     with torch.no_grad():

@@ -29,7 +29,7 @@ from pdesolve.nn import (
     wide,
 )
 from pdesolve.physics.constraints import BoxLift, lift
-from pdesolve.physics.solvers.pinn.linear import Wide, is_linear, solve_linear
+from pdesolve.physics.solvers.pinn.linear import SOLVED, Wide, is_linear, residual_root, solve_linear
 from pdesolve.physics.solvers.pinn.model import Residuals, learnable
 from pdesolve.physics.solvers.pinn.points import CollocationPoints
 from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Emphasis, Weighting
@@ -68,7 +68,7 @@ class Pinn(Solver):
             boxes and intervals, for data that are smooth and agree where they meet); soft leaves all but periodic ones
             to the loss.
         collocation: collocation points inside the domain.
-        condition_points: points for each condition that is left to the loss.
+        condition_points: points for each condition that is left to the loss, and for each axis that it has.
         sampler: how both are drawn.
         condition_weight: weight of every condition's mean square against the equation's.
         balancing: how weights of terms are found: none, gradient_statistics, gradient_norm or tangent_kernel.
@@ -161,14 +161,16 @@ class Pinn(Solver):
             return self._objective(problem, values, learn, sizes, made, layer, earlier, generator, run)
 
         linear = False
-        if self.optimiser in ("auto", "output_layer"):
-            objective = objective_of(
-                Wide(16, "tanh", (1.0,) * len(problem.axes)), torch.Generator().manual_seed(run.seed)
-            )
-            linear = not learn and is_linear(objective, self._clouds(objective, 16, 0))
+        if self.optimiser in ("auto", "output_layer") and not learn:
+            first = objective_of(Wide(16, "tanh", (1.0,) * len(problem.axes)), torch.Generator().manual_seed(run.seed))
+            if self._free and residual_root(first, self._clouds(first, 256, 0)) < SOLVED:
+                run.say("what the conditions alone say solves the equation already: nothing is left to train")
+                return self._ended(first, run, whole, "converged")
+            linear = is_linear(first, self._clouds(first, 16, 0))
         if self.optimiser == "output_layer" and not linear:
             raise InputError(
-                f"output_layer solves linear problems, {problem.name} is none: take --method.optimiser auto"
+                f"output_layer solves linear problems without learned values, {problem.name} is none: take "
+                "--method.optimiser auto"
             )
         if linear and self._free:
             found = solve_linear(
@@ -176,18 +178,14 @@ class Pinn(Solver):
                 axes=len(problem.axes), run=run, name=f"features{part}",
             )  # fmt: skip
             if found is not None and (found[1] or self.optimiser == "output_layer"):
-                solution = found[0].solution
-                solution.converged = found[1]
-                solution.notes["stopped by"] = "converged" if found[1] else "features"
-                run.watch(whole(solution), stage="output_layer", step=1, losses={})
-                return solution
+                return self._ended(found[0], run, whole, "converged" if found[1] else "features")
 
         objective = objective_of(None, run.generator)
         solution = objective.solution
         if not linear:  # least squares have their Jacobian from a tape, which is never compiled
             objective.engine = self._engine(run)
         points = CollocationPoints(
-            problem, objective, count=self.collocation, condition_count=self.condition_points, sampler=self.sampler,
+            problem, objective, count=self.collocation, condition_count=self._on_conditions(problem), sampler=self.sampler,
             adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
         )  # fmt: skip
         outcome = train(
@@ -196,6 +194,16 @@ class Pinn(Solver):
         )  # fmt: skip
         solution.converged = outcome.reason in ("converged", "target")
         solution.notes["stopped by"] = outcome.reason
+        return solution
+
+    def _ended(
+        self, objective: Residuals, run: Run, whole: Callable[[Solution], Solution], reason: str
+    ) -> NetworkSolution:
+        """The solution of an objective that needs no training."""
+        solution = objective.solution
+        solution.converged = reason == "converged"
+        solution.notes["stopped by"] = reason
+        run.watch(whole(solution), stage="output_layer", step=1, losses={})
         return solution
 
     def _engine(self, run: Run) -> Engine:
@@ -233,11 +241,15 @@ class Pinn(Solver):
         weighting = Weighting(self.condition_weight, self.balancing, self.emphasis, problem.time)
         return Residuals(problem, solution, conditions, weighting, sizes, learned=learned, earlier=earlier)
 
+    def _on_conditions(self, problem: Problem) -> int:
+        """Points of each condition: so many along each axis that it has."""
+        return self.condition_points * max(1, len(problem.axes) - 1)
+
     def _clouds(self, objective: Residuals, count: int, seed: int) -> dict[str, PointCloud]:
         """Points of every term, always the same of one seed: `count` inside, those of conditions in proportion."""
         generator = torch.Generator().manual_seed(seed)
-        some = max(16, count * self.condition_points // self.collocation)
         problem = objective.problem
+        some = max(16, count * self._on_conditions(problem) // self.collocation)
         clouds = {n: c.sample(problem, some, self.sampler, generator) for n, c in objective.conditions.items()}
         return {INTERIOR: problem.sample(count, self.sampler, generator), **clouds}
 
