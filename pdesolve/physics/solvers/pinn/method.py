@@ -29,8 +29,9 @@ from pdesolve.nn import (
     wide,
 )
 from pdesolve.physics.constraints import BoxLift, lift
-from pdesolve.physics.solvers.pinn.linear import SOLVED, Wide, is_linear, residual_root, solve_linear
+from pdesolve.physics.solvers.pinn.linear import SOLVED, Trials, Wide
 from pdesolve.physics.solvers.pinn.model import Residuals, learnable
+from pdesolve.physics.solvers.pinn.output_layer import is_linear, residual_root
 from pdesolve.physics.solvers.pinn.points import CollocationPoints
 from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Emphasis, Weighting
 from pdesolve.problem import Problem, Value
@@ -173,10 +174,12 @@ class Pinn(Solver):
                 "--method.optimiser auto"
             )
         if linear and self._free:
-            found = solve_linear(
-                lambda layer: objective_of(layer, torch.Generator().manual_seed(run.seed)), self._clouds,
-                axes=len(problem.axes), run=run, name=f"features{part}",
-            )  # fmt: skip
+            trials = Trials(
+                lambda layer: objective_of(layer, torch.Generator().manual_seed(run.seed)),
+                self._clouds,
+                len(problem.axes),
+            )
+            found = trials.solve(run, f"features{part}")
             if found is not None and (found[1] or self.optimiser == "output_layer"):
                 return self._ended(found[0], run, whole, "converged" if found[1] else "features")
 
@@ -185,8 +188,8 @@ class Pinn(Solver):
         if not linear:  # least squares have their Jacobian from a tape, which is never compiled
             objective.engine = self._engine(run)
         points = CollocationPoints(
-            problem, objective, count=self.collocation, condition_count=self._on_conditions(problem), sampler=self.sampler,
-            adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
+            problem, objective, count=self.collocation, condition_count=self._on_conditions(problem),
+            sampler=self.sampler, adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
         )  # fmt: skip
         outcome = train(
             objective, points, self.stages(solution.parameters, linear=linear), run=run, solution=whole(solution),
@@ -322,7 +325,12 @@ class Pinn(Solver):
             )
         else:
             body = wide(
-                axes, outputs, width=layer.width, activation=layer.activation, scales=layer.scales, generator=generator
+                axes,
+                outputs,
+                width=layer.width,
+                activation="tanh" if layer.kind == "tanh" else "sine",
+                scales=layer.scales,
+                generator=generator,
             )
         offsets, factors = zip(*(sizes.unknowns[name] for name in problem.equation.scalars), strict=True)
         module = nn.Sequential(*body, Affine(offsets, factors)).to(device=device, dtype=dtype)
