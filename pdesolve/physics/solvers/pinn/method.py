@@ -173,6 +173,7 @@ class Pinn(Solver):
                 f"output_layer solves linear problems without learned values, {problem.name} is none: take "
                 "--method.optimiser auto"
             )
+        shallow: Residuals | None = None
         if linear and self._free:
             trials = Trials(
                 lambda layer: objective_of(layer, torch.Generator().manual_seed(run.seed)),
@@ -182,6 +183,7 @@ class Pinn(Solver):
             found = trials.solve(run, f"features{part}")
             if found is not None and (found[1] or self.optimiser == "output_layer"):
                 return self._ended(found[0], run, whole, "converged" if found[1] else "features")
+            shallow = None if found is None else found[0]
 
         objective = objective_of(None, run.generator)
         solution = objective.solution
@@ -195,6 +197,13 @@ class Pinn(Solver):
             objective, points, self.stages(solution.parameters, linear=linear), run=run, solution=whole(solution),
             learning_rate=self.learning_rate, memory=self.memory, part=part,
         )  # fmt: skip
+        if shallow is not None:
+            elsewhere = [residual_root(each, self._clouds(each, 1000, 2)) for each in (shallow, objective)]
+            if elsewhere[0] < elsewhere[1]:
+                run.say(
+                    f"random features leave a residual of {elsewhere[0]:.1e} elsewhere, training {elsewhere[1]:.1e}"
+                )
+                return self._ended(shallow, run, whole, "features")
         solution.converged = outcome.reason in ("converged", "target")
         solution.notes["stopped by"] = outcome.reason
         return solution
