@@ -44,6 +44,7 @@ from pdesolve.training.windows import Windows, read_windows, window, windows
 _DENSE = 4000  # parameters up to which a dense inverse Hessian pays
 _REDRAW = 20  # steps of Levenberg-Marquardt between two draws of points: each gets far on its own
 _COMPILED = 200.0  # CPU seconds of budget from which on compilation pays
+_ENGINES = ("auto", "eager", "fused", "whole")
 _WIDTH, _DEPTH = 20, 3  # of a network that nobody asked to be of another size
 
 
@@ -124,11 +125,16 @@ class Pinn(Solver):
     ) -> Solution:
         self._check(problem, values, learn)
         self._check_memory(run)
+        # refuse bad settings of what a linear problem may never come to use
+        self._network(problem, torch.Generator().manual_seed(0))
+        Adaptive(self.adaptivity, self.exponent)
         if self.windows == 1:
             return self._train(problem, run, Part(), dict(values or {}), learn, lambda solution: solution, ())
         assert problem.time is not None
         done: list[NetworkSolution] = []
         for k, time in enumerate(windows(problem.time, self.windows)):
+            for part in done:
+                part.module.requires_grad_(False)  # it is data of the windows after it
             done.append(
                 self._train(
                     window(problem, time, done[-1] if done else None),
@@ -167,6 +173,11 @@ class Pinn(Solver):
                 run.say("what the conditions alone say solves the equation already: nothing is left to train")
                 return self._ended(first, run, whole, "converged")
             linear = is_linear(first, self._clouds(first, 16, 0))
+        if self.optimiser == "output_layer" and not self._free:
+            raise InputError(
+                "output_layer finds a layer of its own: leave out width, depth, architecture and features, or take "
+                "--method.optimiser levenberg_marquardt"
+            )
         if self.optimiser == "output_layer" and not linear:
             raise InputError(
                 f"output_layer solves linear problems without learned values, {problem.name} is none: take "
@@ -304,30 +315,26 @@ class Pinn(Solver):
         self, problem: Problem, values: Mapping[str, Value] | None, sizes: Scales, made: Lift | None,
         layer: Wide | None, generator: torch.Generator, device: torch.device, dtype: torch.dtype,
     ) -> NetworkSolution:  # fmt: skip
-        axes, outputs = problem.axes, len(problem.equation.scalars)
         if layer is None:
-            body = network(
-                axes,
-                outputs,
-                architecture=self.architecture,
-                width=self.width or _WIDTH,
-                depth=self.depth or _DEPTH,
-                activation=self.activation,
-                weights=self.weights,
-                features=self.features,
-                feature_count=self.feature_count,
-                feature_scale=self.feature_scale,
-                harmonics=self.harmonics,
-                generator=generator,
-            )
+            body = self._network(problem, generator)
         else:
             body = wide(
-                axes, outputs, width=layer.width, activation=layer.activation, scales=layer.scales, generator=generator
-            )
+                problem.axes, len(problem.equation.scalars), width=layer.width, activation=layer.activation,
+                scales=layer.scales, generator=generator,
+            )  # fmt: skip
         offsets, factors = zip(*(sizes.unknowns[name] for name in problem.equation.scalars), strict=True)
         module = nn.Sequential(*body, Affine(offsets, factors)).to(device=device, dtype=dtype)
         built = None if layer is None else asdict(layer)
         return NetworkSolution(problem, module, values, lift=made, built=built, dtype=dtype, device=device)
+
+    def _network(self, problem: Problem, generator: torch.Generator) -> nn.Sequential:
+        """The network of the settings, from coordinates to scalars of the size of one."""
+        return network(
+            problem.axes, len(problem.equation.scalars), architecture=self.architecture,
+            width=_WIDTH if self.width is None else self.width, depth=_DEPTH if self.depth is None else self.depth,
+            activation=self.activation, weights=self.weights, features=self.features, harmonics=self.harmonics,
+            feature_count=self.feature_count, feature_scale=self.feature_scale, generator=generator,
+        )  # fmt: skip
 
     def _check(self, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]) -> None:
         if "point" not in problem.equation.kinds:
@@ -364,13 +371,14 @@ class Pinn(Solver):
         for name in ("learning_rate", "exponent"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be more than zero, got {getattr(self, name)}")
-        for name in ("condition_weight",):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} must be zero or more, got {getattr(self, name)}")
+        if not self.condition_weight >= 0:
+            raise InputError(f"condition_weight must be zero or more, got {self.condition_weight}")
         if not 0 <= self.adam_share <= 1:
             raise InputError(f"adam_share is a part between 0 and 1, got {self.adam_share}")
-        if self.optimiser not in ("auto", *get_args(Optimiser)):
-            raise unknown_name("optimiser", self.optimiser, ("auto", *get_args(Optimiser)))
+        optimisers = ("auto", "output_layer", *get_args(Optimiser))
+        for name, known in (("optimiser", optimisers), ("conditions", ("exact", "soft")), ("engine", _ENGINES)):
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
 
     def _check_memory(self, run: Run) -> None:
         """Refuse what cannot fit: an equation of second order holds 18 to 50 numbers for each unit and point."""
