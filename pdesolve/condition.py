@@ -285,5 +285,8 @@ class Observed(Condition):
 
     def residual(self, problem: Problem, u: Evaluate, x: Coordinates, p: Values) -> Any:
         observed = torch.as_tensor(self.values, dtype=x.dtype, device=x.device)
+        cloud = x.discretisation
+        if isinstance(cloud, PointCloud) and cloud.numbers is not None:
+            observed = observed[cloud.numbers]
         field = flatten(u(x))[self.unknown]
         return (field - x.field(observed, f"observed {self.unknown}", field.unit)) / self.noise

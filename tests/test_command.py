@@ -145,7 +145,7 @@ def test_requirements_decide_the_exit_code(command) -> None:
 
 
 def test_divergence_and_interrupts_have_their_exit_codes(command, monkeypatch) -> None:
-    code, out, _ = command(*SOLVE, "--method.learning_rate", "1e300", "--out", "run", "--method.adam_share", "1")
+    code, out, _ = command(*SOLVE, "--method.learning_rate", "1e300", "--out", "run", "--method.optimiser", "adam")
     assert code == 3 and "diverged" in out + str(Path("run/run.json").read_text())
 
     def stop(*arguments: Any, **options: Any) -> None:
@@ -253,7 +253,7 @@ BAD = {
     "solve heat_1d --method pin": "unknown method 'pin': did you mean 'pinn'",
     "solve heat_1d --method os.system": "unknown method 'os.system'",
     "solve heat_1d --method pinn --method.widht 3": "unknown method setting 'widht': did you mean 'width'",
-    "solve heat_1d --method pinn --method.width x": "method.width must be int, got 'x'",
+    "solve heat_1d --method pinn --method.width x": "method.width must be int | none, got 'x'",
     "solve heat_1d --method pinn --method.width": "--method.width needs a value",
     "solve heat_1d --method pinn --method.width --json": "--method.width needs a value",
     "solve heat_1d --method pinn --method.width.deep 3": "method.width must be int",

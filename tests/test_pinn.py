@@ -15,13 +15,21 @@ from pdesolve.condition import Observed
 from pdesolve.errors import InputError
 from pdesolve.metrics import relative_l2
 from pdesolve.physics.solvers.pinn.method import Pinn
-from pdesolve.physics.solvers.pinn.model import INTERIOR, Residuals
+from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.physics.solvers.pinn.weighting import INTERIOR
 from pdesolve.problem import Problem
 from pdesolve.proof import conserved, residual, violations
 from pdesolve.training.budget import Budget
 from pdesolve.training.run import Run
 
 SMALL = Pinn(width=12, depth=2, collocation=256, condition_points=64)
+
+
+def objective_of(problem: Problem, method: Pinn = SMALL) -> Residuals:
+    """The objective of an untrained network, its conditions left to the loss."""
+    run, generator = Run(), torch.Generator().manual_seed(0)
+    sizes = method._scales(problem, {}, run)
+    return method._objective(problem, {}, (), sizes, None, None, (), generator, run)
 
 
 def exact(problem: Problem, solution) -> torch.Tensor:
@@ -62,48 +70,46 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
 
 def test_the_gradient_of_the_objective_agrees_with_central_differences() -> None:
     problem = make_problem("burgers_shock")
-    solution = SMALL._solution(problem, None, torch.Generator().manual_seed(0), torch.device("cpu"))
-    conditions = {c.name: c for c in problem.conditions}
-    objective = Residuals(problem, solution, solution.module, {}, conditions, 10.0)
+    objective = objective_of(problem)
     generator = torch.Generator().manual_seed(1)
-    batch = {INTERIOR: solution.coordinates(problem.sample(50, "sobol", generator), gradients=True)}
-    for name, condition in conditions.items():
-        batch[name] = solution.coordinates(condition.sample(problem, 10, "sobol", generator), gradients=True)
+    clouds = {name: c.sample(problem, 10, "sobol", generator) for name, c in objective.conditions.items()}
+    clouds[INTERIOR] = problem.sample(50, "sobol", generator)
+    batch = {name: objective.coordinates(name, cloud) for name, cloud in clouds.items()}
+    assert len(batch) > 1
 
     def loss() -> torch.Tensor:
         return torch.stack(list(objective(batch).values())).sum()
 
-    weight = solution.module[1].weight  # type: ignore[index]
-    (gradient,) = torch.autograd.grad(loss(), weight)  # type: ignore[arg-type]
+    weight = next(p for p in objective.parameters() if p.shape == (12, 2))
+    (gradient,) = torch.autograd.grad(loss(), weight)
     h = 1e-6
     for i, j in ((0, 0), (5, 1), (11, 0)):
         values = []
         for sign in (1, -1):
             with torch.no_grad():
-                weight[i, j] += sign * h  # type: ignore[index]
+                weight[i, j] += sign * h
             values.append(float(loss().detach()))
             with torch.no_grad():
-                weight[i, j] -= sign * h  # type: ignore[index]
+                weight[i, j] -= sign * h
         assert float(gradient[i, j]) == pytest.approx((values[0] - values[1]) / (2 * h), rel=1e-5, abs=1e-8)
 
 
 def test_the_loss_is_the_integral_that_the_sampler_weighs() -> None:
     """Clustered Gauss-Legendre points and even ones must say the same of a residual that is large at the walls."""
     problem = make_problem("poisson_2d")
-    solution = SMALL._solution(problem, None, torch.Generator().manual_seed(0), torch.device("cpu"))
-    objective = Residuals(problem, solution, solution.module, {}, {}, 10.0)
+    objective = objective_of(problem)
     losses = []
     for sampler in ("gauss_legendre", "regular"):
         cloud = problem.sample(2500, sampler, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
-        losses.append(float(objective({INTERIOR: solution.coordinates(cloud, gradients=True)})[INTERIOR].detach()))
+        losses.append(float(objective.term(INTERIOR, objective.coordinates(INTERIOR, cloud)).detach().square().sum()))
     assert losses[0] == pytest.approx(losses[1], rel=2e-3)
 
 
 def test_it_learns_a_parameter_from_observations() -> None:
     problem = make_problem("heat_1d")
-    truth = float(problem.bind(SMALL._solution(
-        problem, None, torch.Generator().manual_seed(0), torch.device("cpu")
-    ).coordinates(problem.evaluation_set))["diffusivity"].values)  # fmt: skip
+    solution = objective_of(problem).solution
+    bound = problem.bind(solution.coordinates(problem.evaluation_set))
+    truth = float(bound["diffusivity"].values)
     points = np.random.default_rng(0).random((60, 2))
     cloud_values = np.exp(-(math.pi**2) * truth * points[:, 0]) * np.sin(math.pi * points[:, 1])
     observed = dataclasses.replace(problem, conditions=(*problem.conditions, Observed("u", points, cloud_values)))
@@ -143,11 +149,22 @@ def test_bad_settings_are_refused_before_any_time_is_spent() -> None:
         (Pinn(width=0), (), "width 0"),
         (Pinn(redraw=0), (), "redraw must be at least 1, got 0"),
         (Pinn(memory=0), (), "memory must be at least 1"),
-        (Pinn(harmonics=0), (), "harmonics must be at least 1"),
+        (Pinn(harmonics=0), (), "harmonics from 1 on"),
         (Pinn(collocation=0), (), "collocation must be at least 1"),
         (Pinn(learning_rate=-1.0), (), "learning_rate must be more than zero"),
         (Pinn(condition_weight=-1.0), (), "condition_weight must be zero or more"),
-        (Pinn(fourier_features=-1), (), "fourier_features must be zero or more"),
+        (Pinn(features="fourier", feature_count=0), (), "feature_count"),
+        (Pinn(features="fourier", feature_scale=0.0), (), "feature_scale"),
+        (Pinn(windows=0), (), "windows must be at least 1"),
+        (Pinn(exponent=0.0), (), "exponent must be more than zero"),
+        (Pinn(balancing="gradnorm"), (), "gradient_norm"),  # type: ignore[arg-type]
+        (Pinn(emphasis="casual"), (), "causal"),  # type: ignore[arg-type]
+        (Pinn(optimiser="output_layr"), (), "output_layer"),  # type: ignore[arg-type]
+        (Pinn(conditions="exakt"), (), "exact"),  # type: ignore[arg-type]
+        (Pinn(adaptivity="rat"), (), "rad"),  # type: ignore[arg-type]
+        (Pinn(engine="eagr"), (), "eager"),  # type: ignore[arg-type]
+        (Pinn(architecture="mpl"), (), "mlp"),  # type: ignore[arg-type]
+        (dataclasses.replace(SMALL, windows=2), ("diffusivity",), "windows 1"),
         (SMALL, ("viscosity",), "diffusivity"),
         (SMALL, ("diffusivity",), "observations"),
         (dataclasses.replace(SMALL, sampler="soboll"), (), "sobol"),  # type: ignore[arg-type]

@@ -31,7 +31,10 @@ from pdesolve.training.run import Run, read_history
 from pdesolve.training.stages import Stage
 
 # two stages, and new points on the way in the second
-TINY = Pinn(width=5, depth=1, collocation=24, condition_points=6, adam_share=0.25, redraw=4)
+TINY = Pinn(
+    width=5, depth=1, collocation=24, condition_points=6, conditions="soft", optimiser="self_scaled_broyden",
+    adam_share=0.25, redraw=4,
+)  # fmt: skip
 STEPS = 12
 
 
@@ -137,7 +140,7 @@ def test_problem_files_and_given_values_are_found_again() -> None:
         "domain: {x: [0, 1]}\ntime: [0, 0.2]\nunknowns: u\nparameters: {k: 0.5}\nequation: dt(u) = k*laplacian(u)\n"
         "initial: {u: sin(pi*x)}\nboundary: {all: u = 0}\n"
     )
-    method = dataclasses.replace(TINY, optimiser="levenberg_marquardt", adam_share=0.0, adaptivity=0.0)
+    method = dataclasses.replace(TINY, optimiser="levenberg_marquardt", adam_share=0.0, adaptivity="none")
     ps.solve("rod.yaml", method, values={"k": 0.3}, steps=3, out="run")
     Path("rod.yaml").unlink()
     more = ps.resume("run", steps=6)
@@ -293,10 +296,14 @@ def test_a_checkpoint_that_cannot_be_written_is_one_line(tmp_path) -> None:
 
 
 def test_the_procedure_is_a_list_of_stages() -> None:
-    stages = Pinn(adam_share=0.2, redraw=7, optimiser="levenberg_marquardt").stages(100)
+    stages = Pinn(adam_share=0.2, redraw=7, optimiser="levenberg_marquardt").stages(100, linear=True)
     assert stages == (Stage("adam", 0.2), Stage("levenberg_marquardt", 0.8, 7))
-    assert Pinn(optimiser="soap", adaptivity=0.0).stages(100) == (Stage("soap"),)
-    assert [Pinn().stages(count)[1].optimiser for count in (4000, 4001)] == ["self_scaled_broyden", "lbfgs"]
+    assert Pinn(optimiser="soap", adaptivity="none").stages(100, linear=False) == (Stage("soap"),)
+    chosen = {
+        linear: [Pinn().stages(count, linear=linear)[-1].optimiser for count in (4000, 4001)]
+        for linear in (False, True)
+    }
+    assert chosen == {False: ["self_scaled_broyden", "lbfgs"], True: ["levenberg_marquardt", "lbfgs"]}
 
 
 def test_a_divergence_is_gone_on_from_with_shorter_steps() -> None:
@@ -306,7 +313,8 @@ def test_a_divergence_is_gone_on_from_with_shorter_steps() -> None:
     content = read_checkpoint(Path("run"), _owner())
     assert content["position"]["shrink"] == pytest.approx(0.1)
     kept = content["parts"]["objective"]["module.1.weight"]
-    start = method._solution(first.problem, None, torch.Generator().manual_seed(0), torch.device("cpu"))
+    sizes, generator = method._scales(first.problem, {}, Run()), torch.Generator().manual_seed(0)
+    start = method._objective(first.problem, {}, (), sizes, None, None, (), generator, Run()).solution
     assert torch.equal(kept, start.module[1].weight)  # type: ignore[index]  the best so far were those of the start
     again = ps.resume("run")
     assert again.proof is not None and "try a learning rate of 1e+04" in again.proof.notes["diverged"]

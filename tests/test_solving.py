@@ -223,7 +223,8 @@ def test_a_run_that_ends_while_it_is_proven_says_so(monkeypatch, end: BaseExcept
 
 def test_a_divergence_is_told_and_keeps_the_best(monkeypatch) -> None:
     def explode(self: Pinn, problem: Any, run: Run, **rest: Any) -> Any:
-        solution = self._solution(problem, None, run.generator, run.device, run.dtype)
+        sizes = self._scales(problem, {}, run)
+        solution = self._objective(problem, {}, (), sizes, None, None, (), run.generator, run).solution
         run.watch(solution, stage="adam", step=1, losses={"equation": 1.0})
         raise Diverged("the loss term equation is not finite at step 2 of stage adam")
 
@@ -371,7 +372,7 @@ def test_requirements() -> None:
 
 
 def test_history_is_work_and_precision() -> None:
-    solution = quick(out="run")
+    solution = quick(out="run", method=dataclasses.replace(SMALL, optimiser="lbfgs"))
     rows = read_history(Path("run"))
     assert rows[0]["stage"] == "adam" and rows[-1]["stage"] == "end"
     assert all(a["cpu_seconds"] <= b["cpu_seconds"] for a, b in pairwise(rows))

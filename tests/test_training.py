@@ -14,7 +14,7 @@ from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates, d
 from pdesolve.geometry import Axes, Axis
 from pdesolve.method import Solution
-from pdesolve.nn import FourierFeatures, NetworkSolution, PeriodicEmbedding, Rescale, mlp
+from pdesolve.nn import FourierFeatures, NetworkSolution, PeriodicEmbedding, Rescale, mlp, read_network
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.devices import find_device, find_dtype, threads, threads_for
 from pdesolve.training.fit import fit
@@ -217,7 +217,7 @@ def test_network_solutions_differentiate_and_come_back_from_a_file(tmp_path) -> 
             p.add_(1.0)
     cloud = solution.problem.sample(20, "sobol", generator())
     assert not torch.equal(solution.on(cloud)["u"], again.on(cloud)["u"])
-    again.read(tmp_path)
+    again.take(read_network(tmp_path, "cpu"))
     assert torch.equal(solution.on(cloud)["u"], again.on(cloud)["u"])
 
     x = Coordinates(cloud)
@@ -235,14 +235,14 @@ def test_network_solutions_differentiate_and_come_back_from_a_file(tmp_path) -> 
 def test_damaged_networks_are_refused_in_one_line(tmp_path, content: bytes) -> None:
     (tmp_path / "last.pt").write_bytes(content)
     with pytest.raises(InputError) as error:
-        small_network().read(tmp_path)
+        read_network(tmp_path, "cpu")
     assert "last.pt" in str(error.value) and "\n" not in str(error.value)
 
 
 def test_pickled_objects_are_refused(tmp_path) -> None:
     torch.save({"module.x": Quadratic()}, tmp_path / "last.pt")
     with pytest.raises(InputError, match="cannot read the network"):
-        small_network().read(tmp_path)
+        read_network(tmp_path, "cpu")
 
 
 class Frozen(Solution):

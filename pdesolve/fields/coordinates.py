@@ -129,17 +129,9 @@ class Coordinates(Mapping[str, Field]):
 
         The formula must give the fields it computes (in a mapping, a vector, a sequence). No network is evaluated.
         """
-        few = slice(0, _FEW)
-        weights, normals = cloud.weights, cloud.normals
-        some = PointCloud(
-            cloud.axes,
-            cloud.x[few],
-            None if weights is None else weights[few],
-            None if normals is None else normals[few],
-        )
         recorder = Recorder()
         with torch.enable_grad():  # values of coordinates that a formula takes by torch are differentiated
-            evaluated(formula(Coordinates._jets(some, recorder, dtype, device)))
+            evaluated(formula(Coordinates._jets(cloud.some(slice(0, _FEW)), recorder, dtype, device)))
         return {name: frozenset(asked) for name, asked in recorder.asked.items()}
 
     def at(self, cloud: PointCloud) -> Coordinates:

@@ -32,13 +32,15 @@ class PointCloud(Discretisation):
     """Scattered points with quadrature weights and, on a boundary, outward normals.
 
     x: (point, axis), columns in axis order. weights: (point,), so that sum(weights * f) approximates the integral
-    of f over what was sampled. normals: (point, space axis), unit length, or None inside a domain.
+    of f over what was sampled. normals: (point, space axis), unit length, or None inside a domain. numbers: (point,),
+    which points of a whole cloud these are; None for all of them.
     """
 
     axes: Axes
     x: Tensor
     weights: Tensor | None = None
     normals: Tensor | None = None
+    numbers: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.shape[1] != len(self.axes):
@@ -54,6 +56,12 @@ class PointCloud(Discretisation):
     def columns(self, *, dtype: torch.dtype, device: torch.device | str) -> dict[str, Tensor]:
         x = self.x.to(dtype=dtype, device=device)
         return {axis.name: x[:, i] for i, axis in enumerate(self.axes)}
+
+    def some(self, which: slice) -> PointCloud:
+        """Some of the points, with what is known at them."""
+        numbers = torch.arange(len(self.x)) if self.numbers is None else self.numbers
+        weights, normals = (None if v is None else v[which] for v in (self.weights, self.normals))
+        return PointCloud(self.axes, self.x[which], weights, normals, numbers[which])
 
     def replace_column(self, name: str, value: float) -> PointCloud:
         """The same points moved to one value of one axis (the partner points of a periodic boundary)."""

@@ -80,15 +80,18 @@ def _current() -> Tape | None:
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:
-    """x Wᵀ of x (*channel, point, feature), on the tape where one is being written: for rules of layers and jets."""
+    """x Wᵀ of x (*channel, point, feature), on the tape where one is being written: for rules of layers and jets.
+
+    Not what a fixed W does, such as that of a network whose values are data here.
+    """
     tape = _current()
-    return x.matmul(weight.mT) if tape is None else tape.product(x, weight)
+    return x.matmul(weight.mT) if tape is None or not weight.requires_grad else tape.product(x, weight)
 
 
 def copied(parameter: Tensor, points: int) -> Tensor:
     """The parameter, or one copy for each point (point, *shape) where a tape is being written; it broadcasts alike."""
     tape = _current()
-    return parameter if tape is None else tape.copy(parameter, points)
+    return parameter if tape is None or not parameter.requires_grad else tape.copy(parameter, points)
 
 
 @singledispatch

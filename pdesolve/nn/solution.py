@@ -66,7 +66,7 @@ class NetworkSolution(Solution):
     def _output(self, columns: Tensor) -> Tensor:
         if torch.is_grad_enabled():
             return self.module(columns)
-        width = max((max(p.shape) for p in self.module.parameters()), default=1)
+        width = max((max(p.shape) for p in self.module.parameters() if p.ndim), default=1)
         return torch.cat([self.module(chunk) for chunk in columns.split(max(1024, _CHUNK // width))])
 
     def write(self, folder: Path) -> None:

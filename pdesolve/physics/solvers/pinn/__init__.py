@@ -1,8 +1,8 @@
 """Physics-informed neural network: a network whose residuals are minimised at collocation points.
 
 u(t, x) = g + D N, with g what Dirichlet, initial and periodic conditions say, D zero where they hold, and N a network:
-they hold exactly wherever data are smooth and agree; what is left over joins the loss, the mean square of the equation's
-residual at collocation points. Derivatives are carried through the network in one forward pass.
+they hold exactly wherever data are smooth and agree; the others join the loss, the mean square of the residual at
+collocation points. Derivatives are carried through the network in one forward pass.
 
 Problems that are linear in the unknowns get one wide hidden layer of random features at the scales of their data; the
 output layer is linear least squares, and widths grow until the residual at other points stops falling. Others are

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import nn
 
-from pdesolve.condition import Observed, Periodic
+from pdesolve.condition import Periodic
 from pdesolve.constraint import Lift
-from pdesolve.errors import InputError, unknown_name
+from pdesolve.errors import InputError
 from pdesolve.fields.engines import Engine, engine
 from pdesolve.geometry import Adaptive, Adaptivity, PointCloud, Sampler
-from pdesolve.least_squares.form import available_bytes
 from pdesolve.method import Solution, Solver
 from pdesolve.nn import (
     Activation,
@@ -29,6 +28,7 @@ from pdesolve.nn import (
     wide,
 )
 from pdesolve.physics.constraints import BoxLift, lift
+from pdesolve.physics.solvers.pinn.checks import check, check_memory
 from pdesolve.physics.solvers.pinn.linear import SOLVED, Trials, Wide
 from pdesolve.physics.solvers.pinn.model import Residuals, learnable
 from pdesolve.physics.solvers.pinn.output_layer import is_linear, residual_root
@@ -123,13 +123,18 @@ class Pinn(Solver):
     def solve(
         self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
     ) -> Solution:
-        self._check(problem, values, learn)
-        self._check_memory(run)
+        check(self, problem, values, learn)
+        check_memory(self, run, width=self.width or _WIDTH, depth=self.depth or _DEPTH)
+        # refuse bad settings of what a linear problem may never come to use
+        self._network(problem, torch.Generator().manual_seed(0))
+        Adaptive(self.adaptivity, self.exponent)
         if self.windows == 1:
             return self._train(problem, run, Part(), dict(values or {}), learn, lambda solution: solution, ())
         assert problem.time is not None
         done: list[NetworkSolution] = []
         for k, time in enumerate(windows(problem.time, self.windows)):
+            for part in done:
+                part.module.requires_grad_(False)  # it is data of the windows after it
             done.append(
                 self._train(
                     window(problem, time, done[-1] if done else None),
@@ -168,6 +173,11 @@ class Pinn(Solver):
                 run.say("what the conditions alone say solves the equation already: nothing is left to train")
                 return self._ended(first, run, whole, "converged")
             linear = is_linear(first, self._clouds(first, 16, 0))
+        if self.optimiser == "output_layer" and not self._free:
+            raise InputError(
+                "output_layer finds a layer of its own: leave out width, depth, architecture and features, or take "
+                "--method.optimiser levenberg_marquardt"
+            )
         if self.optimiser == "output_layer" and not linear:
             raise InputError(
                 f"output_layer solves linear problems without learned values, {problem.name} is none: take "
@@ -316,88 +326,26 @@ class Pinn(Solver):
         self, problem: Problem, values: Mapping[str, Value] | None, sizes: Scales, made: Lift | None,
         layer: Wide | None, generator: torch.Generator, device: torch.device, dtype: torch.dtype,
     ) -> NetworkSolution:  # fmt: skip
-        axes, outputs = problem.axes, len(problem.equation.scalars)
         if layer is None:
-            body = network(
-                axes,
-                outputs,
-                architecture=self.architecture,
-                width=self.width or _WIDTH,
-                depth=self.depth or _DEPTH,
-                activation=self.activation,
-                weights=self.weights,
-                features=self.features,
-                feature_count=self.feature_count,
-                feature_scale=self.feature_scale,
-                harmonics=self.harmonics,
-                generator=generator,
-            )
+            body = self._network(problem, generator)
         else:
             body = wide(
-                axes,
-                outputs,
-                width=layer.width,
-                activation="tanh" if layer.kind == "tanh" else "sine",
-                scales=layer.scales,
-                generator=generator,
-            )
+                problem.axes, len(problem.equation.scalars), width=layer.width, scales=layer.scales,
+                activation="tanh" if layer.kind == "tanh" else "sine", generator=generator,
+            )  # fmt: skip
         offsets, factors = zip(*(sizes.unknowns[name] for name in problem.equation.scalars), strict=True)
         module = nn.Sequential(*body, Affine(offsets, factors)).to(device=device, dtype=dtype)
         built = None if layer is None else asdict(layer)
         return NetworkSolution(problem, module, values, lift=made, built=built, dtype=dtype, device=device)
 
-    def _check(self, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]) -> None:
-        if "point" not in problem.equation.kinds:
-            raise InputError(
-                f"pinn needs an equation on point fields, {type(problem.equation).__name__} supports "
-                f"{', '.join(problem.equation.kinds)}"
-            )
-        for name, value in (values or {}).items():
-            if isinstance(value, torch.Tensor) and value.ndim:
-                raise InputError(
-                    f"pinn solves one problem at a time, {name} has {len(value)} values: solve them one after the "
-                    "other, or all at once by the method reference"
-                )
-        self._check_settings()
-        if self.windows > 1:
-            problem.evolution()  # refuses a stationary one
-            if learn:
-                raise InputError(
-                    f"{', '.join(learn)} would be another number in each window: learn with --method.windows 1"
-                )
-        declared = [parameter.name for parameter in problem.equation.parameters]
-        for name in learn:
-            if name not in declared:
-                raise unknown_name("parameter", name, declared)
-        if learn and not any(isinstance(c, Observed) for c in problem.conditions):
-            raise InputError(
-                f"learning {', '.join(learn)} needs observations: add an Observed condition, or --observe data.csv"
-            )
-
-    def _check_settings(self) -> None:
-        for name in ("collocation", "condition_points", "memory", "redraw", "windows"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("learning_rate", "exponent"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be more than zero, got {getattr(self, name)}")
-        for name in ("condition_weight",):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} must be zero or more, got {getattr(self, name)}")
-        if not 0 <= self.adam_share <= 1:
-            raise InputError(f"adam_share is a part between 0 and 1, got {self.adam_share}")
-        if self.optimiser not in ("auto", *get_args(Optimiser)):
-            raise unknown_name("optimiser", self.optimiser, ("auto", *get_args(Optimiser)))
-
-    def _check_memory(self, run: Run) -> None:
-        """Refuse what cannot fit: an equation of second order holds 18 to 50 numbers for each unit and point."""
-        size = 10 * run.dtype.itemsize * self.collocation * (self.width or _WIDTH) * (self.depth or _DEPTH)
-        free = 2 * available_bytes(run.device)  # that function plans with half
-        if size > free:
-            raise InputError(
-                f"{self.collocation} collocation points through that many layers and units need more than "
-                f"{size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer points or a smaller network"
-            )
+    def _network(self, problem: Problem, generator: torch.Generator) -> nn.Sequential:
+        """The network of the settings, from coordinates to scalars of the size of one."""
+        return network(
+            problem.axes, len(problem.equation.scalars), architecture=self.architecture,
+            width=_WIDTH if self.width is None else self.width, depth=_DEPTH if self.depth is None else self.depth,
+            activation=self.activation, weights=self.weights, features=self.features, harmonics=self.harmonics,
+            feature_count=self.feature_count, feature_scale=self.feature_scale, generator=generator,
+        )  # fmt: skip
 
 
 def _default(problem: Problem, name: str) -> float:

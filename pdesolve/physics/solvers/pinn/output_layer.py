@@ -22,7 +22,7 @@ Clouds = Mapping[str, PointCloud]
 def is_linear(objective: Residuals, clouds: Clouds) -> bool:
     """Whether the rows are affine in the weights of the output layer."""
     layer = output_layer(objective)
-    batch = {name: objective.coordinates(name, _some(cloud, slice(0, 16))) for name, cloud in clouds.items()}
+    batch = {name: objective.coordinates(name, cloud.some(slice(0, 16))) for name, cloud in clouds.items()}
     start = [p.detach().clone() for p in layer.parameters()]
     draw = [torch.randn(p.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) for p in start]
     found = []
@@ -86,12 +86,4 @@ def _chunks(objective: Residuals, cloud: PointCloud) -> list[PointCloud]:
     width = output_layer(objective).in_features
     channels = 2 * len(cloud.axes) + 1
     some = max(64, _CHUNK // (8 * width * channels))
-    return [_some(cloud, slice(i, i + some)) for i in range(0, len(cloud.x), some)]
-
-
-def _some(cloud: PointCloud, which: slice) -> PointCloud:
-    weights, normals = cloud.weights, cloud.normals
-    return PointCloud(
-        cloud.axes, cloud.x[which], None if weights is None else weights[which],
-        None if normals is None else normals[which],
-    )  # fmt: skip
+    return [cloud.some(slice(i, i + some)) for i in range(0, len(cloud.x), some)]
