@@ -153,8 +153,8 @@ def test_bad_settings_are_refused_before_any_time_is_spent() -> None:
         (Pinn(collocation=0), (), "collocation must be at least 1"),
         (Pinn(learning_rate=-1.0), (), "learning_rate must be more than zero"),
         (Pinn(condition_weight=-1.0), (), "condition_weight must be zero or more"),
-        (Pinn(features="fourier", feature_count=0), (), "feature_count"),
-        (Pinn(features="fourier", feature_scale=0.0), (), "feature_scale"),
+        (Pinn(features="fourier", feature_count=0), (), "features need a count"),
+        (Pinn(features="fourier", feature_scale=0.0), (), "a scale above zero"),
         (Pinn(windows=0), (), "windows must be at least 1"),
         (Pinn(exponent=0.0), (), "exponent must be more than zero"),
         (Pinn(balancing="gradnorm"), (), "gradient_norm"),  # type: ignore[arg-type]

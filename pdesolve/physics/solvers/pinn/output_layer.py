@@ -35,7 +35,8 @@ def is_linear(objective: Residuals, clouds: Clouds) -> bool:
         for p, value in zip(layer.parameters(), start, strict=True):
             p.copy_(value)
     zero, once, twice = found
-    return bool((twice - 2 * once + zero).norm() <= 1e-9 * (once - zero).norm())
+    rounding = torch.finfo(zero.dtype).eps ** 0.58  # 1e-9 in float64, 1e-4 in float32
+    return bool((twice - 2 * once + zero).norm() <= rounding * (once - zero).norm())
 
 
 def residual_root(objective: Residuals, clouds: Clouds) -> float:
