@@ -20,15 +20,10 @@ from pdesolve.least_squares.modular import Modular
 from pdesolve.least_squares.tape import product, record
 from pdesolve.metrics import relative_l2
 from pdesolve.physics.constraints import lift
-from pdesolve.physics.solvers.pinn.linear import (
-    Wide,
-    fit_output_layer,
-    is_linear,
-    output_layer,
-    residual_root,
-)
+from pdesolve.physics.solvers.pinn.linear import Wide
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.physics.solvers.pinn.output_layer import fit_output_layer, is_linear, output_layer, residual_root
 from pdesolve.problem import Problem
 from pdesolve.proof import violations
 from pdesolve.training.budget import Budget
