@@ -97,7 +97,8 @@ class Modular(Objective):
         with torch.enable_grad(), record(self.module) as tape:
             terms = self.rows()
         try:
-            return self._read(tape, terms)
+            with torch.enable_grad():
+                return self._read(tape, terms)
         finally:
             tape.clear()
 

@@ -1,0 +1,226 @@
+"""Every setting of the physics-informed neural network trains, goes on bit for bit, and does what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+
+import pdesolve as ps
+from pdesolve import Dirichlet, InitialValue, Problem, make_problem
+from pdesolve.geometry import Adaptivity
+from pdesolve.metrics import relative_l2
+from pdesolve.nn import Activation, Architecture, Features, Weights
+from pdesolve.physics.equations.heat import Heat
+from pdesolve.physics.solvers.pinn.method import Pinn
+from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Emphasis
+from pdesolve.proof import violations
+from pdesolve.training.balance import Balancing
+from pdesolve.training.budget import Budget
+from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
+from pdesolve.training.run import Run
+
+TINY = Pinn(width=8, depth=1, collocation=48, condition_points=12, feature_count=4, redraw=4, adam_share=0.5)
+CHOICES = [
+    *(("architecture", value) for value in get_args(Architecture)),
+    *(("activation", value) for value in get_args(Activation)),
+    *(("weights", value) for value in get_args(Weights)),
+    *(("features", value) for value in get_args(Features)),
+    *(("balancing", value) for value in get_args(Balancing)),
+    *(("emphasis", value) for value in get_args(Emphasis)),
+    *(("adaptivity", value) for value in get_args(Adaptivity)),
+]
+
+
+def run_of(**settings: Any) -> Run:
+    return Run(**{"budget": Budget.from_now(600), "steps": 12, "every": 0.0, **settings})
+
+
+def state_of(solution: Any) -> list[torch.Tensor]:
+    parts = getattr(solution, "parts", [solution])
+    return [tensor for part in parts for tensor in part.module.state_dict().values()]
+
+
+def same(first: Any, second: Any) -> bool:
+    one, two = state_of(first), state_of(second)
+    return len(one) == len(two) and all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+class Killed(BaseException):
+    """What a test stops a run with: nothing may catch it."""
+
+
+@contextmanager
+def stopped(after: int) -> Iterator[None]:
+    """Every look at a run writes its checkpoint, and the given one is the last thing that the run does."""
+    write, count = Checkpoint.write, 0
+
+    def counted(self: Checkpoint, run: Run, parts: Any) -> None:
+        nonlocal count
+        write(self, run, parts)
+        count += 1
+        if count == after:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Checkpoint, "write", counted)
+        patch.setattr(Checkpoint, "due", lambda self: self.folder is not None)
+        patch.setattr(Run, "due", lambda self: True)
+        yield
+
+
+@pytest.mark.parametrize(("name", "value"), CHOICES)
+def test_every_value_lowers_the_loss(name: str, value: str) -> None:
+    """On fixed points and without weights that move, which make losses of two steps different things."""
+    method = dataclasses.replace(TINY, conditions="soft", optimiser="lbfgs", learning_rate=1e-3)
+    method = dataclasses.replace(method, **{name: value})
+    problem, run = make_problem("burgers_shock"), run_of()
+    before = violations_and_residual(method.solve(problem, run_of(steps=1)))
+    after = violations_and_residual(method.solve(problem, run))
+    assert all(math.isfinite(row["loss"]) for row in run.history)
+    assert after < 0.9 * before
+
+
+def violations_and_residual(solution: Any) -> float:
+    """What no weight of the method has a say in."""
+    return math.hypot(*violations(solution).values())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"balancing": "gradient_norm", "emphasis": "attention", "adaptivity": "rar_d"},
+        {"balancing": "tangent_kernel", "emphasis": "causal", "adaptivity": "r3"},
+        {"balancing": "gradient_statistics", "emphasis": "gate", "architecture": "piratenet", "weights": "factorised"},
+    ],
+    ids=["attention", "causal", "gate"],
+)
+def test_weights_are_part_of_the_checkpoint(changes: dict[str, Any], tmp_path: Path) -> None:
+    problem = make_problem("burgers_shock")
+    method = dataclasses.replace(TINY, conditions="soft", optimiser="self_scaled_broyden", **changes)
+    whole = run_of()
+    expected = method.solve(problem, whole)
+    with stopped(after=5):
+        method.solve(problem, run_of(folder=tmp_path))
+    content = read_checkpoint(tmp_path, "")
+    state = content["parts"]["objective"]["_extra_state"]
+    assert state["adapted"] > 0 and state["weighting"]
+    again = run_of(checkpoint=Checkpoint(tmp_path, content))
+    assert same(method.solve(problem, again), expected)
+    assert [row["loss"] for row in again.history] == [row["loss"] for row in whole.history]
+    # that it is the state which matters here
+    emptied = {"weighting": {}, "adapted": 0}
+    content["parts"]["objective"]["_extra_state"] = emptied
+    lost = run_of(checkpoint=Checkpoint(tmp_path, read_checkpoint(tmp_path, "") | {"parts": content["parts"]}))
+    assert not same(method.solve(problem, lost), expected)
+
+
+def test_attention_has_a_weight_for_each_point_that_is_added() -> None:
+    method = dataclasses.replace(TINY, optimiser="adam", adaptivity="rar_d", emphasis="attention")
+    seen: list[tuple[int, int]] = []
+
+    class Looked(Run):
+        def watch(self, *args: Any, **settings: Any) -> bool:
+            points = parts[0]
+            weights = points.objective.weighting.state["attention"][INTERIOR]
+            seen.append((len(points.clouds[INTERIOR].x), weights.shape[-1]))
+            return super().watch(*args, **settings)
+
+    from pdesolve.physics.solvers.pinn import method as home
+
+    parts: list[Any] = []
+    made = home.CollocationPoints
+
+    def kept(*args: Any, **settings: Any) -> Any:
+        parts.append(made(*args, **settings))
+        return parts[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(home, "CollocationPoints", kept)
+        method.solve(make_problem("burgers_shock"), Looked(budget=Budget.from_now(600), steps=12, every=0.0))
+    assert all(points == weights for points, weights in seen)
+    assert seen[-1][0] > seen[0][0] >= 48
+
+
+def test_exact_conditions_hold_in_a_trained_network_and_soft_ones_are_named() -> None:
+    said: list[str] = []
+    exact = TINY.solve(make_problem("burgers_shock"), run_of(say=said.append))
+    assert max(violations(exact).values()) < 1e-13
+    soft = dataclasses.replace(TINY, conditions="soft").solve(make_problem("burgers_shock"), run_of())
+    assert min(violations(soft).values()) > 1e-4
+    problem = make_problem("burgers_shock")
+    (initial,) = (c for c in problem.conditions if isinstance(c, InitialValue))
+    jump = dataclasses.replace(initial, value=lambda p, x: ps.cos(3 * x["x"]))  # not zero at the walls
+    with pytest.warns(UserWarning):
+        meets_not = dataclasses.replace(
+            problem, conditions=[jump if c is initial else c for c in problem.conditions], exact=None
+        )
+    run = run_of(say=said.append)
+    left = TINY.solve(meets_not, run)
+    (line,) = (line for line in said if "is left to the loss" in line)
+    name = line.split(" is left")[0]
+    assert violations(left)[name] > 1e-4 and f"loss {name}" in run.history[-1]
+
+
+def heat(size: float, length: float) -> Problem:
+    """A rod whose temperatures and length have these units; its diffusivity is as large as the length squared."""
+    import warnings
+
+    domain = ps.Box(ps.Axis("x", 0.0, length))
+
+    def start(p: Any, x: Any) -> Any:
+        return size * ps.sin(math.pi * x["x"] / length) * (1 + 0.5 * x["x"] / length)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Problem(
+            name="rod", equation=Heat(), domain=domain, time=ps.Axis("t", 0.0, 1.0),
+            conditions=(InitialValue("u", start), Dirichlet("u")), evaluation=ps.Evaluation(21, times=(0.5, 1.0)), values={"diffusivity": 0.1 * length**2},
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("conditions", ["exact", "soft"])
+def test_units_make_no_difference(conditions: Any) -> None:
+    """Values a million times larger on a rod of a thousandth: the same network but for rounding."""
+    method = dataclasses.replace(TINY, conditions=conditions, optimiser="levenberg_marquardt", adam_share=0.5)
+    small, large = (method.solve(heat(*units), run_of(steps=8)) for units in ((1.0, 1.0), (1e6, 1e-3)))
+    assert relative_l2(large.on()["u"] / 1e6, small.on()["u"]) < 1e-5
+
+
+def test_windows_train_store_load_and_go_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("solution_figure", "history_figure", "save_figure"):
+        monkeypatch.setattr(f"pdesolve.plotting.{name}", lambda *_: None)
+    monkeypatch.setattr("pdesolve.training.stages._AT_ONCE", 2)
+    method = dataclasses.replace(TINY, windows=2, optimiser="self_scaled_broyden")
+    settings: dict[str, Any] = {"steps": 16, "threads": 1}
+    whole = ps.solve("burgers_shock", method, out="whole", **settings)
+    assert len(whole.parts) == 2  # type: ignore[attr-defined]
+    assert {c.stem for c in Path("whole").glob("window_*")} == {"window_1", "window_2"}
+    loaded = ps.load("whole")
+    assert same(loaded, whole) and torch.equal(loaded.on()["u"], whole.on()["u"])
+    # the second starts where the first ends
+    middle = torch.stack([torch.full((9,), 0.5), torch.linspace(-1, 1, 9)], 1).double()
+    cloud = ps.PointCloud(whole.problem.axes, middle)
+    first, second = (part.on(cloud)["u"] for part in whole.parts)  # type: ignore[attr-defined]
+    assert torch.allclose(first, second, atol=1e-12) and float(first.abs().max()) > 0.1
+    for after, call in ((10, 2), (15, 3)):  # in Adam of the second window, and in what follows it
+        folder = f"run{after}"
+        with stopped(after=after):
+            ps.solve("burgers_shock", method, out=folder, **settings)
+        place = read_checkpoint(Path(folder), _owner(folder))["position"]
+        assert place["call"] == call and place["step"] > 0
+        assert same(ps.resume(folder), whole)
+
+
+def _owner(folder: str) -> str:
+    from pdesolve.run_folder import CONFIG, owner
+    from pdesolve.settings import read_config
+
+    return owner(read_config(Path(folder) / CONFIG))
