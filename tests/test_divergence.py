@@ -203,7 +203,8 @@ def test_the_form_of_least_squares_is_said_once_chosen_and_obeyed() -> None:
     method = dataclasses.replace(TINY, optimiser="levenberg_marquardt")
     method.solve(ps.make_problem("heat_1d"), run)
     name = "form of levenberg_marquardt of stage 1"
-    assert [line for line in said if "least squares" in line] == [str(Form(**run.choices[name]))] and run.choices[name]["kind"] == "dense"
+    assert [line for line in said if "least squares" in line] == [str(Form(**run.choices[name]))]
+    assert run.choices[name]["kind"] == "dense"
     forced = {**run.choices, name: {**run.choices[name], "kind": "matrix_free"}}
     again = run_of(steps=2, choices=forced, say=said.append)
     method.solve(ps.make_problem("heat_1d"), again)

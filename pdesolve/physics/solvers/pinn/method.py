@@ -135,17 +135,12 @@ class Pinn(Solver):
         for k, time in enumerate(windows(problem.time, self.windows)):
             for part in done:
                 part.module.requires_grad_(False)  # it is data of the windows after it
-            done.append(
-                self._train(
-                    window(problem, time, done[-1] if done else None),
-                    run,
-                    Part(k, self.windows),
-                    dict(values or {}),
-                    learn,
-                    lambda solution: Windows(problem, [*done, solution]),
-                    [part.module for part in done],
-                )  # fmt: skip
-            )
+            here, earlier = window(problem, time, done[-1] if done else None), [part.module for part in done]
+            solution = self._train(
+                here, run, Part(k, self.windows), dict(values or {}), learn,
+                lambda solution: Windows(problem, [*done, solution]), earlier,
+            )  # fmt: skip
+            done.append(solution)
         return Windows(problem, done)
 
     def _train(
@@ -196,8 +191,8 @@ class Pinn(Solver):
         if not linear:  # least squares have their Jacobian from a tape, which is never compiled
             objective.engine = self._engine(run)
         points = CollocationPoints(
-            problem, objective, count=self.collocation, condition_count=self._on_conditions(problem), sampler=self.sampler,
-            adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
+            problem, objective, count=self.collocation, condition_count=self._on_conditions(problem),
+            sampler=self.sampler, adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
         )  # fmt: skip
         outcome = train(
             objective, points, self.stages(solution.parameters, linear=linear), run=run, solution=whole(solution),
@@ -214,7 +209,9 @@ class Pinn(Solver):
         solution = objective.solution
         solution.converged = reason == "converged"
         solution.notes["stopped by"] = reason
-        run.watch(whole(solution), stage="output_layer", step=1, losses={})
+        batch = {name: objective.coordinates(name, cloud) for name, cloud in self._clouds(objective, 256, 2).items()}
+        losses = {name: float(term.detach()) for name, term in objective(batch).items()}
+        run.watch(whole(solution), stage="output_layer", step=1, losses=losses)
         return solution
 
     def _engine(self, run: Run) -> Engine:
@@ -386,8 +383,8 @@ class Pinn(Solver):
         free = 2 * available_bytes(run.device)  # that function plans with half
         if size > free:
             raise InputError(
-                f"{self.collocation} collocation points through {self.depth or _DEPTH} layers of {self.width or _WIDTH} need "
-                f"more than {size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer points or a smaller network"
+                f"{self.collocation} collocation points through {self.depth or _DEPTH} layers of {self.width or _WIDTH} "
+                f"need more than {size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer points or a smaller network"
             )
 
 
