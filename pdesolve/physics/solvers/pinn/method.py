@@ -383,8 +383,9 @@ class Pinn(Solver):
         free = 2 * available_bytes(run.device)  # that function plans with half
         if size > free:
             raise InputError(
-                f"{self.collocation} collocation points through {self.depth or _DEPTH} layers of {self.width or _WIDTH} "
-                f"need more than {size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer points or a smaller network"
+                f"{self.collocation} collocation points through {self.depth or _DEPTH} layers of "
+                f"{self.width or _WIDTH} need more than {size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer "
+                "points or a smaller network"
             )
 
 
