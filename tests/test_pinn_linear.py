@@ -129,6 +129,7 @@ def test_a_narrow_layer_of_random_features_reaches_small_errors(monkeypatch) -> 
     run = Run(budget=Budget.from_now(600), say=said.append)
     solution = FEW.solve(problem, run)
     assert error(problem, solution) < 1e-5
+    assert 0 < run.history[-1]["loss"] < 1e-8  # at points that no fit has seen
     assert solution.converged and solution.notes["stopped by"] == "converged"
     assert any("the problem is linear: 100 random features" in line for line in said)
     assert max(violations(solution).values()) < 1e-12  # exact ones hold to rounding
@@ -151,7 +152,7 @@ def test_a_wide_network_is_restored_from_its_folder(monkeypatch) -> None:
 
 def test_output_layer_is_for_linear_problems_only() -> None:
     method = dataclasses.replace(FEW, optimiser="output_layer")
-    with pytest.raises(InputError, match="burgers_shock is none: take --method.optimiser auto"):
+    with pytest.raises(InputError, match=r"burgers_shock is none: take --method\.optimiser auto"):
         solved(make_problem("burgers_shock"), method)
     with pytest.raises(InputError, match="leave out width, depth"):
         solved(make_problem("heat_1d"), dataclasses.replace(method, width=8))

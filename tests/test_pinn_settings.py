@@ -181,7 +181,8 @@ def heat(size: float, length: float) -> Problem:
         warnings.simplefilter("ignore")
         return Problem(
             name="rod", equation=Heat(), domain=domain, time=ps.Axis("t", 0.0, 1.0),
-            conditions=(InitialValue("u", start), Dirichlet("u")), evaluation=ps.Evaluation(21, times=(0.5, 1.0)), values={"diffusivity": 0.1 * length**2},
+            conditions=(InitialValue("u", start), Dirichlet("u")), values={"diffusivity": 0.1 * length**2},
+            evaluation=ps.Evaluation(21, times=(0.5, 1.0)),
         )  # fmt: skip
 
 

@@ -135,17 +135,12 @@ class Pinn(Solver):
         for k, time in enumerate(windows(problem.time, self.windows)):
             for part in done:
                 part.module.requires_grad_(False)  # it is data of the windows after it
-            done.append(
-                self._train(
-                    window(problem, time, done[-1] if done else None),
-                    run,
-                    Part(k, self.windows),
-                    dict(values or {}),
-                    learn,
-                    lambda solution: Windows(problem, [*done, solution]),
-                    [part.module for part in done],
-                )  # fmt: skip
-            )
+            here, earlier = window(problem, time, done[-1] if done else None), [part.module for part in done]
+            solution = self._train(
+                here, run, Part(k, self.windows), dict(values or {}), learn,
+                lambda solution: Windows(problem, [*done, solution]), earlier,
+            )  # fmt: skip
+            done.append(solution)
         return Windows(problem, done)
 
     def _train(
@@ -225,7 +220,9 @@ class Pinn(Solver):
         solution = objective.solution
         solution.converged = reason == "converged"
         solution.notes["stopped by"] = reason
-        run.watch(whole(solution), stage="output_layer", step=1, losses={})
+        batch = {name: objective.coordinates(name, cloud) for name, cloud in self._clouds(objective, 256, 2).items()}
+        losses = {name: float(term.detach()) for name, term in objective(batch).items()}
+        run.watch(whole(solution), stage="output_layer", step=1, losses=losses)
         return solution
 
     def _engine(self, run: Run) -> Engine:
