@@ -60,7 +60,7 @@ ROWS = (
         SEEDS,
         "poisson_2d_sister",
         ("--method.width", "64", "--method.depth", "1"),
-    ),  # fmt: skip
+    ),
     Row("heat_1d", 1e-8, 1, 1e-10, 2, sister="heat_1d_sister"),
     Row("wave_1d", 1e-4, 5, 1e-7, 10, sister="wave_1d_sister"),
     Row("heat_multiscale_2d", 1e-3, 5, 1e-6, 10, sister="heat_multiscale_2d_sister"),

@@ -63,7 +63,7 @@ class Spectra:
     @torch.no_grad()
     def move(self, objective: Residuals) -> None:
         """Add frequencies drawn from the spectra to the weights of the hidden layer, always the same draws."""
-        hidden = [m for m in objective.module.modules() if isinstance(m, nn.Linear)][0]
+        hidden = next(m for m in objective.module.modules() if isinstance(m, nn.Linear))
         generator = torch.Generator().manual_seed(0)
         for i, amplitude in enumerate(self.amplitude):
             m = torch.multinomial(amplitude, hidden.out_features, replacement=True, generator=generator)
