@@ -2,10 +2,10 @@
 
 python experiments/accuracy/pinn.py [NAME ...] [--aim] [--folder runs/accuracy] [--table]
 
-Each run is a folder; a finished one is not run again and an interrupted one is resumed, so that the table may be made in
-pieces. `--aim` takes the longer budgets and lower bounds, `--table` prints what there is and runs nothing. The first
-problems are solved for three seeds and judged by the median. A problem whose solution is made of sines is followed by
-its sister, which may be ten times worse at most, or than the aim where the error is below it.
+Each run is a folder; a finished one is not run again, an interrupted one is resumed: the table may be made in pieces.
+`--aim` takes the longer budgets and lower bounds, `--table` prints what there is and runs nothing. The first rows are
+judged by the median of three seeds. A problem whose solution is made of sines is followed by its sister, which may be
+ten times worse at most, or than the aim where the error is below it.
 """
 
 from __future__ import annotations

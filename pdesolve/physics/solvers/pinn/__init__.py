@@ -1,16 +1,21 @@
 """Physics-informed neural network: a network whose residuals are minimised at collocation points.
 
-u(t, x) is a multilayer perceptron; its loss is the mean square of the equation's residual at collocation points inside
-the domain plus the weighted mean squares of what the conditions leave over at points of their own. Adam first, then a
-quasi-Newton method in float64: self-scaled Broyden with a dense inverse Hessian for small networks, L-BFGS for others;
-or least squares on the Jacobian of the rows (Levenberg-Marquardt, Gauss-Newton, SPRING). Between minimisations the
-collocation points move to where the residual is large. Runs are checkpointed and go on bit for bit.
+u(t, x) = g + D N, with g what Dirichlet, initial and periodic conditions say, D zero where they hold, and N a network:
+they hold exactly wherever data are smooth and agree; the others join the loss, the mean square of the residual at
+collocation points. Derivatives are carried through the network in one forward pass.
+
+Problems that are linear in the unknowns get one wide hidden layer of random features at the scales of their data; the
+output layer is linear least squares, and widths grow until the residual at other points stops falling. Others are
+minimised by Adam and then by self-scaled Broyden with a dense inverse Hessian in float64, while collocation points move
+to where the residual is large.
 
 Paper: Raissi, Perdikaris, Karniadakis, "Physics-informed neural networks", J. Comput. Phys. 378 (2019) 686,
-arXiv 1711.10561. Departures: every axis is rescaled to [-1, 1]; periodic axes are embedded by cosines and sines, so
-that periodic conditions hold exactly; self-scaled Broyden (Urban, Stefanou, Pons, J. Comput. Phys. 523 (2025) 113656,
-arXiv 2405.04230) and residual-adaptive points (Wu et al., 2023, arXiv 2207.10289); steps follow from the budget.
+arXiv 1711.10561. Departures: exact conditions (Lagaris, Likas, Fotiadis, IEEE Trans. Neural Netw. 9 (1998) 987); random
+features with an exact output layer (Dwivedi, Srinivasan, Neurocomputing 391 (2020) 96, arXiv 1907.03507), whose scales
+are found by search; self-scaled Broyden (Urban, Stefanou, Pons, J. Comput. Phys. 523 (2025) 113656, arXiv 2405.04230);
+residual-adaptive points (Wu et al., 2023, arXiv 2207.10289); rows and unknowns scaled to one; steps follow from the
+budget. Settings take the others of the field: see `pdesolve solve PROBLEM --method pinn --help`.
 
-Needs: a problem on any domain that can be sampled, an equation that supports point fields. Good for smooth solutions
-at errors of 1e-3 to 1e-5.
+Needs: a problem on any domain that can be sampled, an equation that supports point fields. Good for smooth solutions:
+1e-5 and below in minutes, linear problems in up to three dimensions 1e-8 and below in seconds.
 """

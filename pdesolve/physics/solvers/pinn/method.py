@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import nn
 
-from pdesolve.condition import Observed, Periodic
+from pdesolve.condition import Periodic
 from pdesolve.constraint import Lift
-from pdesolve.errors import InputError, unknown_name
+from pdesolve.errors import InputError
 from pdesolve.fields.engines import Engine, engine
 from pdesolve.geometry import Adaptive, Adaptivity, PointCloud, Sampler
-from pdesolve.least_squares.form import available_bytes
 from pdesolve.method import Solution, Solver
 from pdesolve.nn import (
     Activation,
@@ -29,8 +28,10 @@ from pdesolve.nn import (
     wide,
 )
 from pdesolve.physics.constraints import BoxLift, lift
-from pdesolve.physics.solvers.pinn.linear import SOLVED, Wide, is_linear, residual_root, solve_linear
+from pdesolve.physics.solvers.pinn.checks import check, check_memory
+from pdesolve.physics.solvers.pinn.linear import SOLVED, Trials, Wide
 from pdesolve.physics.solvers.pinn.model import Residuals, learnable
+from pdesolve.physics.solvers.pinn.output_layer import is_linear, residual_root
 from pdesolve.physics.solvers.pinn.points import CollocationPoints
 from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Emphasis, Weighting
 from pdesolve.problem import Problem, Value
@@ -44,7 +45,6 @@ from pdesolve.training.windows import Windows, read_windows, window, windows
 _DENSE = 4000  # parameters up to which a dense inverse Hessian pays
 _REDRAW = 20  # steps of Levenberg-Marquardt between two draws of points: each gets far on its own
 _COMPILED = 200.0  # CPU seconds of budget from which on compilation pays
-_ENGINES = ("auto", "eager", "fused", "whole")
 _WIDTH, _DEPTH = 20, 3  # of a network that nobody asked to be of another size
 
 
@@ -123,8 +123,8 @@ class Pinn(Solver):
     def solve(
         self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
     ) -> Solution:
-        self._check(problem, values, learn)
-        self._check_memory(run)
+        check(self, problem, values, learn)
+        check_memory(self, run, width=self.width or _WIDTH, depth=self.depth or _DEPTH)
         # refuse bad settings of what a linear problem may never come to use
         self._network(problem, torch.Generator().manual_seed(0))
         Adaptive(self.adaptivity, self.exponent)
@@ -178,13 +178,17 @@ class Pinn(Solver):
                 f"output_layer solves linear problems without learned values, {problem.name} is none: take "
                 "--method.optimiser auto"
             )
+        shallow: Residuals | None = None
         if linear and self._free:
-            found = solve_linear(
-                lambda layer: objective_of(layer, torch.Generator().manual_seed(run.seed)), self._clouds,
-                axes=len(problem.axes), run=run, name=f"features{part}",
-            )  # fmt: skip
+            trials = Trials(
+                lambda layer: objective_of(layer, torch.Generator().manual_seed(run.seed)),
+                self._clouds,
+                len(problem.axes),
+            )
+            found = trials.solve(run, f"features{part}")
             if found is not None and (found[1] or self.optimiser == "output_layer"):
                 return self._ended(found[0], run, whole, "converged" if found[1] else "features")
+            shallow = None if found is None else found[0]
 
         objective = objective_of(None, run.generator)
         solution = objective.solution
@@ -198,6 +202,13 @@ class Pinn(Solver):
             objective, points, self.stages(solution.parameters, linear=linear), run=run, solution=whole(solution),
             learning_rate=self.learning_rate, memory=self.memory, part=part,
         )  # fmt: skip
+        if shallow is not None:
+            elsewhere = [residual_root(each, self._clouds(each, 1000, 2)) for each in (shallow, objective)]
+            if elsewhere[0] < elsewhere[1]:
+                run.say(
+                    f"random features leave a residual of {elsewhere[0]:.1e} elsewhere, training {elsewhere[1]:.1e}"
+                )
+                return self._ended(shallow, run, whole, "features")
         solution.converged = outcome.reason in ("converged", "target")
         solution.notes["stopped by"] = outcome.reason
         return solution
@@ -316,8 +327,8 @@ class Pinn(Solver):
             body = self._network(problem, generator)
         else:
             body = wide(
-                problem.axes, len(problem.equation.scalars), width=layer.width, activation=layer.activation,
-                scales=layer.scales, generator=generator,
+                problem.axes, len(problem.equation.scalars), width=layer.width, scales=layer.scales,
+                activation="tanh" if layer.kind == "tanh" else "sine", generator=generator,
             )  # fmt: skip
         offsets, factors = zip(*(sizes.unknowns[name] for name in problem.equation.scalars), strict=True)
         module = nn.Sequential(*body, Affine(offsets, factors)).to(device=device, dtype=dtype)
@@ -332,61 +343,6 @@ class Pinn(Solver):
             activation=self.activation, weights=self.weights, features=self.features, harmonics=self.harmonics,
             feature_count=self.feature_count, feature_scale=self.feature_scale, generator=generator,
         )  # fmt: skip
-
-    def _check(self, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]) -> None:
-        if "point" not in problem.equation.kinds:
-            raise InputError(
-                f"pinn needs an equation on point fields, {type(problem.equation).__name__} supports "
-                f"{', '.join(problem.equation.kinds)}"
-            )
-        for name, value in (values or {}).items():
-            if isinstance(value, torch.Tensor) and value.ndim:
-                raise InputError(
-                    f"pinn solves one problem at a time, {name} has {len(value)} values: solve them one after the "
-                    "other, or all at once by the method reference"
-                )
-        self._check_settings()
-        if self.windows > 1:
-            problem.evolution()  # refuses a stationary one
-            if learn:
-                raise InputError(
-                    f"{', '.join(learn)} would be another number in each window: learn with --method.windows 1"
-                )
-        declared = [parameter.name for parameter in problem.equation.parameters]
-        for name in learn:
-            if name not in declared:
-                raise unknown_name("parameter", name, declared)
-        if learn and not any(isinstance(c, Observed) for c in problem.conditions):
-            raise InputError(
-                f"learning {', '.join(learn)} needs observations: add an Observed condition, or --observe data.csv"
-            )
-
-    def _check_settings(self) -> None:
-        for name in ("collocation", "condition_points", "memory", "redraw", "windows"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("learning_rate", "exponent"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be more than zero, got {getattr(self, name)}")
-        if not self.condition_weight >= 0:
-            raise InputError(f"condition_weight must be zero or more, got {self.condition_weight}")
-        if not 0 <= self.adam_share <= 1:
-            raise InputError(f"adam_share is a part between 0 and 1, got {self.adam_share}")
-        optimisers = ("auto", "output_layer", *get_args(Optimiser))
-        for name, known in (("optimiser", optimisers), ("conditions", ("exact", "soft")), ("engine", _ENGINES)):
-            if getattr(self, name) not in known:
-                raise unknown_name(name, getattr(self, name), known)
-
-    def _check_memory(self, run: Run) -> None:
-        """Refuse what cannot fit: an equation of second order holds 18 to 50 numbers for each unit and point."""
-        size = 10 * run.dtype.itemsize * self.collocation * (self.width or _WIDTH) * (self.depth or _DEPTH)
-        free = 2 * available_bytes(run.device)  # that function plans with half
-        if size > free:
-            raise InputError(
-                f"{self.collocation} collocation points through {self.depth or _DEPTH} layers of "
-                f"{self.width or _WIDTH} need more than {size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer "
-                "points or a smaller network"
-            )
 
 
 def _default(problem: Problem, name: str) -> float:

@@ -1,0 +1,82 @@
+"""What a physics-informed neural network refuses before any time is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, get_args
+
+import torch
+
+from pdesolve.condition import Observed
+from pdesolve.errors import InputError, unknown_name
+from pdesolve.least_squares.form import available_bytes
+from pdesolve.problem import Problem, Value
+from pdesolve.training.optimisers import Optimiser
+from pdesolve.training.run import Run
+
+if TYPE_CHECKING:
+    from pdesolve.physics.solvers.pinn.method import Pinn
+
+_ENGINES = ("auto", "eager", "fused", "whole")
+
+
+def check(pinn: Pinn, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]) -> None:
+    """Refuse equations, values, settings and parameters to learn that cannot be.
+
+    Raises:
+        InputError: one line.
+    """
+    if "point" not in problem.equation.kinds:
+        raise InputError(
+            f"pinn needs an equation on point fields, {type(problem.equation).__name__} supports "
+            f"{', '.join(problem.equation.kinds)}"
+        )
+    for name, value in (values or {}).items():
+        if isinstance(value, torch.Tensor) and value.ndim:
+            raise InputError(
+                f"pinn solves one problem at a time, {name} has {len(value)} values: solve them one after the "
+                "other, or all at once by the method reference"
+            )
+    _check_settings(pinn)
+    if pinn.windows > 1:
+        problem.evolution()  # refuses a stationary one
+        if learn:
+            raise InputError(
+                f"{', '.join(learn)} would be another number in each window: learn with --method.windows 1"
+            )
+    declared = [parameter.name for parameter in problem.equation.parameters]
+    for name in learn:
+        if name not in declared:
+            raise unknown_name("parameter", name, declared)
+    if learn and not any(isinstance(c, Observed) for c in problem.conditions):
+        raise InputError(
+            f"learning {', '.join(learn)} needs observations: add an Observed condition, or --observe data.csv"
+        )
+
+
+def _check_settings(pinn: Pinn) -> None:
+    for name in ("collocation", "condition_points", "memory", "redraw", "windows"):
+        if getattr(pinn, name) < 1:
+            raise InputError(f"{name} must be at least 1, got {getattr(pinn, name)}")
+    for name in ("learning_rate", "exponent"):
+        if not getattr(pinn, name) > 0:
+            raise InputError(f"{name} must be more than zero, got {getattr(pinn, name)}")
+    if not pinn.condition_weight >= 0:
+        raise InputError(f"condition_weight must be zero or more, got {pinn.condition_weight}")
+    if not 0 <= pinn.adam_share <= 1:
+        raise InputError(f"adam_share is a part between 0 and 1, got {pinn.adam_share}")
+    optimisers = ("auto", "output_layer", *get_args(Optimiser))
+    for name, known in (("optimiser", optimisers), ("conditions", ("exact", "soft")), ("engine", _ENGINES)):
+        if getattr(pinn, name) not in known:
+            raise unknown_name(name, getattr(pinn, name), known)
+
+
+def check_memory(pinn: Pinn, run: Run, *, width: int, depth: int) -> None:
+    """Refuse what cannot fit: an equation of second order holds 18 to 50 numbers for each unit and point."""
+    size = 10 * run.dtype.itemsize * pinn.collocation * width * depth
+    free = 2 * available_bytes(run.device)  # that function plans with half
+    if size > free:
+        raise InputError(
+            f"{pinn.collocation} collocation points through {depth} layers of {width} need more than "
+            f"{size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer points or a smaller network"
+        )
