@@ -188,7 +188,7 @@ def heat(size: float, length: float, duration: float) -> Problem:
 
 @pytest.mark.parametrize("conditions", ["exact", "soft"])
 def test_units_make_no_difference(conditions: Any) -> None:
-    """Values a million times larger on a rod of a thousandth, ten thousand times as fast: the same network but for rounding."""
+    """Values a million times larger, a rod of a thousandth, ten thousand times as fast: equal but for rounding."""
     method = dataclasses.replace(TINY, conditions=conditions, optimiser="levenberg_marquardt", adam_share=0.5)
     small, large = (method.solve(heat(*units), run_of(steps=8)) for units in ((1.0, 1.0, 1.0), (1e6, 1e-3, 1e-4)))
     assert relative_l2(large.on()["u"] / 1e6, small.on()["u"]) < 1e-5
