@@ -153,21 +153,21 @@ def test_a_wide_network_is_restored_from_its_folder(monkeypatch) -> None:
 def test_output_layer_is_for_linear_problems_only() -> None:
     method = dataclasses.replace(FEW, optimiser="output_layer")
     with pytest.raises(InputError, match=r"burgers_shock is none: take --method\.optimiser auto"):
-        solved(make_problem("burgers_shock"), method)
+        solved(make_problem("burgers_shock"), method, steps=1)
     with pytest.raises(InputError, match="leave out width, depth"):
-        solved(make_problem("heat_1d"), dataclasses.replace(method, width=8))
+        solved(make_problem("heat_1d"), dataclasses.replace(method, width=8), steps=1)
     seen = Observed("u", np.array([[0.5, 0.5]]), np.array([0.3]))
     heat = make_problem("heat_1d")
     heat = dataclasses.replace(heat, conditions=(*heat.conditions, seen))
     with pytest.raises(InputError, match="without learned values"):
-        method.solve(heat, Run(budget=Budget.from_now(600)), learn=("diffusivity",))
+        method.solve(heat, Run(budget=Budget.from_now(600), steps=1), learn=("diffusivity",))
 
 
 def test_output_layer_stands_by_its_name(monkeypatch) -> None:
     """Even where features do not get far enough for auto to stop there."""
     monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._FIRST", 12)
     monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._LARGEST", 12)
-    solution = solved(make_problem("heat_1d"), dataclasses.replace(FEW, optimiser="output_layer"))
+    solution = solved(make_problem("heat_1d"), dataclasses.replace(FEW, optimiser="output_layer"), steps=1)
     assert solution.notes["stopped by"] == "features" and not solution.converged
     run = Run(budget=Budget.from_now(600), steps=2)
     FEW.solve(make_problem("heat_1d"), run)
@@ -179,7 +179,7 @@ def test_output_layer_stands_by_its_name(monkeypatch) -> None:
 def test_where_the_conditions_alone_say_the_solution_nothing_is_trained(name: str, settings: dict[str, Any]) -> None:
     said: list[str] = []
     problem = make_problem(name, settings)
-    run = Run(budget=Budget.from_now(600), say=said.append)
+    run = Run(budget=Budget.from_now(600), steps=1, say=said.append)
     solution = FEW.solve(problem, run)
     assert any("nothing is left to train" in line for line in said)
     assert error(problem, solution) < 1e-12
