@@ -123,6 +123,7 @@ def test_json_is_one_object_and_nothing_else(command) -> None:
     assert proof["errors"]["u"]["relative_l2"] > 0 and proof["parameters"] > 0
 
 
+@pytest.mark.slow
 def test_a_stored_configuration_repeats_the_run(command) -> None:
     first = json.loads(command(*SOLVE, "--json", "--out", "first", "--problem.diffusivity", "0.1", "--seed", "2")[1])
     code, out, _ = command("solve", "--config", "first/config.yaml", "--out", "again", "--json")
@@ -137,6 +138,7 @@ def test_a_stored_configuration_repeats_the_run(command) -> None:
     assert changed["seed"] == 3 and changed["settings"] == {**first["settings"], "width": 9}
 
 
+@pytest.mark.slow
 def test_requirements_decide_the_exit_code(command) -> None:
     assert command(*SOLVE, "--require", "rel_l2=1e9", "--require", "residual=1e9")[0] == 0
     code, out, _ = command(*SOLVE, "--require", "rel_l2=1e-12")
@@ -199,6 +201,7 @@ def test_an_interrupt_from_the_keyboard_leaves_a_usable_run(command) -> None:
     assert command("predict", "run", "--grid", "9", "--times", "0,1")[0] == 0
 
 
+@pytest.mark.slow
 def test_predictions_go_to_files_that_open_elsewhere(command) -> None:
     command(*SOLVE, "--out", "run")
     assert command("predict", "run", "--grid", "21", "--times", "0,0.5", "--out", "grid.nc")[0] == 0
@@ -217,6 +220,7 @@ def test_predictions_go_to_files_that_open_elsewhere(command) -> None:
     assert json.loads(command("plot", "run", "--json")[1])["out"] == "run/figures/solution.png"
 
 
+@pytest.mark.slow
 def test_compare_gives_one_table_and_one_figure(command) -> None:
     words = ("compare", "heat_1d", "--methods", "pinn", "--pinn.width", "6", "--budget", "1min", "--steps", "4")
     code, out, _ = command(*words, "--seeds", "0,1", "--sweep", "problem.diffusivity=0.1", "--out", "both")
@@ -227,6 +231,7 @@ def test_compare_gives_one_table_and_one_figure(command) -> None:
     assert len(listed) == 1 and listed[0]["settings"]["width"] == 6
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_a_comparison(command, monkeypatch) -> None:
     from pdesolve.training.run import Run
 

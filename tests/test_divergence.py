@@ -153,6 +153,7 @@ def test_a_large_loss_on_new_points_is_no_divergence(monkeypatch) -> None:
     assert outcome.steps <= 9 and objective.a.item() == pytest.approx(1.001)
 
 
+@pytest.mark.slow
 def test_the_command_exits_with_3_and_the_run_can_be_gone_on_with(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PDESOLVE_CACHE", str(tmp_path / "cache"))

@@ -317,6 +317,7 @@ def test_what_is_learned_or_measured_stays_soft() -> None:
         lift(problem, learned=("viscosity",))
 
 
+@pytest.mark.slow
 def test_many_dimensions_are_lifted_while_that_is_cheap() -> None:
     soft = lift(make_problem("poisson_nd", {"dimension": 10})).soft
     assert "59048 evaluations" in soft["u at the boundary"]

@@ -119,6 +119,7 @@ def test_agrees_with_files_of_the_table(name: str) -> None:
 # and what they check, without them ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_species_with_end_values_that_are_fields_of_time() -> None:
     """What reaction.npz is solved with: b = 2 a, a rational solution, its ends and its start sampled."""
     module = rows()

@@ -163,6 +163,7 @@ def test_output_layer_is_for_linear_problems_only() -> None:
         method.solve(heat, Run(budget=Budget.from_now(600), steps=1), learn=("diffusivity",))
 
 
+@pytest.mark.slow
 def test_output_layer_stands_by_its_name(monkeypatch) -> None:
     """Even where features do not get far enough for auto to stop there."""
     monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._FIRST", 12)

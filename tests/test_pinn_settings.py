@@ -194,6 +194,7 @@ def test_units_make_no_difference(conditions: Any) -> None:
     assert relative_l2(large.on()["u"] / 1e6, small.on()["u"]) < 1e-5
 
 
+@pytest.mark.slow
 def test_windows_train_store_load_and_go_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("solution_figure", "history_figure", "save_figure"):

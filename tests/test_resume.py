@@ -215,7 +215,7 @@ def test_a_killed_command_ends_as_if_nothing_had_been(tmp_path) -> None:
 
 
 def test_what_cannot_be_gone_on_with_is_refused_in_one_line_and_left_alone(capsys) -> None:
-    ps.solve("heat_1d", TINY, steps=4, budget="60s", out="run")
+    ps.solve("heat_1d", TINY, steps=4, budget="60min", out="run")
     whole = Path("run/checkpoint.pt").read_bytes()
     capsys.readouterr()
 

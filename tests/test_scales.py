@@ -50,6 +50,7 @@ def test_every_problem_has_finite_positive_sizes(name: str) -> None:
         assert len({found.rows[scalar] for scalar in unknown.scalars if scalar in found.rows}) <= 1
 
 
+@pytest.mark.slow
 def test_sizes_of_known_problems() -> None:
     burgers = scales(make_problem("burgers_shock"))
     assert burgers.unknowns == {"u": (0.0, 1.0)}
@@ -189,6 +190,7 @@ def trained(factor: float, steps: int = 20) -> float:
     return float((objective.solution.on()["u"] - exact).norm() / exact.norm())
 
 
+@pytest.mark.slow
 def test_a_unit_of_a_million_changes_no_training() -> None:
     one = trained(1.0)
     assert one < 0.01

@@ -81,6 +81,7 @@ def test_a_loaded_run_is_the_same_solution() -> None:
     assert again.proof is not None and again.proof.errors == solution.proof.errors
 
 
+@pytest.mark.slow
 def test_runs_get_new_folders_and_finished_ones_are_kept() -> None:
     first, second = quick(), quick()
     assert first.run != second.run and first.run.parent == Path("runs")
@@ -127,6 +128,7 @@ def test_a_method_of_ones_own_is_first_class() -> None:
     assert torch.equal(ps.load("own", method=own).on()["u"], solution.on()["u"])
 
 
+@pytest.mark.slow
 def test_values_travel_beside_the_problem() -> None:
     slow = quick(values={"diffusivity": 1e-3}, steps=80, method=Pinn(width=12, depth=2, collocation=128))
     last = slow.dataset()["u"].isel(t=-1)
@@ -169,6 +171,7 @@ def test_learning_reports_the_value_found() -> None:
     assert float(again.values["diffusivity"]) == pytest.approx(solution.proof.learned["diffusivity"]["value"])
 
 
+@pytest.mark.slow
 def test_a_target_stops_early() -> None:
     run = quick(steps=5000, budget="60s", target=0.5, method=Pinn(width=12, depth=2, collocation=128))
     assert run.proof.errors["u"]["relative_l2"] <= 0.5
@@ -315,6 +318,7 @@ def test_a_comparison_is_one_table_one_figure_and_a_folder() -> None:
         compare("heat_1d", [])
 
 
+@pytest.mark.slow
 def test_a_problem_and_its_sister_are_solved_alike() -> None:
     names = ("heat_1d", ps.make_problem("heat_1d").sister)
     comparison = compare(names, ["reference"], out="sisters")

@@ -8,6 +8,9 @@ import torch
 
 from pdesolve.equation import Values
 from pdesolve.fields import Coordinates, Field, GridField
+from pdesolve.fields.jet_field import of
+from pdesolve.fields.partials import Function
+from pdesolve.fields.point import Places
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,4 +31,7 @@ class Nearest:
                 where = points[0] + torch.remainder(where - points[0], member.axis.length)
             indices.append(torch.bucketize(where.contiguous(), middle) % member.size)
         values = self.field.values.to(dtype=x.dtype, device=x.device)
-        return x.field(values[tuple(indices)], self.field.name, self.field.unit)
+        found = values[tuple(indices)]
+        if x.carrier is not None and isinstance(x.places, Places):  # constant around each point
+            return of(Function(lambda _: found, {}, x.axes.names), x.places, self.field.quantity)
+        return x.field(found, self.field.name, self.field.unit)

@@ -27,7 +27,7 @@ _PART = 1e-4  # what counts as solved
 _GOOD = 1e-3  # what needs no other kind of features
 _HOLD = 0.6  # what features must reach before single axes are tried
 _ROUNDING = 1e-11  # below which nothing is gained
-_SHARE = 0.4  # of the budget that is left, for all this
+_SHARE = 0.7  # of the budget that is left, for all this
 
 Kind = Literal["tanh", "sine", "spectral"]
 
