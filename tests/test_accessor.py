@@ -326,6 +326,7 @@ def test_spectra_that_cannot_be_are_refused_in_one_line(make, message) -> None:
         make().pde.spectrum("w")
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_command_and_notebooks_show_them(solved, tmp_path) -> None:
     from matplotlib.figure import Figure
 

@@ -193,6 +193,7 @@ def heat() -> None:
     Path("warm.yaml").write_text(HEAT)
 
 
+@pytest.mark.slow
 def test_a_run_needs_nothing_but_its_folder(capsys: pytest.CaptureFixture[str]) -> None:
     heat()
     arguments = ["--method", "pinn", "--steps", "6", "--budget", "100h", *SMALL]
@@ -219,6 +220,7 @@ def test_a_run_needs_nothing_but_its_folder(capsys: pytest.CaptureFixture[str]) 
     assert Path("again/inputs/start.npy").read_bytes() == Path("moved/inputs/start.npy").read_bytes()
 
 
+@pytest.mark.slow
 def test_compare_and_show_take_files(capsys: pytest.CaptureFixture[str]) -> None:
     heat()
     sweep = ["--sweep", "problem.k=0.5,0.25", "--steps", "4", "--out", "both"]

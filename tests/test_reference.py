@@ -209,6 +209,7 @@ def test_cole_hopf_takes_any_mean_and_several_waves(viscosity) -> None:
     assert relative_l2(solve(problem).on()["u"], stepped.on()["u"]) < 1e-7
 
 
+@pytest.mark.slow
 def test_between_walls_any_odd_wave_will_do() -> None:
     problem = interval(
         Burgers(), 1.0, lambda p, x: x["x"] * (1 - x["x"]) * (2 - x["x"]), periodic=False, final=0.5,

@@ -161,6 +161,7 @@ def test_functions_and_problems_of_ones_own_must_be_given_again() -> None:
     assert ps.resume("run", steps=6, problem=problem, values=source).proof is not None
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_with_more_budget() -> None:
     first = ps.solve("heat_1d", TINY, budget="0.6s", out="run")
     assert first.proof is not None and first.proof.notes["stopped by"] == "budget"
