@@ -17,5 +17,6 @@ residual-adaptive points (Wu et al., 2023, arXiv 2207.10289); rows and unknowns 
 budget. Settings take the others of the field: see `pdesolve solve PROBLEM --method pinn --help`.
 
 Needs: a problem on any domain that can be sampled, an equation that supports point fields. Good for smooth solutions:
-1e-5 and below in minutes, linear problems in up to three dimensions 1e-8 and below in seconds.
+1e-4 to 1e-6 in minutes, most linear ones in two dimensions 1e-9 and below in a minute. Many scales at
+once in three dimensions are beyond it (`experiments/README.md`).
 """
