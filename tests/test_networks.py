@@ -6,6 +6,7 @@ import copy
 import itertools
 import math
 import warnings
+from functools import partial
 from typing import get_args
 
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
 from pdesolve.errors import InputError
+from pdesolve.fields import engines
 from pdesolve.fields.jets import Jet
 from pdesolve.fields.multi_index import Index
 from pdesolve.fields.propagation import propagate
@@ -227,6 +229,21 @@ def test_every_network_is_drawn_from_its_generator_and_periodic(
     trained = {"coordinates": 0, "fourier": 0, "learned_fourier": 1, "sine": 2}[features]
     body = first[2 + (features != "coordinates") :] if architecture == "mlp" else first[-1]
     assert len(list(first.parameters())) - len(list(body.parameters())) == trained
+
+
+def test_compilers_trace_our_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tracer alone, no compiler behind it: periodic embeddings, Fourier features, gates, factorised weights."""
+    monkeypatch.setattr(engines.torch, "compile", partial(torch.compile, backend="eager"))
+    module = network(
+        AXES, 1, architecture="piratenet", width=8, depth=1, weights="factorised", features="fourier",
+        feature_count=4, generator=generator(),
+    )  # fmt: skip
+    jet = Jet.of_points(draw(5, 2), ((1, 0), (0, 2)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.filterwarnings("ignore", message=".*lru_cache")
+        found, exact = engines.Whole()(module, jet), propagate(module, jet)
+    assert found.indices == exact.indices and torch.allclose(found.values, exact.values, atol=1e-13)
 
 
 def test_factorising_leaves_the_function_as_it_is() -> None:

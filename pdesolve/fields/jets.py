@@ -83,7 +83,10 @@ class Jet:
 
     def partial(self, index: Index) -> Tensor | None:
         """D^α (point, feature); None where it vanishes."""
-        return self.channels[self.indices.index(index)] if index in self.indices else None
+        for held, channel in zip(self.indices, self.channels, strict=True):  # compilers do not trace tuple.index
+            if held == index:
+                return channel
+        return None
 
     def like(self, content: Tensor | Sequence[Tensor]) -> Jet:
         """Other channels of the same multi-indices."""
