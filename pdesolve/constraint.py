@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch import nn
+
 from pdesolve.fields import Coordinates, Field
 from pdesolve.problem import Value
 
@@ -22,6 +24,14 @@ class Lift(ABC):
 
     exact: tuple[str, ...]
     soft: Mapping[str, str]
+
+    @property
+    @abstractmethod
+    def inputs(self) -> Mapping[str, nn.Module]:
+        """By the name of a scalar a part of its state that is known but not smooth, (point, axis) -> (point, 1).
+
+        Networks learn the rest from it and from coordinates far better than from coordinates alone.
+        """
 
     @abstractmethod
     def at(self, x: Coordinates, values: Mapping[str, Value]) -> Lifted:

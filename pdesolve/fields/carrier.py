@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pdesolve.fields.engines import Engine
 from pdesolve.fields.field import Quantity
@@ -16,8 +17,10 @@ from pdesolve.fields.jets import Jet
 from pdesolve.fields.multi_index import Index, closure, zero
 from pdesolve.fields.partials import Given, Part, Partials
 from pdesolve.fields.point import Places
+from pdesolve.fields.propagation import propagate
 
 Function = Callable[[Tensor], Tensor]
+Once = Callable[[Any, Callable[[], Jet]], Jet]  # what is made the first time it is asked for by a key
 # the partials of each output by its name, or of all of them
 Wanted = Mapping[str, Iterable[Index]] | Sequence[Index] | Set[Index]
 
@@ -27,8 +30,9 @@ class Carrier(ABC):
 
     @abstractmethod
     def outputs(
-        self, function: Function, table: Tensor, fixed: Iterable[int], places: Places, quantities: Sequence[Quantity]
-    ) -> dict[str, JetField]:
+        self, function: Function, table: Tensor, fixed: Iterable[int], places: Places, quantities: Sequence[Quantity],
+        once: Once,
+    ) -> dict[str, JetField]:  # fmt: skip
         """One field for each output at the points of `table` (point, axis); columns in `fixed` are constants."""
 
 
@@ -39,8 +43,9 @@ class Propagation(Carrier):
         self.wanted, self.engine = wanted, engine
 
     def outputs(
-        self, function: Function, table: Tensor, fixed: Iterable[int], places: Places, quantities: Sequence[Quantity]
-    ) -> dict[str, JetField]:
+        self, function: Function, table: Tensor, fixed: Iterable[int], places: Places, quantities: Sequence[Quantity],
+        once: Once,
+    ) -> dict[str, JetField]:  # fmt: skip
         asked: set[Index] = {zero(table.shape[1])}
         if isinstance(self.wanted, Mapping):
             for quantity in quantities:
@@ -48,13 +53,35 @@ class Propagation(Carrier):
         else:
             asked.update(self.wanted)
         carried = closure(frozenset(asked))
-        jet = self.engine(function, Jet.of_points(table, carried, constant=fixed))
+        jet = Jet.of_points(table, carried, constant=fixed)
+        first, rest = _parts(function)
+        if first is not None:
+            with torch.no_grad():
+                jet = once(first, lambda: propagate(first, Jet.of_points(table, carried, constant=fixed)))
+        if rest is not None:
+            jet = self.engine(rest, jet)
         fields = {}
         columns = [channel.unbind(1) for channel in jet.channels]
         for i, quantity in enumerate(quantities):
             parts = {index: column[i] for index, column in zip(jet.indices, columns, strict=True)}
             fields[quantity.name] = of(Given(quantity.name, parts, carried, places.axes), places, quantity)
         return fields
+
+
+_rests: WeakKeyDictionary[nn.Module, nn.Sequential] = WeakKeyDictionary()
+
+
+def _parts(function: Function) -> tuple[nn.Module | None, Function | None]:
+    """What of a function is the same at each step, since nothing in it is trained, and the rest of it."""
+    if not isinstance(function, nn.Module):
+        return None, function
+    if next(function.parameters(), None) is None:
+        return function, None
+    if not isinstance(function, nn.Sequential) or next(function[0].parameters(), None) is not None:
+        return None, function
+    if function not in _rests:  # compiled functions are found again by it
+        _rests[function] = function[1:]
+    return function[0], _rests[function]
 
 
 class Recorder(Carrier):
@@ -64,8 +91,9 @@ class Recorder(Carrier):
         self.asked: dict[str, set[Index]] = {}
 
     def outputs(
-        self, function: Function, table: Tensor, fixed: Iterable[int], places: Places, quantities: Sequence[Quantity]
-    ) -> dict[str, JetField]:
+        self, function: Function, table: Tensor, fixed: Iterable[int], places: Places, quantities: Sequence[Quantity],
+        once: Once,
+    ) -> dict[str, JetField]:  # fmt: skip
         for quantity in quantities:
             self.asked.setdefault(quantity.name, {zero(table.shape[1])})
         return {q.name: of(_Asked(self.asked[q.name], table[:, 0]), places, q) for q in quantities}

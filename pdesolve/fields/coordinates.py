@@ -212,7 +212,8 @@ class Coordinates(Mapping[str, Field]):
         if self.carrier is not None:
             assert isinstance(self.places, Places)
             fixed = [i for i, name in enumerate(self.axes.names) if self._is_fixed(name)]
-            return {**self.carrier.outputs(function, self.columns().detach(), fixed, self.places, quantities)}
+            table = self.columns().detach()
+            return {**self.carrier.outputs(function, table, fixed, self.places, quantities, self.once)}
         columns = function(self.columns())
         shape = self.discretisation.shape
         return {q.name: self.field(columns[:, i].reshape(shape), q.name, q.unit) for i, q in enumerate(quantities)}

@@ -2,7 +2,14 @@
 
 from pdesolve.nn.affine import Affine
 from pdesolve.nn.factorised import FactorisedLinear, factorise
-from pdesolve.nn.features import FourierFeatures, LearnedFourierFeatures, PeriodicEmbedding, Rescale, sine_features
+from pdesolve.nn.features import (
+    Beside,
+    FourierFeatures,
+    LearnedFourierFeatures,
+    PeriodicEmbedding,
+    Rescale,
+    sine_features,
+)
 from pdesolve.nn.gated import AdaptiveBlock, AdaptiveSkip, Gates, ModifiedMLP, PirateNet
 from pdesolve.nn.mlp import Activation, Sine, mlp
 from pdesolve.nn.network import Architecture, Features, Weights, fit_output, network
@@ -15,6 +22,7 @@ __all__ = [
     "AdaptiveSkip",
     "Affine",
     "Architecture",
+    "Beside",
     "FactorisedLinear",
     "Features",
     "FourierFeatures",

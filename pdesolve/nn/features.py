@@ -64,6 +64,22 @@ def _(layer: PeriodicEmbedding, jet: Jet) -> Jet:
     return concatenated([jet.feature(layer.plain), *waves])
 
 
+class Beside(nn.Module):
+    """The outputs of two modules side by side, (point, axis) -> (point, those of the first and of the second)."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.first(x), self.second(x)], -1)
+
+
+@propagate.register
+def _(layer: Beside, jet: Jet) -> Jet:
+    return concatenated([propagate(layer.first, jet), propagate(layer.second, jet)])
+
+
 class FourierFeatures(nn.Module):
     """cos(B x), sin(B x) with a fixed random matrix B ~ N(0, scale^2), (point, inputs) -> (point, 2 count).
 

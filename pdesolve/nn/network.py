@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.geometry import Axes
 from pdesolve.nn.factorised import FactorisedLinear, factorise
-from pdesolve.nn.features import FourierFeatures, LearnedFourierFeatures, PeriodicEmbedding, Rescale, sine_features
+from pdesolve.nn.features import (
+    Beside,
+    FourierFeatures,
+    LearnedFourierFeatures,
+    PeriodicEmbedding,
+    Rescale,
+    sine_features,
+)
 from pdesolve.nn.gated import ModifiedMLP, PirateNet
 from pdesolve.nn.mlp import Activation, mlp
 
@@ -32,6 +39,7 @@ def network(
     feature_count: int = 32,
     feature_scale: float = 2.0,
     harmonics: int = 1,
+    beside: tuple[nn.Module, int] | None = None,
     generator: torch.Generator,
 ) -> nn.Sequential:
     """A network (point, axis) -> (point, output) in float64, every draw from the generator.
@@ -41,7 +49,8 @@ def network(
     depth: hidden layers; of piratenet blocks of three hidden layers each. weights: factorised (log-scales of mean 0.5
     and deviation 0.1) changes the architecture's linear layers, not the features. features: what the architecture is
     given; `feature_count` frequencies of a typical angular frequency `feature_scale`, which for fourier are fixed.
-    harmonics: pairs of cosine and sine for each periodic axis.
+    harmonics: pairs of cosine and sine for each periodic axis. beside: further inputs, a module without parameters
+    from coordinates to numbers of the size of one, and how many.
 
     Raises:
         InputError: an unknown name; a count or a size below one; a scale of zero or less.
@@ -56,12 +65,15 @@ def network(
             "features need a count and harmonics from 1 on and a scale above zero, got "
             f"{feature_count}, {harmonics} and {feature_scale}"
         )
-    layers: list[nn.Module] = [Rescale(axes)]
+    # what is known of a point beforehand is one layer: it is evaluated once for each set of points
+    known: nn.Module = Rescale(axes)
     inputs = len(axes)
     if any(axis.periodic for axis in axes):
         embedding = PeriodicEmbedding(axes, harmonics)
-        layers.append(embedding)
-        inputs = embedding.outputs
+        known, inputs = nn.Sequential(known, embedding), embedding.outputs
+    if beside is not None:
+        known, inputs = Beside(known, beside[0]), inputs + beside[1]
+    layers = [known]
     if features == "fourier":
         layers.append(FourierFeatures(inputs, feature_count, feature_scale, generator))
         inputs = 2 * feature_count

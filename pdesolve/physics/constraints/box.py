@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from torch import nn
+
 from pdesolve.condition import Condition, Dirichlet, Given, InitialRate, InitialValue, evaluate
 from pdesolve.constraint import Lift
-from pdesolve.fields import Coordinates, Field, Vector
+from pdesolve.fields import Coordinates, Field, Quantity, Vector
 from pdesolve.geometry import TIME, Face
+from pdesolve.physics.constraints.linear_evolution import LinearEvolution, linear_evolution
 from pdesolve.problem import Problem, Value
 
 # Axes that are fixed, and where: {"x": 0.0, "t": 0.0}.
@@ -51,6 +54,10 @@ class BoxLift(Lift):
     With e = (t - t0) / length and w = u0 + v0 (t - t0) instead, Levenberg-Marquardt ends 20 to 70 times higher after
     the same time (heat_1d_sister, wave_1d_sister); a term rate(u0) in w does not help.
 
+    An initial value with a kink, on a periodic interval where the equation's linear part smooths it, is `evolved` by
+    that part alone: u = w + (t - t0) / (t1 - t0) N, w = exp((t - t0) Λ) u0 (`LinearEvolution`; exact but for waves left
+    out, some 1e-6 of u0). With w = u0 the kink would stay for all times. Networks get this w as an input.
+
     b - w vanishes at t0 since the data agree there, so that g starts as w does without any derivative of b. Values on a
     side are asked for at points of that side only, initial values at the initial time only. Periodic conditions hold by
     the network's embedding of periodic axes and are counted as exact.
@@ -62,20 +69,35 @@ class BoxLift(Lift):
         exact: the conditions that hold for every network.
         soft: the others, each with the reason.
         time_scales: T of each unknown.
+        evolved: the linear evolutions of initial values that are not smooth, by unknown.
     """
 
     problem: Problem
     exact: tuple[str, ...]
     soft: Mapping[str, str]
     time_scales: Mapping[str, float]
+    evolved: Mapping[str, LinearEvolution]
 
     @staticmethod
-    def from_record(problem: Problem, record: Mapping[str, Any]) -> BoxLift:
-        """The lift that `record` describes."""
-        return BoxLift(problem, tuple(record["exact"]), dict(record["soft"]), dict(record["time_scales"]))
+    def from_record(problem: Problem, record: Mapping[str, Any], values: Mapping[str, Value] | None = None) -> BoxLift:
+        """The lift that `record` describes, of the same values as it was made with."""
+        evolved = {name: linear_evolution(problem, values) for name in record["evolved"]}
+        return BoxLift(
+            problem, tuple(record["exact"]), dict(record["soft"]), dict(record["time_scales"]),
+            {name: evolution for name, evolution in evolved.items() if evolution is not None},
+        )  # fmt: skip
 
     def record(self) -> Mapping[str, Any]:
-        return {"exact": list(self.exact), "soft": dict(self.soft), "time_scales": dict(self.time_scales)}
+        return {
+            "exact": list(self.exact),
+            "soft": dict(self.soft),
+            "time_scales": dict(self.time_scales),
+            "evolved": list(self.evolved),
+        }
+
+    @property
+    def inputs(self) -> Mapping[str, nn.Module]:
+        return self.evolved
 
     def at(self, x: Coordinates, values: Mapping[str, Value]) -> Affine:
         data = _Data(self.problem, x, values)
@@ -95,6 +117,7 @@ class BoxLift(Lift):
                 self.problem,
                 {n: c for n, c in held.items() if getattr(c, "unknown", None) == unknown.name},
                 self.time_scales.get(unknown.name, 1.0),
+                self.evolved.get(unknown.name),
             )
             for unknown in self.problem.equation.unknowns
         }
@@ -108,9 +131,12 @@ class Pieces:
     value: InitialValue | None
     rate: InitialRate | None
     time_scale: float
+    evolution: LinearEvolution | None = None
 
     @staticmethod
-    def of(problem: Problem, held: Mapping[str, Condition], time_scale: float) -> Pieces:
+    def of(
+        problem: Problem, held: Mapping[str, Condition], time_scale: float, evolution: LinearEvolution | None = None
+    ) -> Pieces:
         """The pieces that conditions of one unknown make."""
         sides: dict[str, dict[int, Dirichlet]] = {}
         value = rate = None
@@ -124,7 +150,7 @@ class Pieces:
                 value = condition
             elif isinstance(condition, InitialRate):
                 rate = condition
-        return Pieces(sides, value, rate, time_scale)
+        return Pieces(sides, value, rate, time_scale, evolution)
 
     @property
     def evaluations(self) -> int:
@@ -169,6 +195,8 @@ class Pieces:
     def _growth(self, data: _Data) -> Any:
         """e: what of the solution is free at each time, from nothing at first to all of it."""
         s = data.elapsed / self.time_scale
+        if self.evolution is not None:
+            return s
         if self.rate is not None:
             s = s**2
         return s / (1.0 + s)
@@ -177,6 +205,8 @@ class Pieces:
         """w: the state that starts as it must, on the sides where axes are fixed."""
         if self.value is None:
             return 0.0
+        if self.evolution is not None:
+            return data.evolved(self.evolution)
         fixed = {**fixed, TIME: data.end(TIME, -1)}
         state = data.given(self.value.value, fixed, component)
         if not _is_zero(state):
@@ -215,6 +245,11 @@ class _Data:
             return float(value)
         field = self._once((id(value), *sorted(fixed.items())), lambda: self._evaluate(value, fixed))
         return field[component] if isinstance(field, Vector) and component is not None else field
+
+    def evolved(self, evolution: LinearEvolution) -> Field:
+        """What linear evolution makes of the initial value."""
+        evolution.to(device=self.x.device, dtype=self.x.dtype)
+        return self.x.outputs(evolution, [Quantity("linear evolution")])["linear evolution"]
 
     def _evaluate(self, value: Given, fixed: Fixed) -> Any:
         y = self.x.projected(fixed)

@@ -16,6 +16,7 @@ from pdesolve.errors import unknown_name
 from pdesolve.fields import Constant, Coordinates, Field, Vector, d
 from pdesolve.geometry import TIME, Face, PointCloud
 from pdesolve.physics.constraints.box import BoxLift, Pieces
+from pdesolve.physics.constraints.linear_evolution import LinearEvolution, linear_evolution
 from pdesolve.physics.constraints.smoothness import flaw
 from pdesolve.problem import Problem, Value
 
@@ -49,16 +50,25 @@ def lift(problem: Problem, values: Mapping[str, Value] | None = None, *, learned
             exact[name] = condition
         else:
             soft[name] = reason
+    evolved: dict[str, LinearEvolution] = {}
     for unknown in problem.equation.unknowns:
         # the costly first, so that nothing is looked at in vain
         for reasons in (_costly, _unsuitable, _disagreements):
             own = {name: c for name, c in exact.items() if getattr(c, "unknown", None) == unknown.name}
             for name, reason in reasons(data, own).items():
-                soft[name] = reason
-                del exact[name]
+                smoothed = None
+                if isinstance(own[name], InitialValue) and not learned:
+                    smoothed = linear_evolution(problem, fixed)
+                if smoothed is not None:
+                    evolved[unknown.name] = smoothed
+                else:
+                    soft[name] = reason
+                    del exact[name]
     names = [name for name in problem.named_conditions if name in exact]
     scales = time_scales(problem, fixed)
-    return BoxLift(problem, tuple(names), {n: soft[n] for n in problem.named_conditions if n in soft}, scales)
+    if problem.time is not None:
+        scales |= dict.fromkeys(evolved, problem.time.length)
+    return BoxLift(problem, tuple(names), {n: soft[n] for n in problem.named_conditions if n in soft}, scales, evolved)
 
 
 class Data:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from pdesolve.nn import (
     Activation,
     Affine,
     Architecture,
+    Beside,
     Features,
     NetworkSolution,
     Weights,
@@ -152,9 +154,8 @@ class Pinn(Solver):
         sizes = Scales(**run.choose(f"scales{part}", lambda: asdict(self._scales(problem, values, run))))
         made: Lift | None = None
         if self.conditions == "exact":
-            made = BoxLift.from_record(
-                problem, run.choose(f"lift{part}", lambda: dict(lift(problem, values, learned=learn).record()))
-            )
+            record = run.choose(f"lift{part}", lambda: dict(lift(problem, values, learned=learn).record()))
+            made = BoxLift.from_record(problem, record, values)
             for name, reason in made.soft.items():
                 run.say(f"{name} is left to the loss: {reason}")
 
@@ -314,7 +315,7 @@ class Pinn(Solver):
         generator = torch.Generator().manual_seed(0)
         stored = read_network(folder, device)
         layer = Wide(**{**stored.built, "scales": tuple(stored.built["scales"])}) if stored.built else None
-        made = None if stored.lift is None else BoxLift.from_record(problem, stored.lift)
+        made = None if stored.lift is None else BoxLift.from_record(problem, stored.lift, values)
         solution = self._solution(problem, values, some, made, layer, generator, torch.device(device), torch.float64)
         solution.take(stored)
         return solution
@@ -324,7 +325,7 @@ class Pinn(Solver):
         layer: Wide | None, generator: torch.Generator, device: torch.device, dtype: torch.dtype,
     ) -> NetworkSolution:  # fmt: skip
         if layer is None:
-            body = self._network(problem, generator)
+            body = self._network(problem, generator, None if made is None else _known(made, sizes))
         else:
             body = wide(
                 problem.axes, len(problem.equation.scalars), width=layer.width, scales=layer.scales,
@@ -335,14 +336,25 @@ class Pinn(Solver):
         built = None if layer is None else asdict(layer)
         return NetworkSolution(problem, module, values, lift=made, built=built, dtype=dtype, device=device)
 
-    def _network(self, problem: Problem, generator: torch.Generator) -> nn.Sequential:
+    def _network(
+        self, problem: Problem, generator: torch.Generator, beside: tuple[nn.Module, int] | None = None
+    ) -> nn.Sequential:
         """The network of the settings, from coordinates to scalars of the size of one."""
         return network(
             problem.axes, len(problem.equation.scalars), architecture=self.architecture,
             width=_WIDTH if self.width is None else self.width, depth=_DEPTH if self.depth is None else self.depth,
             activation=self.activation, weights=self.weights, features=self.features, harmonics=self.harmonics,
-            feature_count=self.feature_count, feature_scale=self.feature_scale, generator=generator,
+            feature_count=self.feature_count, feature_scale=self.feature_scale, beside=beside, generator=generator,
         )  # fmt: skip
+
+
+def _known(made: Lift, sizes: Scales) -> tuple[nn.Module, int] | None:
+    """What a lift has for the network to see, of the size of one, and how many numbers."""
+    inputs: list[nn.Module] = []
+    for name, module in made.inputs.items():
+        offset, scale = sizes.unknowns[name]
+        inputs.append(nn.Sequential(module, Affine([-offset / scale], [1 / scale])))
+    return (reduce(Beside, inputs), len(inputs)) if inputs else None
 
 
 def _default(problem: Problem, name: str) -> float:

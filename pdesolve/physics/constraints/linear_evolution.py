@@ -1,0 +1,116 @@
+"""What the linear part of an evolution alone makes of an initial value: a kink in it is smooth at all later times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.equation import Evolution, flatten
+from pdesolve.errors import InputError
+from pdesolve.fields.jets import Jet
+from pdesolve.fields.multi_index import Index, unit, zero
+from pdesolve.fields.propagation import propagate
+from pdesolve.integration.fourier import FourierBasis
+from pdesolve.integration.spectral import SpectralEvolution
+from pdesolve.problem import Problem, Value
+
+_MODES = 2**13
+_GONE = -37.0  # e^-37 is below the rounding of float64
+_TAIL = 1e-3  # of the whole series, its upper half: of a kink 1e-4, of a jump 0.1
+_WAVES = 2**20  # waves at once, so that memory stays bounded
+
+
+class LinearEvolution(nn.Module):
+    """w(t, x) = Re Σ_k c_k exp(i k (x - a) + λ_k (t - t0)), (point, axis) -> (point, 1): w_t = Λ w, w(t0) = u0.
+
+    Λ is the linear part of the equation's rate without what does not differentiate, so that λ_0 = 0 and Re λ_k <= 0;
+    c_k are the Fourier coefficients of u0. Waves that have faded at a time are not summed there: with λ_k = -D k² there
+    are some 6 / √(D (t - t0)) left.
+    """
+
+    def __init__(self, origin: tuple[float, float], wavenumbers: Tensor, rates: Tensor, coefficients: Tensor) -> None:
+        super().__init__()
+        # made again from the problem: not stored with a network
+        for name, values in (
+            ("origin", torch.tensor(origin, dtype=torch.float64)), ("wavenumbers", wavenumbers),
+            ("growth", rates.real), ("frequency", rates.imag),
+            ("cosines", coefficients.real), ("sines", -coefficients.imag),
+        ):  # fmt: skip
+            self.register_buffer(name, values.contiguous(), persistent=False)
+
+    origin: Tensor
+    wavenumbers: Tensor
+    growth: Tensor
+    frequency: Tensor
+    cosines: Tensor
+    sines: Tensor
+
+    def forward(self, points: Tensor) -> Tensor:
+        return self.partials(points, [(0, 0)])[0]
+
+    def partials(self, points: Tensor, indices: Iterable[Index]) -> list[Tensor]:
+        """∂_t^a ∂_x^b w at points (point, axis), each (point, 1): every wave times λ^a (i k)^b."""
+        factors = [self._factors(*index) for index in indices]
+        order = points[:, 0].detach().argsort()
+        elapsed, place = (points[order] - self.origin).unbind(1)
+        found = []
+        start = 0
+        while start < len(order):
+            left = 1 + int((self.growth * elapsed[start].detach() > _GONE).nonzero()[-1, 0])
+            some = slice(start, start + max(1, _WAVES // left))
+            angles = place[some, None] * self.wavenumbers[:left] + elapsed[some, None] * self.frequency[:left]
+            size = torch.exp(elapsed[some, None] * self.growth[:left])
+            cosines, sines = size * angles.cos(), size * angles.sin()
+            found.append(torch.stack([cosines @ a[:left] + sines @ b[:left] for a, b in factors]))
+            start = some.stop
+        back = order.argsort()
+        return [part[back, None] for part in torch.cat(found, 1)]
+
+    def _factors(self, times: int, places: int) -> tuple[Tensor, Tensor]:
+        """What cosines and sines are multiplied by: c λ^a (i k)^b = A - i B."""
+        c = torch.complex(self.cosines, -self.sines)
+        c = c * torch.complex(self.growth, self.frequency) ** times
+        c = c * torch.complex(torch.zeros_like(self.wavenumbers), self.wavenumbers) ** places
+        return c.real, -c.imag
+
+
+@propagate.register
+def _(layer: LinearEvolution, jet: Jet) -> Jet:
+    """Of points themselves: a series that stands first in a network."""
+    fixed = [i for i in (0, 1) if unit(2, i) not in jet.indices]
+    along = tuple(index for index in jet.wanted if not any(index[i] for i in fixed)) or (zero(2),)
+    return Jet(layer.partials(jet.channels[0], along), along, jet.wanted)
+
+
+def linear_evolution(problem: Problem, values: Mapping[str, Value] | None = None) -> LinearEvolution | None:
+    """The linear evolution of a problem's initial value; None where there is none, or where it smooths nothing.
+
+    For one scalar of an evolution of first order on a periodic interval, whose highest waves fade within the time.
+    """
+    equation, time = problem.equation, problem.time
+    if not isinstance(equation, Evolution) or time is None or equation.order != 1 or "grid" not in equation.kinds:
+        return None
+    axis, *others = problem.domain.axes
+    if others or not axis.periodic or not problem.domain.is_box or len(equation.scalars) != 1:
+        return None
+    grid = problem.grid(2 * _MODES)
+    basis = FourierBasis(grid)
+    try:
+        system = SpectralEvolution(
+            equation, basis, lambda x: problem.bind(x, values or {}), time=(time.lower, time.upper)
+        )
+    except InputError:
+        return None
+    rates = system.linear[0, 0] - system.linear[0, 0, 0]
+    if not bool((rates.real <= 1e-12 * rates.abs()).all()) or rates.real[_MODES - 1] * time.length > _GONE:
+        return None
+    (start,) = flatten(problem.initial_state(system.x, values or {})).values()
+    c = basis.forward(start.values.expand(grid.shape)) / (2 * _MODES)
+    c = torch.cat([c[:1], 2 * c[1:]])[:_MODES]
+    if c[_MODES // 2 :].abs().sum() > _TAIL * c.abs().sum():
+        return None
+    wavenumbers = 2 * math.pi / axis.length * torch.arange(_MODES, dtype=torch.float64)
+    return LinearEvolution((time.lower, axis.lower), wavenumbers, rates[:_MODES], c)
