@@ -37,7 +37,6 @@ BOXES = [entry.name for entry in entries("problem") if entry.name not in ("elast
 TIME = Axis("t", 0.0, 2.0)
 # the conditions of the catalogue that no lift can hold, and a word of the reason
 SOFT = {
-    "allen_cahn": {"initial u": "slope jumps at the period of x"},
     "gray_scott": {"initial u": "period of x", "initial v": "period of x"},
     "kdv_two_solitons": {"initial u": "value jumps at the period of x"},
     "lid_cavity": {"velocity at y_max": "disagrees with velocity at x_min, x_max, y_min by 1"},
@@ -96,7 +95,9 @@ def test_a_random_network_keeps_every_condition_that_is_called_exact(name: str) 
     assert all(word in lift.soft[condition] for condition, word in words.items()), lift.soft
     found = violations(solution(problem))
     for condition in lift.exact:
-        assert found[condition] <= 1e-12, (condition, found[condition])
+        # a series that smooths a kink ends somewhere
+        bound = 2e-6 if lift.evolved and condition.startswith("initial") else 1e-12
+        assert found[condition] <= bound, (condition, found[condition])
     for condition in lift.soft:
         assert found[condition] > 1e-3  # the network is no solution
 
@@ -281,7 +282,9 @@ def test_walls_of_files_are_taken_at_the_wall() -> None:
     inside[:, 8:9] = 1e6  # would show
     field = GridField(inside, Grid((time, space)), Quantity("u"))
     problem = interval(InitialValue("u", lambda p, x: 1.0 + x["x"]), Dirichlet("u", "all", field))
-    s = NetworkSolution(problem, network(problem), lift=BoxLift(problem, ("initial u", "u at the boundary"), {}, {}))
+    s = NetworkSolution(
+        problem, network(problem), lift=BoxLift(problem, ("initial u", "u at the boundary"), {}, {}, {})
+    )
     grid = problem.grid(9, times=(0.0, 1.0))
     cloud = PointCloud(problem.axes, Coordinates(grid).columns())
     found = s.on(grid)["u"]

@@ -65,15 +65,15 @@ def network(
             "features need a count and harmonics from 1 on and a scale above zero, got "
             f"{feature_count}, {harmonics} and {feature_scale}"
         )
-    # what is known of a point beforehand is one layer: it is evaluated once for each set of points
-    known: nn.Module = Rescale(axes)
+    # what is given of a point beforehand is one layer: it is evaluated once for each set of points
+    given: nn.Module = Rescale(axes)
     inputs = len(axes)
     if any(axis.periodic for axis in axes):
         embedding = PeriodicEmbedding(axes, harmonics)
-        known, inputs = nn.Sequential(known, embedding), embedding.outputs
+        given, inputs = nn.Sequential(given, embedding), embedding.outputs
     if beside is not None:
-        known, inputs = Beside(known, beside[0]), inputs + beside[1]
-    layers = [known]
+        given, inputs = Beside(given, beside[0]), inputs + beside[1]
+    layers: list[nn.Module] = [given]
     if features == "fourier":
         layers.append(FourierFeatures(inputs, feature_count, feature_scale, generator))
         inputs = 2 * feature_count
