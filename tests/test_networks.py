@@ -227,7 +227,7 @@ def test_every_network_is_drawn_from_its_generator_and_periodic(
     factorised = [layer for layer in first.modules() if isinstance(layer, FactorisedLinear)]
     assert bool(factorised) == (weights == "factorised")
     trained = {"coordinates": 0, "fourier": 0, "learned_fourier": 1, "sine": 2}[features]
-    body = first[2 + (features != "coordinates") :] if architecture == "mlp" else first[-1]
+    body = first[1 + (features != "coordinates") :] if architecture == "mlp" else first[-1]
     assert len(list(first.parameters())) - len(list(body.parameters())) == trained
 
 

@@ -80,7 +80,7 @@ def _parts(function: Function) -> tuple[nn.Module | None, Function | None]:
     if not isinstance(function, nn.Sequential) or next(function[0].parameters(), None) is not None:
         return None, function
     if function not in _rests:  # compiled functions are found again by it
-        _rests[function] = function[1:]
+        _rests[function] = nn.Sequential(*list(function)[1:])
     return function[0], _rests[function]
 
 
