@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pdesolve.fields import kernels
 from pdesolve.fields.jets import Jet
-from pdesolve.fields.multi_index import Index
+from pdesolve.fields.multi_index import Channel
 from pdesolve.fields.propagation import propagate
 from pdesolve.least_squares import tape
 
@@ -25,7 +25,7 @@ _CACHED = 2**20  # bytes of the channels between two layers that stay in a CPU's
 _SHARE = 0.2  # of a GPU's free memory, for what one chunk keeps for its gradient
 
 Function = Callable[[Tensor], Tensor]
-Carried = tuple[tuple[Index, ...], tuple[Index, ...]]  # the channels of the points, and all that are wanted
+Carried = tuple[tuple[Channel, ...], tuple[Channel, ...]]  # the channels of the points, and all that are wanted
 
 
 class Engine(ABC):
@@ -48,7 +48,7 @@ class Engine(ABC):
         return parts[0].like([torch.cat(channel) for channel in zip(*(part.channels for part in parts), strict=True)])
 
     def _again(self, function: Function, jet: Jet) -> Jet:
-        found: list[tuple[Index, ...]] = []
+        found: list[tuple[Channel, ...]] = []
 
         def channels(values: Tensor) -> tuple[Tensor, ...]:
             out = self.run(function, jet.like(values))
@@ -119,7 +119,7 @@ class Whole(Engine):
         functorch.donated_buffer = False
         self.fused = Fused()
         self.made: dict[tuple[nn.Module, Carried], Callable[[Tensor], tuple[Tensor, ...]] | None] = {}
-        self.found: dict[tuple[nn.Module, Carried], tuple[Index, ...]] = {}
+        self.found: dict[tuple[nn.Module, Carried], tuple[Channel, ...]] = {}
 
     def run(self, function: Function, jet: Jet) -> Jet:
         if not isinstance(function, nn.Module):
