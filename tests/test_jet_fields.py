@@ -46,6 +46,7 @@ from pdesolve.fields import (
     tanh,
 )
 from pdesolve.fields.interpolation import interpolate
+from pdesolve.fields.multi_index import Combination
 from pdesolve.geometry import Axes, Axis, Grid, PointCloud
 from pdesolve.least_squares import Pointwise
 from pdesolve.least_squares.modular import Modular
@@ -85,13 +86,14 @@ def test_every_equation_has_the_same_rows_and_gradients(name, factor):
     with torch.no_grad():
         for p in module.parameters():
             p.mul_(factor)
-    wanted = Coordinates.wanted_by(lambda x: rows(name, x, module), cloud)
-    ours, exact = rows(name, Coordinates.of_jets(cloud, wanted), module), rows(name, Coordinates(cloud), module)
-    assert [(f.name, f.unit) for f in ours.values()] == [(f.name, f.unit) for f in exact.values()]
-    for scalar, row in ours.items():
-        assert isinstance(row, JetField) and gap(row.values, exact[scalar].values) < 1e-12
-    found, known = (gradients([f.values for f in fields.values()], module) for fields in (ours, exact))
-    assert gap(found, known) < 1e-12
+    exact = rows(name, Coordinates(cloud), module)
+    known = gradients([f.values for f in exact.values()], module)
+    for probe in (Coordinates.wanted_by, Coordinates.sums_wanted_by):
+        ours = rows(name, Coordinates.of_jets(cloud, probe(lambda x: rows(name, x, module), cloud)), module)
+        assert [(f.name, f.unit) for f in ours.values()] == [(f.name, f.unit) for f in exact.values()]
+        for scalar, row in ours.items():
+            assert isinstance(row, JetField) and gap(row.values, exact[scalar].values) < 1e-12
+        assert gap(gradients([f.values for f in ours.values()], module), known) < 1e-12
 
 
 def solution_of(name: str) -> NetworkSolution:
@@ -127,7 +129,7 @@ def test_every_problem_has_the_same_rows_and_conditions(name):
 
         places[key] = condition.sample(problem, 6, "uniform", generator), left
     for cloud, formula in places.values():
-        wanted = Coordinates.wanted_by(formula, cloud)
+        wanted = Coordinates.sums_wanted_by(formula, cloud)
         ours, exact = (flatten(formula(x)) for x in (Coordinates.of_jets(cloud, wanted), Coordinates(cloud)))
         for row, field in ours.items():
             size = max(1.0, float(exact[row].values.detach().abs().max()))
@@ -162,10 +164,12 @@ def test_formulas_follow_the_rules_of_calculus(name):
     def formula(x: Coordinates) -> Field:
         return FORMULAS[name](*plane(x, module), x)
 
-    wanted = Coordinates.wanted_by(formula, cloud)
-    ours, exact = formula(Coordinates.of_jets(cloud, wanted)), formula(Coordinates(cloud))
-    assert ours.name == exact.name and gap(ours.values, exact.values) < 1e-12
-    assert gap(gradients([ours.values], module), gradients([exact.values], module)) < 1e-12
+    exact = formula(Coordinates(cloud))
+    known = gradients([exact.values], module)
+    for probe in (Coordinates.wanted_by, Coordinates.sums_wanted_by):
+        ours = formula(Coordinates.of_jets(cloud, probe(formula, cloud)))
+        assert ours.name == exact.name and gap(ours.values, exact.values) < 1e-12
+        assert gap(gradients([ours.values], module), known) < 1e-12
 
 
 def test_the_probe_finds_exactly_what_is_asked_for():
@@ -177,6 +181,41 @@ def test_the_probe_finds_exactly_what_is_asked_for():
     assert found == {"u": {(0, 0, 0), (0, 1, 0)}, "v": {(0, 0, 0), (1, 0, 0)}}
     assert Coordinates.wanted_by(lambda x: [dx(x["x"] * state(x)[0])], cloud)["u"] == {(0, 0, 0), (0, 1, 0)}
     assert Coordinates.wanted_by(lambda x: dx(2.0 * state(x)[0] + 1.0), cloud)["u"] == {(0, 0, 0), (0, 1, 0)}
+
+
+U, T1, X1, X2, Y2 = (0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 2, 0), (0, 0, 2)
+NUMBER = Constant(torch.tensor(0.5, dtype=torch.float64), Quantity("k"))
+LEARNED = Constant(torch.tensor(0.5, dtype=torch.float64, requires_grad=True), Quantity("k"))
+# what a formula of u wants, and how much of it is one sum
+SUMS: dict[str, tuple[Any, set[Any], dict[Any, float]]] = {
+    "linear": (lambda u, x: dt(u) - NUMBER * dxx(u) + u * dx(u), {U, X1}, {T1: 1.0, X2: -0.5}),
+    "lifted": (lambda u, x: dt(x["x"] * u) - dxx(x["x"] * u) / NUMBER, {U, X1}, {T1: 1.0, X2: -2.0}),
+    "laplacian squared away": (lambda u, x: laplacian(u) ** 2 + dt(u), {U, T1, X2, Y2}, {}),
+    "varies": (lambda u, x: dt(u) - x["x"] * laplacian(u), {U, T1}, {X2: 1.0, Y2: 1.0}),
+    "varies with a jump": (lambda u, x: dt(u) - maximum(x["x"], 0.1) * dxx(u), {U, T1, X2}, {}),
+    "learned": (lambda u, x: dt(u) - LEARNED * dxx(u), {U, T1, X2}, {}),
+    "rows in proportion": (
+        lambda u, x: [dt(u) - dxx(u) + dx(u) ** 2, x["x"] * (dxx(u) - dt(u))], {U, X1}, {T1: 1.0, X2: -1.0},
+    ),
+    "rows apart": (lambda u, x: [dt(u) - dxx(u), dt(u) + dxx(u)], {U, T1, X2}, {}),
+    "chosen": (lambda u, x: maximum(dt(u) - dxx(u), 0.0), {U, T1, X2}, {}),
+    "values taken": (lambda u, x: x.field(dxx(u).values, "w") - dxx(u) + dt(u), {U, T1, X2}, {}),
+    "needed below": (lambda u, x: dxxxx(u) + dxx(u) + dt(u), {U, X2}, {(0, 4, 0): 1.0, T1: 1.0}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(SUMS))
+def test_partials_that_a_formula_only_adds_up_are_carried_as_their_sum(name):
+    formula, single, proportion = SUMS[name]
+    module, cloud = network(PLANE, 2), cloud_of(PLANE)
+    found = Coordinates.sums_wanted_by(lambda x: formula(plane(x, module)[0], x), cloud)["u"]
+    sums = [dict(channel.terms) for channel in found if isinstance(channel, Combination)]
+    assert {channel for channel in found if not isinstance(channel, Combination)} == single
+    if proportion:
+        unit = proportion[next(iter(sums[0]))]
+        assert sums == [pytest.approx({alpha: c / unit for alpha, c in proportion.items()}, rel=1e-15)]
+    else:
+        assert not sums
 
 
 def test_what_was_not_carried_is_refused_with_the_line_to_write():

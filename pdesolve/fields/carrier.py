@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,15 +14,15 @@ from pdesolve.fields.engines import Engine
 from pdesolve.fields.field import Quantity
 from pdesolve.fields.jet_field import JetField, of
 from pdesolve.fields.jets import Jet
-from pdesolve.fields.multi_index import Index, closure, zero
-from pdesolve.fields.partials import Given, Part, Partials
+from pdesolve.fields.multi_index import Channel, Combination, Index, closure, zero
+from pdesolve.fields.partials import Asked, Given, Part
 from pdesolve.fields.point import Places
 from pdesolve.fields.propagation import propagate
 
 Function = Callable[[Tensor], Tensor]
 Once = Callable[[Any, Callable[[], Jet]], Jet]  # what is made the first time it is asked for by a key
-# the partials of each output by its name, or of all of them
-Wanted = Mapping[str, Iterable[Index]] | Sequence[Index] | Set[Index]
+# the partials of each output by its name, or of all of them, and sums of such
+Wanted = Mapping[str, Iterable[Channel]] | Sequence[Channel] | Set[Channel]
 
 
 class Carrier(ABC):
@@ -46,25 +46,20 @@ class Propagation(Carrier):
         self, function: Function, table: Tensor, fixed: Iterable[int], places: Places, quantities: Sequence[Quantity],
         once: Once,
     ) -> dict[str, JetField]:  # fmt: skip
-        asked: set[Index] = {zero(table.shape[1])}
-        if isinstance(self.wanted, Mapping):
-            for quantity in quantities:
-                asked.update(self.wanted.get(quantity.name, ()))
-        else:
-            asked.update(self.wanted)
-        carried = closure(frozenset(asked))
-        jet = Jet.of_points(table, carried, constant=fixed)
+        wanted = {q.name: set(self.wanted.get(q.name, ()) if isinstance(self.wanted, Mapping) else self.wanted)
+                  for q in quantities}  # fmt: skip
+        carried = closure(frozenset({zero(table.shape[1])}.union(*wanted.values())))
+        points = Jet.of_points(table, carried, constant=fixed)
         first, rest = _parts(function)
-        if first is not None:
-            with torch.no_grad():
-                jet = once(first, lambda: propagate(first, Jet.of_points(table, carried, constant=fixed)))
+        jet = points if first is None else once(first, lambda: _given(first, points))
         if rest is not None:
             jet = self.engine(rest, jet)
         fields = {}
         columns = [channel.unbind(1) for channel in jet.channels]
         for i, quantity in enumerate(quantities):
-            parts = {index: column[i] for index, column in zip(jet.indices, columns, strict=True)}
-            fields[quantity.name] = of(Given(quantity.name, parts, carried, places.axes), places, quantity)
+            given = {channel: column[i] for channel, column in zip(jet.indices, columns, strict=True)}
+            parts, known = _split(given, carried, wanted[quantity.name])
+            fields[quantity.name] = of(Given(quantity.name, parts, known, places.axes), places, quantity)
         return fields
 
 
@@ -84,6 +79,28 @@ def _parts(function: Function) -> tuple[nn.Module | None, Function | None]:
     return function[0], _rests[function]
 
 
+@torch.no_grad()
+def _given(first: nn.Module, points: Jet) -> Jet:
+    return propagate(first, points)
+
+
+def _split(
+    given: Mapping[Channel, Tensor], carried: Iterable[Channel], wanted: Iterable[Channel]
+) -> tuple[dict[Index, Part], set[Index]]:
+    """Partials of an output, those that are not zero and all that are known, such that the sums it is for are right.
+
+    Of a sum u_α + c u_β + ... the first stands for all of it and the others for nothing.
+    """
+    parts: dict[Index, Part] = {i: part for i, part in given.items() if not isinstance(i, Combination)}
+    known = {i for i in carried if not isinstance(i, Combination)}
+    for channel in wanted:
+        if isinstance(channel, Combination):
+            (first, _), *others = channel.terms
+            parts |= {first: given.get(channel, 0.0), **{alpha: 0.0 for alpha, _ in others}}
+            known.update(alpha for alpha, _ in channel.terms)
+    return parts, known
+
+
 class Recorder(Carrier):
     """No network: arbitrary values, and a note of each partial that is asked for."""
 
@@ -96,25 +113,15 @@ class Recorder(Carrier):
     ) -> dict[str, JetField]:  # fmt: skip
         for quantity in quantities:
             self.asked.setdefault(quantity.name, {zero(table.shape[1])})
-        return {q.name: of(_Asked(self.asked[q.name], table[:, 0]), places, q) for q in quantities}
+        return {q.name: of(Asked(q.name, self.asked[q.name], table[:, 0]), places, q) for q in quantities}
 
 
-class _Asked(Partials):
-    def __init__(self, asked: set[Index], like: Tensor) -> None:
-        super().__init__(free=False)
-        self.asked, self.like = asked, like
-
-    def make(self, index: Index) -> Part:
-        self.asked.add(index)
-        return torch.linspace(0.5, 1.0, len(self.like)).to(self.like) / len(self.asked)
-
-
-def evaluated(content: Any) -> None:
-    """Ask for the values of all fields in what a formula returned: one, vectors, mappings and sequences of them."""
+def fields_of(content: Any) -> Iterator[Any]:
+    """All fields in what a formula returned: one, vectors, mappings and sequences of them."""
     if isinstance(content, Mapping):
         content = content.values()
     if isinstance(content, Tensor) or not isinstance(content, Iterable):
-        _ = getattr(content, "values", None)
+        yield content
         return
     for part in content:
-        evaluated(part)
+        yield from fields_of(part)

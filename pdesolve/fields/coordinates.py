@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pdesolve.errors import unknown_name
-from pdesolve.fields.carrier import Carrier, Propagation, Recorder, Wanted, evaluated
+from pdesolve.fields.carrier import Carrier, Propagation, Recorder, Wanted, fields_of
 from pdesolve.fields.engines import Eager, Engine
 from pdesolve.fields.field import Constant, Field, Quantity
 from pdesolve.fields.function import Argument, FunctionField, coordinate, known, outputs
@@ -19,8 +19,9 @@ from pdesolve.fields.jet_field import JetField
 from pdesolve.fields.jet_field import coordinate as jet_coordinate
 from pdesolve.fields.jet_field import known as known_at_points
 from pdesolve.fields.jet_field import of as jet_field
+from pdesolve.fields.linearity import combined
 from pdesolve.fields.mesh import MeshField, MeshPlaces
-from pdesolve.fields.multi_index import Index
+from pdesolve.fields.multi_index import Channel, Index
 from pdesolve.fields.partials import Uniform
 from pdesolve.fields.point import Places, PointField
 from pdesolve.fields.vector import Vector
@@ -100,8 +101,9 @@ class Coordinates(Mapping[str, Field]):
     ) -> Coordinates:
         """The coordinates of points as jet fields: a network is evaluated once, with the partials that are wanted.
 
-        wanted: of each output by its name, or of all, multi-indices (orders per axis, in axis order): see
-        `Coordinates.wanted_by`. engine: how networks are evaluated, `Eager()` by default.
+        wanted: of each output by its name, or of all, multi-indices (orders per axis, in axis order), see
+        `Coordinates.wanted_by`, and sums of them, see `Coordinates.sums_wanted_by`. engine: how networks are
+        evaluated, `Eager()` by default.
         """
         return Coordinates._jets(cloud, Propagation(wanted, engine or Eager()), dtype, device)
 
@@ -129,10 +131,36 @@ class Coordinates(Mapping[str, Field]):
 
         The formula must give the fields it computes (in a mapping, a vector, a sequence). No network is evaluated.
         """
+        recorder, content = Coordinates._probed(formula, cloud, dtype, device)
+        with torch.enable_grad():
+            for field in content:
+                _ = getattr(field, "values", None)
+        return {name: frozenset(asked) for name, asked in recorder.asked.items()}
+
+    @staticmethod
+    def sums_wanted_by(
+        formula: Callable[[Coordinates], Any],
+        cloud: PointCloud,
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> dict[str, frozenset[Channel]]:
+        """As `wanted_by`, with partials that only enter as one sum, such as u_t - ν u_xx, carried as that sum.
+
+        Cheaper; right for this very formula with these values of its parameters and for no other.
+        """
+        recorder, content = Coordinates._probed(formula, cloud, dtype, device)
+        with torch.enable_grad():
+            return combined([field for field in content if isinstance(field, JetField)], recorder.asked)
+
+    @staticmethod
+    def _probed(
+        formula: Callable[[Coordinates], Any], cloud: PointCloud, dtype: torch.dtype, device: torch.device | str
+    ) -> tuple[Recorder, list[Any]]:
         recorder = Recorder()
         with torch.enable_grad():  # values of coordinates that a formula takes by torch are differentiated
-            evaluated(formula(Coordinates._jets(cloud.some(slice(0, _FEW)), recorder, dtype, device)))
-        return {name: frozenset(asked) for name, asked in recorder.asked.items()}
+            content = formula(Coordinates._jets(cloud.some(slice(0, _FEW)), recorder, dtype, device))
+        return recorder, list(fields_of(content))
 
     def at(self, cloud: PointCloud) -> Coordinates:
         """Coordinates of the same kind, of other points."""

@@ -19,7 +19,17 @@ from torch import Tensor
 
 from pdesolve.fields import kernels
 from pdesolve.fields.composition import Composed, composed
-from pdesolve.fields.multi_index import Index, closure, composition, products, union, unit, zero
+from pdesolve.fields.multi_index import (
+    Channel,
+    Combination,
+    closure,
+    composition,
+    order_of,
+    products,
+    union,
+    unit,
+    zero,
+)
 from pdesolve.fields.smooth import Smooth
 from pdesolve.least_squares import tape
 
@@ -27,28 +37,32 @@ from pdesolve.least_squares import tape
 class Jet:
     """Partials of a tensor (point, feature): one channel for each multi-index of `indices`, the value first.
 
-    `wanted` is what is to be carried, closed downwards; those of it that are not in `indices` vanish. The channels are
-    given stacked, (channel, point, feature), or as a sequence, and are had both ways: rules take what suits them.
+    `wanted` is what is to be carried, closed downwards; those of it that are not in `indices` vanish. Combinations of
+    partials may be channels too. The channels are given stacked, (channel, point, feature), or as a sequence, and are
+    had both ways: rules take what suits them.
     """
 
-    def __init__(self, content: Tensor | Sequence[Tensor], indices: tuple[Index, ...], wanted: tuple[Index, ...]):
+    def __init__(self, content: Tensor | Sequence[Tensor], indices: tuple[Channel, ...], wanted: tuple[Channel, ...]):
         self.indices, self.wanted = indices, wanted
         self._values = content if isinstance(content, Tensor) else None
         self._channels = None if isinstance(content, Tensor) else tuple(content)
 
     @staticmethod
-    def of_points(x: Tensor, wanted: Iterable[Index], *, constant: Iterable[int] = ()) -> Jet:
+    def of_points(x: Tensor, wanted: Iterable[Channel], *, constant: Iterable[int] = ()) -> Jet:
         """The jet of the coordinates (point, axis) themselves, to carry what is wanted and what that needs.
 
         Along the axes in `constant` nothing changes.
         """
         axes = x.shape[1]
         carried = closure(frozenset(wanted) | {zero(axes)})
-        along = [i for i in range(axes) if i not in set(constant) and unit(axes, i) in carried]
-        values = torch.cat([x[None], x.new_zeros(len(along), *x.shape)])
-        for channel, i in enumerate(along, start=1):
-            values[channel, :, i] = 1.0
-        return Jet(values, (zero(axes), *[unit(axes, i) for i in along]), carried)
+        moving = [i for i in range(axes) if i not in set(constant)]
+        slopes: dict[Channel, Tensor] = {}  # the derivative of every axis
+        for channel in carried[1:]:
+            terms = dict(channel.terms) if isinstance(channel, Combination) else {channel: 1.0}
+            row = [terms.get(unit(axes, i), 0.0) if i in moving else 0.0 for i in range(axes)]
+            if any(row):
+                slopes[channel] = x.new_tensor(row).expand_as(x)
+        return Jet(torch.stack([x, *slopes.values()]), (zero(axes), *slopes), carried)
 
     # no cached_property: compilers do not trace its lock
 
@@ -71,7 +85,7 @@ class Jet:
     @property
     def order(self) -> int:
         """The highest order that is carried."""
-        return sum(self.wanted[-1])
+        return max(map(order_of, self.wanted))
 
     @property
     def points(self) -> int:
@@ -81,7 +95,7 @@ class Jet:
     def features(self) -> int:
         return self.channels[0].shape[1]
 
-    def partial(self, index: Index) -> Tensor | None:
+    def partial(self, index: Channel) -> Tensor | None:
         """D^α (point, feature); None where it vanishes."""
         for held, channel in zip(self.indices, self.channels, strict=True):  # compilers do not trace tuple.index
             if held == index:

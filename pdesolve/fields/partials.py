@@ -111,6 +111,18 @@ class Given(Partials):
         return self.parts.get(index, 0.0)
 
 
+class Asked(Partials):
+    """Arbitrary values in the place of an output of a network, with a note of each partial that is asked for."""
+
+    def __init__(self, name: str, asked: set[Index], like: Tensor) -> None:
+        super().__init__(free=False)
+        self.name, self.asked, self.like = name, asked, like
+
+    def make(self, index: Index) -> Part:
+        self.asked.add(index)
+        return torch.linspace(0.5, 1.0, len(self.like)).to(self.like) / len(self.asked)
+
+
 class Column(Partials):
     """A coordinate: one along its own axis, zero beyond."""
 
@@ -222,7 +234,7 @@ def _slope(values: Tensor, column: Tensor | None) -> Tensor:
     return torch.stack(found).reshape(values.shape)
 
 
-class _Sum(Partials):
+class Sum(Partials):
     """a + sign b."""
 
     def __init__(self, a: Operand, b: Operand, sign: float) -> None:
@@ -237,7 +249,7 @@ class _Sum(Partials):
         return -b if _is_zero(a) else a - b
 
 
-class _Product(Partials):
+class Product(Partials):
     """a b."""
 
     def __init__(self, a: Operand, b: Operand) -> None:
@@ -282,7 +294,7 @@ class Composite(Partials):
         return total
 
 
-class _Quotient(Partials):
+class Quotient(Partials):
     """q = a / b, from a = q b by the product rule."""
 
     def __init__(self, a: Operand, b: Operand) -> None:
@@ -298,7 +310,7 @@ class _Quotient(Partials):
         return 0.0 if _is_zero(total) else total / _part(self.b, zero(len(index)))
 
 
-class _Chosen(Partials):
+class Chosen(Partials):
     """The larger or the smaller of a and b, with the derivatives of the one it is; where they are equal, their mean."""
 
     def __init__(self, a: Operand, b: Operand, operation: Callable[..., Tensor]) -> None:
@@ -325,19 +337,19 @@ def rule(operation: Callable[..., Tensor], operands: Sequence[Operand]) -> Parti
     """The partials of an operation of fields, numbers and constants."""
     a, b = (*operands, 0.0)[:2]
     if operation is operator.neg:
-        return _Sum(0.0, a, -1.0)
+        return Sum(0.0, a, -1.0)
     if operation is operator.add:
-        return _Sum(a, b, 1.0)
+        return Sum(a, b, 1.0)
     if operation is operator.sub:
-        return _Sum(a, b, -1.0)
+        return Sum(a, b, -1.0)
     if operation is operator.mul:
-        return _Product(a, b)
+        return Product(a, b)
     if operation is operator.truediv:
-        return _Quotient(a, b)
+        return Quotient(a, b)
     if operation is operator.pow and isinstance(a, View) and isinstance(b, float):
         return Composite(power(b), a)
     if operation is torch.maximum or operation is torch.minimum:
-        return _Chosen(a, b, operation)
+        return Chosen(a, b, operation)
     if len(operands) == 1 and isinstance(a, View):
         return Composite(generic(operation), a)
     name = getattr(operation, "__name__", str(operation))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pdesolve.errors import InputError
 from pdesolve.fields import smooth
 from pdesolve.fields.jets import Jet, compose, linear
-from pdesolve.fields.multi_index import minus, unit, zero
+from pdesolve.fields.multi_index import Channel, Combination, minus, unit, zero
 
 _warned: set[type] = set()
 
@@ -44,19 +44,37 @@ def propagate(module: nn.Module, jet: Jet) -> Jet:
 
 
 def differentiated(module: Callable[[Tensor], Tensor], jet: Jet) -> Jet:
-    """By autograd, along u(s) = Σ_α D^αu s^α/α!, whose partials in s at 0 are those of u."""
+    """By autograd, along u(s) = Σ_α D^αu s^α/α!, whose partials in s at 0 are those of u.
+
+    Of a combination L the part that is not among the D^αu is one more direction r: L f(u) = ∂f/∂r + Σ c D^αf.
+    """
     axes, value = len(jet.wanted[0]), jet.channels[0]
-    s = value.new_zeros(jet.points, axes).requires_grad_()
+    combinations = [channel for channel in jet.wanted if isinstance(channel, Combination)]
+    s = value.new_zeros(jet.points, axes + len(combinations)).requires_grad_()
     with torch.enable_grad():
         u = value
-        for index, channel in zip(jet.indices[1:], jet.channels[1:], strict=True):
-            powers = [s[:, i : i + 1] ** order / math.factorial(order) for i, order in enumerate(index) if order]
-            u = u + channel * reduce(torch.mul, powers)
-        partials = {zero(axes): module(u)}
-        for index in jet.wanted[1:]:
-            axis = next(i for i, order in enumerate(index) if order)
-            partials[index] = _slope(partials[minus(index, unit(axes, axis))], s, axis)
-    channels = list(partials.values())
+        for channel, content in zip(jet.indices[1:], jet.channels[1:], strict=True):
+            if isinstance(channel, Combination):
+                held = [c * jet.channels[jet.indices.index(a)] for a, c in channel.terms if a in jet.indices]
+                place = axes + combinations.index(channel)
+                u = u + reduce(torch.sub, held, content) * s[:, place : place + 1]
+            else:
+                powers = [s[:, i : i + 1] ** n / math.factorial(n) for i, n in enumerate(channel) if n]
+                u = u + content * reduce(torch.mul, powers)
+        found: dict[Channel, Tensor] = {zero(axes): module(u)}
+
+        def partial(channel: Channel) -> Tensor:
+            if channel in found:
+                return found[channel]
+            if isinstance(channel, Combination):
+                beyond = _slope(found[zero(axes)], s, axes + combinations.index(channel))
+                found[channel] = reduce(torch.add, [c * partial(alpha) for alpha, c in channel.terms], beyond)
+            else:
+                axis = next(i for i, order in enumerate(channel) if order)
+                found[channel] = _slope(partial(minus(channel, unit(axes, axis))), s, axis)
+            return found[channel]
+
+        channels = [partial(channel) for channel in jet.wanted]
     return Jet(channels if torch.is_grad_enabled() else [c.detach() for c in channels], jet.wanted, jet.wanted)
 
 

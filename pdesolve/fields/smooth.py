@@ -99,6 +99,11 @@ def power(exponent: float) -> Smooth:
     return Smooth(lambda u: (u,), derivatives)
 
 
+def _tanh_seed(u: Tensor) -> Seed:
+    """tanh u; compiled 2σ(2u) - 1, in a third of the time, with an absolute error of three roundings of one."""
+    return (2 * torch.sigmoid(2 * u) - 1 if torch.compiler.is_compiling() else torch.tanh(u),)
+
+
 def _tanh(seed: Seed, order: int) -> list[Tensor]:
     (y,) = seed
     return _bend(y, 1 - y * y, order) if order else [y]
@@ -270,7 +275,7 @@ def piecewise_linear(function: Callable[[Tensor], Tensor], slope: Callable[[Tens
 
 
 identity = piecewise_linear(lambda u: u, torch.ones_like)
-tanh = Smooth(lambda u: (torch.tanh(u),), _tanh)
+tanh = Smooth(_tanh_seed, _tanh)
 sigmoid = Smooth(lambda u: (torch.sigmoid(u),), _sigmoid)
 silu = Smooth(lambda u: (u, torch.sigmoid(u)), lambda seed, n: _times_argument(seed[0], _sigmoid(seed[1:], n)))
 gelu = Smooth(_gelu_seed, _gelu)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pdesolve.equation import Evolution, flatten
 from pdesolve.errors import InputError
 from pdesolve.fields.jets import Jet
-from pdesolve.fields.multi_index import Index, unit, zero
+from pdesolve.fields.multi_index import Combination, Index, indices_of
 from pdesolve.fields.propagation import propagate
 from pdesolve.integration.fourier import FourierBasis
 from pdesolve.integration.spectral import SpectralEvolution
@@ -49,11 +49,11 @@ class LinearEvolution(nn.Module):
     sines: Tensor
 
     def forward(self, points: Tensor) -> Tensor:
-        return self.partials(points, [(0, 0)])[0]
+        return self.sums(points, [[((0, 0), 1.0)]])[0]
 
-    def partials(self, points: Tensor, indices: Iterable[Index]) -> list[Tensor]:
-        """∂_t^a ∂_x^b w at points (point, axis), each (point, 1): every wave times λ^a (i k)^b."""
-        factors = [self._factors(*index) for index in indices]
+    def sums(self, points: Tensor, rows: Sequence[Sequence[tuple[Index, float]]]) -> list[Tensor]:
+        """Σ c ∂_t^a ∂_x^b w of each row at points (point, axis), as (point, 1): every wave times Σ c λ^a (i k)^b."""
+        factors = [self._factors(row) for row in rows]
         order = points[:, 0].detach().argsort()
         elapsed, place = (points[order] - self.origin).unbind(1)
         found = []
@@ -69,20 +69,26 @@ class LinearEvolution(nn.Module):
         back = order.argsort()
         return [part[back, None] for part in torch.cat(found, 1)]
 
-    def _factors(self, times: int, places: int) -> tuple[Tensor, Tensor]:
-        """What cosines and sines are multiplied by: c λ^a (i k)^b = A - i B."""
-        c = torch.complex(self.cosines, -self.sines)
-        c = c * torch.complex(self.growth, self.frequency) ** times
-        c = c * torch.complex(torch.zeros_like(self.wavenumbers), self.wavenumbers) ** places
-        return c.real, -c.imag
+    def _factors(self, row: Sequence[tuple[Index, float]]) -> tuple[Tensor, Tensor]:
+        """What cosines and sines are multiplied by: A - i B, the coefficient times Σ c λ^a (i k)^b."""
+        rate = torch.complex(self.growth, self.frequency)
+        slope = torch.complex(torch.zeros_like(self.wavenumbers), self.wavenumbers)
+        symbol = torch.stack([c * rate**times * slope**places for (times, places), c in row]).sum(0)
+        total = torch.complex(self.cosines, -self.sines) * symbol
+        return total.real, -total.imag
 
 
 @propagate.register
 def _(layer: LinearEvolution, jet: Jet) -> Jet:
     """Of points themselves: a series that stands first in a network."""
-    fixed = [i for i in (0, 1) if unit(2, i) not in jet.indices]
-    along = tuple(index for index in jet.wanted if not any(index[i] for i in fixed)) or (zero(2),)
-    return Jet(layer.partials(jet.channels[0], along), along, jet.wanted)
+    fixed = [i for i in (0, 1) if not any(index[i] for c in jet.indices for index in indices_of(c))]
+    rows = {}
+    for channel in jet.wanted:
+        terms = channel.terms if isinstance(channel, Combination) else ((channel, 1.0),)
+        moving = [(index, c) for index, c in terms if not any(index[i] for i in fixed)]
+        if moving:
+            rows[channel] = moving
+    return Jet(layer.sums(jet.channels[0], [*rows.values()]), (*rows,), jet.wanted)
 
 
 def linear_evolution(problem: Problem, values: Mapping[str, Value] | None = None) -> LinearEvolution | None:

@@ -66,7 +66,7 @@ class Residuals(ResidualObjective):
     def coordinates(self, name: str, cloud: PointCloud) -> Coordinates:
         """The coordinates at which a term is taken: a network there gives the partials that the term asks for."""
         if name not in self._wanted:
-            self._wanted[name] = Coordinates.wanted_by(lambda x: self._left_over(name, x), cloud, **self._kind)
+            self._wanted[name] = Coordinates.sums_wanted_by(lambda x: self._left_over(name, x), cloud, **self._kind)
         return Coordinates.of_jets(cloud, self._wanted[name], engine=self.engine, **self._kind)
 
     def residual_size(self, cloud: PointCloud) -> Tensor:
