@@ -18,7 +18,7 @@ from pdesolve.settings import read_config
 from pdesolve.solving import Work, carry_out, rebuilt, starts
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
-from pdesolve.training.checkpoint import Checkpoint, read_checkpoint, reopened
+from pdesolve.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, reopened
 from pdesolve.training.run import write_aside
 
 
@@ -57,6 +57,11 @@ def resume(
         raise InputError(f"a target is a positive relative L2 error such as 1e-4, got {target}")
     told = None if budget is None else f"{parse_duration(budget)!r}s"
     changes = {"budget": told, "steps": steps, "target": target}
+    if record.get("status") == "finished" and not (folder / CHECKPOINT).exists():
+        raise InputError(
+            f"{folder} is finished, and took no steps that more time would go on with: solve again with more time, "
+            f"pdesolve solve --config {folder / CONFIG} --budget {2 * parse_duration(config['budget']):.0f}s"
+        )
     content = read_checkpoint(folder, owner(config))
     wanted = {**config, **{name: value for name, value in changes.items() if value is not None}}
     cpu_seconds = parse_duration(wanted["budget"])

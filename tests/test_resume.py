@@ -264,10 +264,20 @@ def read_saved(content: bytes) -> dict[str, Any]:
     return torch.load("copy.pt", weights_only=True)
 
 
-def test_a_method_without_checkpoints_says_what_to_do() -> None:
-    ps.solve("heat_1d", "reference", out="run")
-    with pytest.raises(InputError, match=r"its method writes none.* pdesolve solve --config run/config.yaml"):
-        ps.resume("run")
+def test_a_finished_run_that_took_no_steps_says_what_to_do(monkeypatch) -> None:
+    """The reference takes none, and no features that solve the problem either."""
+    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._FIRST", 60)
+    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._LARGEST", 60)
+    ps.solve("heat_1d", "reference", out="reference")
+    ps.solve("heat_1d", Pinn(collocation=200, condition_points=40), budget="30s", out="pinn")
+    for run, seconds in (("reference", 240), ("pinn", 60)):
+        line = rf"{run} is finished.* pdesolve solve --config {run}/config.yaml --budget {seconds}s"
+        with pytest.raises(InputError, match=line):
+            ps.resume(run, budget="1h")
+    record = json.loads(Path("pinn/run.json").read_text())
+    Path("pinn/run.json").write_text(json.dumps({**record, "status": "running"}))  # killed while it searched
+    with pytest.raises(InputError, match=r"ended before the first; start again by pdesolve solve --config pinn"):
+        ps.resume("pinn")
 
 
 def test_checkpoints_are_written_as_often_as_they_are_cheap(tmp_path, monkeypatch) -> None:
