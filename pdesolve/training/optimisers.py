@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from pdesolve.errors import InputError, unknown_name
+from pdesolve.errors import Diverged, InputError, unknown_name
 from pdesolve.least_squares import (
     AdaptiveEnergy,
     Form,
@@ -22,7 +22,7 @@ from pdesolve.least_squares import (
     Thermodynamic,
     choose,
 )
-from pdesolve.least_squares.footprint import measured
+from pdesolve.least_squares.footprint import Footprint, measured
 from pdesolve.least_squares.form import available_bytes
 from pdesolve.least_squares.modular import Modular
 from pdesolve.training.objective import ResidualObjective
@@ -97,10 +97,13 @@ def linear_form(objective: nn.Module, batch: Any) -> Form:
     assert isinstance(objective, ResidualObjective)
     local = Modular(objective, lambda: objective.rows(batch))
     theta = local.theta()
-    here, evaluation = measured(lambda: local.linearise(theta))
-    rows = torch.tensor(here.jacobian.rows, device=theta.device)
+    try:
+        here, evaluation = measured(lambda: local.linearise(theta))
+        rows = here.jacobian.rows
+    except Diverged:  # the first step will say where and when
+        rows, evaluation = sum(rows.numel() for rows in objective.rows(batch).values()), Footprint()
     return choose(
-        int(total(rows)),
+        int(total(torch.tensor(rows, device=theta.device))),
         len(theta),
         memory=available_bytes(theta.device),
         itemsize=theta.element_size(),

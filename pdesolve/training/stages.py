@@ -78,7 +78,6 @@ def train(
         InputError: an optimiser that needs more memory than is free.
         Diverged: see `fit`.
     """
-    run.solution = solution  # rows that are not finite end the run here, with what there is
     stages = [stage for stage in stages if stage.share > 0]
     names = [f"{stage.optimiser} of stage {index}{part}" for index, stage in enumerate(stages, 1)]
     forms = [_form(stage, name, objective, batches.batch, run) for stage, name in zip(stages, names, strict=True)]
