@@ -253,7 +253,7 @@ def test_what_cannot_be_gone_on_with_is_refused_in_one_line_and_left_alone(capsy
     torch.save(content, "run/checkpoint.pt")
     assert "does not fit the objective of this run" in refused("--steps", "9")
     Path("run/checkpoint.pt").unlink()
-    assert "holds no checkpoint.pt" in refused("--steps", "9")
+    assert "is finished, without a checkpoint" in refused("--steps", "9")
     Path("run/checkpoint.pt").write_bytes(whole)
     assert main(["resume", "run", "--steps", "6", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["notes"]["stopped by"] == "steps"

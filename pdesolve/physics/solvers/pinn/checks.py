@@ -11,6 +11,7 @@ from pdesolve.condition import Observed
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.least_squares.form import available_bytes
 from pdesolve.problem import Problem, Value
+from pdesolve.training.processes import place
 from pdesolve.training.run import Run
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ def check(pinn: Pinn, problem: Problem, values: Mapping[str, Value] | None, lear
                 "other, or all at once by the method reference"
             )
     _check_settings(pinn)
+    if pinn.emphasis == "attention" and place()[1] > 1:
+        raise InputError(
+            "the emphasis attention keeps a weight for each point, which one process alone can: start without torchrun "
+            "or take --method.emphasis causal"
+        )
     if pinn.windows > 1:
         problem.evolution()  # refuses a stationary one
         if learn:
