@@ -16,6 +16,7 @@ from pdesolve.errors import InputError
 from pdesolve.metrics import relative_l2
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.physics.solvers.pinn.weighting import INTERIOR
 from pdesolve.problem import Problem
 from pdesolve.proof import conserved, residual, violations
@@ -27,9 +28,8 @@ SMALL = Pinn(width=12, depth=2, collocation=256, condition_points=64)
 
 def objective_of(problem: Problem, method: Pinn = SMALL) -> Residuals:
     """The objective of an untrained network, its conditions left to the loss."""
-    run, generator = Run(), torch.Generator().manual_seed(0)
-    sizes = method._scales(problem, {}, run)
-    return method._objective(problem, {}, (), sizes, None, None, (), generator, run)
+    method = dataclasses.replace(method, conditions="soft")
+    return Task.of(method, problem, run=Run()).objective(None, torch.Generator().manual_seed(0))
 
 
 def exact(problem: Problem, solution) -> torch.Tensor:

@@ -16,6 +16,7 @@ from pdesolve.cli import main
 from pdesolve.errors import InputError
 from pdesolve.geometry import PointCloud
 from pdesolve.physics.solvers.pinn.method import Pinn
+from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.training.processes import agreed, leads, own, place
 from pdesolve.training.run import Run, read_history
 
@@ -25,8 +26,8 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "
 @pytest.mark.parametrize("sampler", ["sobol", "gauss_legendre"])
 def test_the_losses_of_shares_add_up_to_that_of_all_points(sampler: str) -> None:
     problem, run = make_problem("poisson_2d"), Run()
-    method = Pinn(width=6, depth=1)
-    objective = method._objective(problem, {}, (), method._scales(problem, {}, run), None, None, (), run.generator, run)
+    task = Task.of(Pinn(width=6, depth=1, conditions="soft"), problem, run=run)
+    objective = task.objective(None, run.generator)
     clouds = {name: c.sample(problem, 9, sampler, run.generator) for name, c in objective.conditions.items()}  # type: ignore[arg-type]
     clouds["equation"] = problem.sample(100, sampler, run.generator)  # type: ignore[arg-type]
 

@@ -24,6 +24,7 @@ from pdesolve.errors import Diverged, InputError
 from pdesolve.method import Solution
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
 from pdesolve.training.optimisers import Optimiser
@@ -324,8 +325,8 @@ def test_a_divergence_is_gone_on_from_with_shorter_steps() -> None:
     content = read_checkpoint(Path("run"), _owner())
     assert content["position"]["shrink"] == pytest.approx(0.1)
     kept = content["parts"]["objective"]["module.1.weight"]
-    sizes, generator = method._scales(first.problem, {}, Run()), torch.Generator().manual_seed(0)
-    start = method._objective(first.problem, {}, (), sizes, None, None, (), generator, Run()).solution
+    task = Task.of(method, first.problem, run=Run())
+    start = task.objective(None, torch.Generator().manual_seed(0)).solution
     assert torch.equal(kept, start.module[1].weight)  # type: ignore[index]  the best so far were those of the start
     again = ps.resume("run")
     assert again.proof is not None and "try a learning rate of 1e+04" in again.proof.notes["diverged"]
