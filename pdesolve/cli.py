@@ -82,12 +82,18 @@ def _run(arguments: list[str]) -> int:
     return import_module(f"pdesolve.command.{verb}").run(rest)
 
 
+def _follows() -> bool:
+    """Whether torchrun started this process beside a first one, which says the same."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and int(os.environ.get("RANK", "0")) > 0
+
+
 def _fail(error: Exception | str, code: int) -> int:
-    print(f"pdesolve: {' '.join(str(error).split())}", file=sys.stderr)
+    if not _follows():
+        print(f"pdesolve: {' '.join(str(error).split())}", file=sys.stderr)
     return code
 
 
 def _warn(message: str, told: set[str]) -> None:
-    if message not in told:
+    if message not in told and not _follows():
         told.add(message)
         print(f"pdesolve: warning: {' '.join(message.split())}", file=sys.stderr)

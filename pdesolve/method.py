@@ -14,6 +14,7 @@ from pdesolve.equation import State, flatten
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import Discretisation, Grid, PointCloud
 from pdesolve.problem import Problem, Value
+from pdesolve.settings import check_values
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -77,7 +78,14 @@ class Solution(ABC):
 
 
 class Solver(ABC):
-    """A data-free method. Its settings are the fields of the frozen dataclass that implements it."""
+    """A data-free method. Its settings are the fields of the frozen dataclass that implements it.
+
+    Raises:
+        InputError: when made with a setting that does not fit its type.
+    """
+
+    def __post_init__(self) -> None:
+        check_values(self)
 
     @abstractmethod
     def solve(

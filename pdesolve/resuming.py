@@ -18,7 +18,8 @@ from pdesolve.settings import read_config
 from pdesolve.solving import Work, carry_out, rebuilt, starts
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
-from pdesolve.training.checkpoint import Checkpoint, read_checkpoint, reopened
+from pdesolve.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, reopened
+from pdesolve.training.processes import leads
 from pdesolve.training.run import write_aside
 
 
@@ -57,6 +58,11 @@ def resume(
         raise InputError(f"a target is a positive relative L2 error such as 1e-4, got {target}")
     told = None if budget is None else f"{parse_duration(budget)!r}s"
     changes = {"budget": told, "steps": steps, "target": target}
+    if record.get("status") == "finished" and not (folder / CHECKPOINT).exists():
+        raise InputError(
+            f"{folder} is finished, without a checkpoint that more time could go on from: solve again with more time, "
+            f"pdesolve solve --config {folder / CONFIG} --budget {2 * parse_duration(config['budget']):.0f}s"
+        )
     content = read_checkpoint(folder, owner(config))
     wanted = {**config, **{name: value for name, value in changes.items() if value is not None}}
     cpu_seconds = parse_duration(wanted["budget"])
@@ -80,16 +86,16 @@ def resume(
     before = content["cpu_seconds"]
     clock = Budget(cpu_seconds, before=before) if whole_process else Budget.from_now(cpu_seconds, before=before)
     work = Work(
-        problem, method, merged, learned, wanted, folder, False, clock,
+        problem, method, merged, learned, wanted, folder if leads() else None, False, clock,
         devices.find_device(device or record["device"]), devices.find_dtype(config["dtype"]),
         threads or content["choices"]["threads"],
     )  # fmt: skip
     kept = {name: (folder / name).read_text() for name in (RUN, CONFIG)}
     try:
         known = reopened(content) if record["status"] == "finished" else content
-        return carry_out(work, Checkpoint(folder, known, owner(config)))
+        return carry_out(work, Checkpoint(work.folder, known, owner(config)))
     except InputError:  # what was there stays as it was
-        for name, text in kept.items():
+        for name, text in kept.items() if leads() else ():
             write_aside(folder / name, text)
         raise
 

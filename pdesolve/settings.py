@@ -179,7 +179,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(entry) for entry in value]
-    return value
+    return float(value) if isinstance(value, float) else value  # numpy's floats are floats, and unknown to YAML
 
 
 def type_text(hint: Any) -> str:
@@ -196,6 +196,51 @@ def type_text(hint: Any) -> str:
     if hint is types.NoneType:
         return "none"
     return getattr(hint, "__name__", str(hint))
+
+
+def check_values(made: Any) -> None:
+    """Refuse values of a dataclass's fields that do not fit their types, for objects that no text made.
+
+    Raises:
+        InputError: the first of them, with the nearest word where words are meant.
+    """
+    try:
+        hints = _hints(type(made))
+    except NameError:  # a type that only type checkers see: nothing is known of its values
+        return
+    for name, hint in hints.items():
+        value = getattr(made, name)
+        words = _words(hint)
+        if words and isinstance(value, str) and value not in words:
+            raise unknown_name(name, value, words)
+        if not _fits(value, hint):
+            raise InputError(f"{name} must be {type_text(hint)}, got {value!r}")
+        _check(value, hint, name)
+
+
+def _words(hint: Any) -> list[str]:
+    """The words that a type has, where it has some and not all."""
+    parts = get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    return [] if str in parts else [str(word) for p in parts if get_origin(p) is Literal for word in get_args(p)]
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type; true for types that are no plain ones."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return any(value == word and type(value) is type(word) for word in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin in (tuple, list):
+        if not isinstance(value, (tuple, list)):
+            return False
+        each = [arguments[0]] * len(value) if origin is list or Ellipsis in arguments else arguments
+        return len(each) == len(value) and all(map(_fits, value, each))
+    if origin is dict:
+        return isinstance(value, Mapping) and all(_fits(entry, arguments[1]) for entry in value.values())
+    if hint in (int, float):  # True is 1 to Python, and a mistake here
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
+    return hint not in _SCALARS or isinstance(value, hint)
 
 
 def _settable(hint: Any) -> bool:

@@ -24,6 +24,7 @@ from pdesolve.run_folder import OBSERVATIONS, closing, owner, read_run, run_fold
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.checkpoint import Checkpoint
+from pdesolve.training.processes import joined, leads
 from pdesolve.training.progress import Progress
 from pdesolve.training.run import Run
 
@@ -63,6 +64,9 @@ def solve(
     at which to stop. steps: stop after so many steps.
     out: the run folder; a new one under `runs/` by default.
 
+    Under torchrun each process gets a share of the points, and the first alone measures, writes and speaks: the others'
+    solutions have neither folder nor proof.
+
     The solution comes back with `.proof` (errors, residual, violations, conserved quantities, cost) and `.run`, the
     folder. An interrupt (Ctrl-C) or a divergence ends the run with the solution so far; the proof's status says which.
 
@@ -89,7 +93,8 @@ def solve(
     where, precision = devices.find_device(device), devices.find_dtype(dtype)
     clock = Budget(cpu_seconds) if whole_process else Budget.from_now(cpu_seconds)
     name = catalogue.method_name(method)
-    folder, fresh = run_folder(out, f"{problem.name}-{name}")
+    # of several processes the first one alone has a folder
+    folder, fresh = run_folder(out, f"{problem.name}-{name}") if leads() else (None, False)
     options = {
         "budget": f"{cpu_seconds!r}s", "target": target, "steps": steps, "seed": seed, "device": device,
         "dtype": dtype, "threads": threads, "learn": list(learn),
@@ -110,7 +115,7 @@ class Work:
     """What is to be solved, by what, on what and where to; all of it checked.
 
     learned: the names in `values` that are starts of what is learned. config: the run's configuration, as text has it.
-    fresh: whether the folder is new, so that a refusal may remove it.
+    folder: None in all processes but the first. fresh: whether it is new, so that a refusal may remove it.
     """
 
     problem: Problem
@@ -118,7 +123,7 @@ class Work:
     values: Mapping[str, Value]
     learned: Sequence[str]
     config: Mapping[str, Any]
-    folder: Path
+    folder: Path | None
     fresh: bool
     clock: Budget
     device: torch.device
@@ -131,7 +136,10 @@ def carry_out(work: Work, checkpoint: Checkpoint) -> Solution:
     problem, method, clock, folder, config = work.problem, work.method, work.clock, work.folder, work.config
     values, names, target = work.values, work.learned, work.config.get("target")
     with ExitStack() as stack:
+        stack.enter_context(joined(work.device))
         stack.enter_context(devices.threads(work.threads))
+        if folder is None:
+            return _follow(work, checkpoint)
         with clock.exclude():
             truth, about = _reference(problem, {k: v for k, v in values.items() if k not in names})
         if target is not None and truth is None:
@@ -139,11 +147,7 @@ def carry_out(work: Work, checkpoint: Checkpoint) -> Solution:
         measure = None if truth is None else (lambda s: proof.errors(s.problem, s.on(), truth))
         name = catalogue.method_name(method)
         progress = stack.enter_context(Progress(f"{problem.name} by {name}", clock.cpu_seconds))
-        run = Run(
-            seed=config.get("seed", 0), device=work.device, dtype=work.dtype, budget=clock, steps=config.get("steps"),
-            target=target, folder=folder, choices={**checkpoint.choices, "threads": work.threads}, measure=measure,
-            report=progress, say=progress.say, checkpoint=checkpoint,
-        )  # fmt: skip
+        run = _run(work, checkpoint, measure=measure, report=progress, say=progress.say)
         write_start(folder, config, run, values)
         with closing(run):
             if not checkpoint.resumed:
@@ -156,8 +160,22 @@ def carry_out(work: Work, checkpoint: Checkpoint) -> Solution:
     return solution
 
 
+def _run(work: Work, checkpoint: Checkpoint, **shown: Any) -> Run:
+    return Run(
+        seed=work.config.get("seed", 0), device=work.device, dtype=work.dtype, budget=work.clock,
+        steps=work.config.get("steps"), target=work.config.get("target"), folder=work.folder,
+        choices={**checkpoint.choices, "threads": work.threads}, checkpoint=checkpoint, **shown,
+    )  # fmt: skip
+
+
+def _follow(work: Work, checkpoint: Checkpoint) -> Solution:
+    """A process's share of the work beside the first, which alone measures, proves, speaks and writes."""
+    return _attempt(work.method, work.problem, _run(work, checkpoint), work.values, work.learned, work.fresh)[1]
+
+
 def _keep_inputs(work: Work) -> None:
     """Copy the files that the run needs, so that nothing else is needed to go on with it."""
+    assert work.folder is not None
     if work.problem.file is not None:
         work.problem.file.keep(work.folder)
     if "observe" in work.config:

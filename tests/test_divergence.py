@@ -19,6 +19,7 @@ from pdesolve.errors import Diverged, InputError
 from pdesolve.least_squares import Form
 from pdesolve.physics.equations.poisson import Poisson
 from pdesolve.physics.solvers.pinn.method import Pinn
+from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
 from pdesolve.training.fit import fit
@@ -70,8 +71,8 @@ def test_an_explosion_names_its_term_and_proposes_shorter_steps(dtype: torch.dty
     with pytest.raises(Diverged, match=r"rose to \S+, from a loss of \S+, at t = \S+, x = \S+ at step 2 ") as error:
         method.solve(problem, run)
     assert str(error.value).endswith(f"the best parameters seen are kept; try a learning rate {advice}")
-    sizes, generator = method._scales(problem, {}, run), torch.Generator().manual_seed(0)
-    start = method._objective(problem, {}, (), sizes, None, None, (), generator, run).solution
+    task = Task.of(method, problem, run=run_of(dtype=dtype))
+    start = task.objective(None, torch.Generator().manual_seed(0)).solution
     assert run.solution is not None
     assert torch.equal(run.solution.on()["u"], start.on()["u"])  # the best were those of the start
 

@@ -16,6 +16,7 @@ from pdesolve.errors import InputError
 from pdesolve.metrics import relative_l2
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.physics.solvers.pinn.weighting import INTERIOR
 from pdesolve.problem import Problem
 from pdesolve.proof import conserved, residual, violations
@@ -27,9 +28,8 @@ SMALL = Pinn(width=12, depth=2, collocation=256, condition_points=64)
 
 def objective_of(problem: Problem, method: Pinn = SMALL) -> Residuals:
     """The objective of an untrained network, its conditions left to the loss."""
-    run, generator = Run(), torch.Generator().manual_seed(0)
-    sizes = method._scales(problem, {}, run)
-    return method._objective(problem, {}, (), sizes, None, None, (), generator, run)
+    method = dataclasses.replace(method, conditions="soft")
+    return Task.of(method, problem, run=Run()).objective(None, torch.Generator().manual_seed(0))
 
 
 def exact(problem: Problem, solution) -> torch.Tensor:
@@ -146,33 +146,43 @@ def test_float32_is_a_setting() -> None:
 
 def test_bad_settings_are_refused_before_any_time_is_spent() -> None:
     problem, run = make_problem("heat_1d"), Run(budget=Budget.from_now(60))
-    for method, learn, words in (
-        (Pinn(adam_share=1.5), (), "adam_share"),
-        (Pinn(width=0), (), "width 0"),
-        (Pinn(redraw=0), (), "redraw must be at least 1, got 0"),
-        (Pinn(memory=0), (), "memory must be at least 1"),
-        (Pinn(harmonics=0), (), "harmonics from 1 on"),
-        (Pinn(collocation=0), (), "collocation must be at least 1"),
-        (Pinn(learning_rate=-1.0), (), "learning_rate must be more than zero"),
-        (Pinn(condition_weight=-1.0), (), "condition_weight must be zero or more"),
-        (Pinn(features="fourier", feature_count=0), (), "features need a count"),
-        (Pinn(features="fourier", feature_scale=0.0), (), "a scale above zero"),
-        (Pinn(windows=0), (), "windows must be at least 1"),
-        (Pinn(exponent=0.0), (), "exponent must be more than zero"),
-        (Pinn(balancing="gradnorm"), (), "gradient_norm"),  # type: ignore[arg-type]
-        (Pinn(emphasis="casual"), (), "causal"),  # type: ignore[arg-type]
-        (Pinn(optimiser="output_layr"), (), "output_layer"),  # type: ignore[arg-type]
-        (Pinn(conditions="exakt"), (), "exact"),  # type: ignore[arg-type]
-        (Pinn(adaptivity="rat"), (), "rad"),  # type: ignore[arg-type]
-        (Pinn(engine="eagr"), (), "eager"),  # type: ignore[arg-type]
-        (Pinn(architecture="mpl"), (), "mlp"),  # type: ignore[arg-type]
-        (dataclasses.replace(SMALL, windows=2), ("diffusivity",), "windows 1"),
-        (SMALL, ("viscosity",), "diffusivity"),
-        (SMALL, ("diffusivity",), "observations"),
-        (dataclasses.replace(SMALL, sampler="soboll"), (), "sobol"),  # type: ignore[arg-type]
-    ):
+    bad: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
+        ({"adam_share": 1.5}, (), "adam_share"),
+        ({"width": 0}, (), "width 0"),
+        ({"redraw": 0}, (), "redraw must be at least 1, got 0"),
+        ({"memory": 0}, (), "memory must be at least 1"),
+        ({"harmonics": 0}, (), "harmonics from 1 on"),
+        ({"collocation": 0}, (), "collocation must be at least 1"),
+        ({"learning_rate": -1.0}, (), "learning_rate must be more than zero"),
+        ({"condition_weight": -1.0}, (), "condition_weight must be zero or more"),
+        ({"features": "fourier", "feature_count": 0}, (), "features need a count"),
+        ({"features": "fourier", "feature_scale": 0.0}, (), "a scale above zero"),
+        ({"windows": 0}, (), "windows must be at least 1"),
+        ({"exponent": 0.0}, (), "exponent must be more than zero"),
+        ({"balancing": "gradnorm"}, (), "gradient_norm"),
+        ({"emphasis": "casual"}, (), "causal"),
+        ({"optimiser": "output_layr"}, (), "did you mean 'output_layer'"),
+        ({"conditions": "exakt"}, (), "exact"),
+        ({"adaptivity": "rat"}, (), "rad"),
+        ({"engine": "eagr"}, (), "eager"),
+        ({"architecture": "mpl"}, (), "mlp"),
+        ({"sampler": "soboll"}, (), "sobol"),
+        ({"adaptivity": 0.0}, (), r"adaptivity must be .*rad.*, got 0.0"),
+        ({"width": 2.5}, (), r"width must be int \| none, got 2.5"),
+        ({"depth": "two"}, (), r"depth must be int \| none, got 'two'"),
+        ({"windows": True}, (), "windows must be int, got True"),
+        ({"learning_rate": "fast"}, (), "learning_rate must be float, got 'fast'"),
+        ({"learning_rate": math.nan}, (), "learning_rate must be a finite number"),
+        ({"condition_weight": None}, (), "condition_weight must be float, got None"),
+        ({"optimiser": ["adam"]}, (), r"optimiser must be auto \| .*, got \['adam'\]"),
+        ({"windows": 2}, ("diffusivity",), "windows 1"),
+        ({}, ("viscosity",), "diffusivity"),
+        ({}, ("diffusivity",), "observations"),
+    ]
+    for settings, learn, words in bad:
         with pytest.raises(InputError, match=words):
-            method.solve(problem, run, learn=learn)
+            Pinn(**settings).solve(problem, run, learn=learn)
+    assert Pinn(learning_rate=1, condition_weight=np.float64(2.0)).condition_weight == 2.0
     with pytest.raises(InputError, match="width"):
         make_method("pinn", {"widht": 3})
 

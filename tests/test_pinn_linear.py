@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ from pdesolve.errors import InputError
 from pdesolve.least_squares.modular import Modular
 from pdesolve.least_squares.tape import product, record
 from pdesolve.metrics import relative_l2
-from pdesolve.physics.constraints import lift
 from pdesolve.physics.solvers.pinn.linear import Wide
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.pinn.model import Residuals
 from pdesolve.physics.solvers.pinn.output_layer import fit_output_layer, is_linear, output_layer, residual_root
+from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.problem import Problem
 from pdesolve.proof import violations
 from pdesolve.training.budget import Budget
@@ -39,20 +38,21 @@ def own_folder(tmp_path, monkeypatch) -> None:
         monkeypatch.setattr(f"pdesolve.plotting.{name}", lambda *_: None)
 
 
-def objective_of(
-    problem: Problem, width: int = 16, *, method: Pinn = FEW, dtype: torch.dtype = torch.float64,
-    scales: Sequence[float] = (), exact: bool = True,
-) -> Residuals:  # fmt: skip
+def task_of(problem: Problem, *, dtype: torch.dtype = torch.float64, exact: bool = True) -> Task:
+    method = dataclasses.replace(FEW, conditions="exact" if exact else "soft")
+    return Task.of(method, problem, run=Run(dtype=dtype))
+
+
+def objective_of(task: Task, width: int = 16) -> Residuals:
     """The objective of one wide layer of tanh features."""
-    run, generator = Run(dtype=dtype), torch.Generator().manual_seed(0)
-    layer = Wide(width, "tanh", tuple(scales) or (1.0,) * len(problem.axes))
-    sizes, made = method._scales(problem, {}, run), lift(problem) if exact else None
-    return method._objective(problem, {}, (), sizes, made, layer, (), generator, run)
+    layer = Wide(width, "tanh", (1.0,) * len(task.problem.axes))
+    return task.objective(layer, torch.Generator().manual_seed(0))
 
 
 def linear(problem: Problem, **settings: Any) -> bool:
-    objective = objective_of(problem, **settings)
-    return is_linear(objective, FEW._clouds(objective, 16, 0))
+    task = task_of(problem, **settings)
+    objective = objective_of(task)
+    return is_linear(objective, task.clouds(objective, 16, 0))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -68,19 +68,21 @@ def test_linear_problems_are_recognised(name: str, expected: bool, dtype: torch.
 
 
 def test_recognising_leaves_the_weights_as_they_are() -> None:
-    objective = objective_of(make_problem("heat_1d"))
+    task = task_of(make_problem("heat_1d"))
+    objective = objective_of(task)
     with torch.no_grad():
         output_layer(objective).weight.fill_(0.3)
     before = {name: p.clone() for name, p in objective.state_dict().items() if isinstance(p, torch.Tensor)}
-    assert is_linear(objective, FEW._clouds(objective, 16, 0))
+    assert is_linear(objective, task.clouds(objective, 16, 0))
     assert all(torch.equal(before[name], objective.state_dict()[name]) for name in before)
 
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_nothing_is_left_to_gain_in_the_output_layer(exact: bool) -> None:
     """The gradient of the loss in what was solved for vanishes, soft conditions and chunks of points included."""
-    objective = objective_of(make_problem("heat_1d"), 40, exact=exact)
-    clouds = FEW._clouds(objective, 300, 0)
+    task = task_of(make_problem("heat_1d"), exact=exact)
+    objective = objective_of(task, 40)
+    clouds = task.clouds(objective, 300, 0)
     assert (len(clouds) > 1) is not exact
     layer = output_layer(objective)
     batch = {name: objective.coordinates(name, cloud) for name, cloud in clouds.items()}
@@ -104,8 +106,9 @@ def test_chunks_of_points_make_no_difference(monkeypatch) -> None:
     found = []
     for size in (2**25, 1):
         monkeypatch.setattr("pdesolve.physics.solvers.pinn.output_layer._CHUNK", size)
-        objective = objective_of(problem, 12)
-        fit_output_layer(objective, FEW._clouds(objective, 150, 0))
+        task = task_of(problem)
+        objective = objective_of(task, 12)
+        fit_output_layer(objective, task.clouds(objective, 150, 0))
         found.append(output_layer(objective).weight.detach().clone())
     assert torch.allclose(*found, rtol=1e-6, atol=1e-9)
     assert linear(problem)

@@ -15,6 +15,9 @@ import torch
 import pdesolve as ps
 from pdesolve import Dirichlet, InitialValue, Problem, make_problem
 from pdesolve.geometry import Adaptivity
+from pdesolve.least_squares import Form, LeastSquares
+from pdesolve.least_squares.footprint import measured
+from pdesolve.least_squares.form import predicted_bytes
 from pdesolve.metrics import relative_l2
 from pdesolve.nn import Activation, Architecture, Features, Weights
 from pdesolve.physics.equations.heat import Heat
@@ -166,6 +169,29 @@ def test_exact_conditions_hold_in_a_trained_network_and_soft_ones_are_named() ->
     (line,) = (line for line in said if "is left to the loss" in line)
     name = line.split(" is left")[0]
     assert violations(left)[name] > 1e-4 and f"loss {name}" in run.history[-1]
+
+
+@pytest.mark.parametrize("size", [(16, 1, 400), (32, 1, 1600), (16, 3, 800)])
+def test_the_memory_of_least_squares_is_foreseen(size: tuple[int, int, int], monkeypatch) -> None:
+    """The rows' tape and graph included. The most that tensors take in a step, and the copy of J that QR makes."""
+    seen: list[int] = []
+    step = LeastSquares.step
+
+    def counted(self: LeastSquares, rows: Any) -> Any:
+        loss, footprint = measured(lambda: step(self, rows))
+        seen.append(footprint.peak)
+        return loss
+
+    monkeypatch.setattr(LeastSquares, "step", counted)
+    width, depth, points = size
+    method = dataclasses.replace(TINY, width=width, depth=depth, collocation=points, optimiser="levenberg_marquardt")
+    run = run_of(steps=2)
+    method.solve(make_problem("burgers_shock"), run)
+    form = Form(**next(choice for name, choice in run.choices.items() if name.startswith("form")))
+    assert form.kind == "dense" and form.rows == points
+    matrix = 8 * form.rows * form.parameters
+    assert max(seen) <= 1.1 * form.bytes and form.bytes <= 1.3 * (max(seen) + matrix)
+    assert form.bytes > 1.1 * predicted_bytes("dense", form.rows, form.parameters)  # of a matrix that is there
 
 
 def heat(size: float, length: float, duration: float) -> Problem:

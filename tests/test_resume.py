@@ -24,6 +24,7 @@ from pdesolve.errors import Diverged, InputError
 from pdesolve.method import Solution
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
 from pdesolve.training.optimisers import Optimiser
@@ -253,7 +254,7 @@ def test_what_cannot_be_gone_on_with_is_refused_in_one_line_and_left_alone(capsy
     torch.save(content, "run/checkpoint.pt")
     assert "does not fit the objective of this run" in refused("--steps", "9")
     Path("run/checkpoint.pt").unlink()
-    assert "holds no checkpoint.pt" in refused("--steps", "9")
+    assert "is finished, without a checkpoint" in refused("--steps", "9")
     Path("run/checkpoint.pt").write_bytes(whole)
     assert main(["resume", "run", "--steps", "6", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["notes"]["stopped by"] == "steps"
@@ -264,10 +265,20 @@ def read_saved(content: bytes) -> dict[str, Any]:
     return torch.load("copy.pt", weights_only=True)
 
 
-def test_a_method_without_checkpoints_says_what_to_do() -> None:
-    ps.solve("heat_1d", "reference", out="run")
-    with pytest.raises(InputError, match=r"its method writes none.* pdesolve solve --config run/config.yaml"):
-        ps.resume("run")
+def test_a_finished_run_that_took_no_steps_says_what_to_do(monkeypatch) -> None:
+    """The reference takes none, and no features that solve the problem either."""
+    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._FIRST", 60)
+    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._LARGEST", 60)
+    ps.solve("heat_1d", "reference", out="reference")
+    ps.solve("heat_1d", Pinn(collocation=200, condition_points=40), budget="30s", out="pinn")
+    for run, seconds in (("reference", 240), ("pinn", 60)):
+        line = rf"{run} is finished.* pdesolve solve --config {run}/config.yaml --budget {seconds}s"
+        with pytest.raises(InputError, match=line):
+            ps.resume(run, budget="1h")
+    record = json.loads(Path("pinn/run.json").read_text())
+    Path("pinn/run.json").write_text(json.dumps({**record, "status": "running"}))  # killed while it searched
+    with pytest.raises(InputError, match=r"ended before the first; start again by pdesolve solve --config pinn"):
+        ps.resume("pinn")
 
 
 def test_checkpoints_are_written_as_often_as_they_are_cheap(tmp_path, monkeypatch) -> None:
@@ -314,8 +325,8 @@ def test_a_divergence_is_gone_on_from_with_shorter_steps() -> None:
     content = read_checkpoint(Path("run"), _owner())
     assert content["position"]["shrink"] == pytest.approx(0.1)
     kept = content["parts"]["objective"]["module.1.weight"]
-    sizes, generator = method._scales(first.problem, {}, Run()), torch.Generator().manual_seed(0)
-    start = method._objective(first.problem, {}, (), sizes, None, None, (), generator, Run()).solution
+    task = Task.of(method, first.problem, run=Run())
+    start = task.objective(None, torch.Generator().manual_seed(0)).solution
     assert torch.equal(kept, start.module[1].weight)  # type: ignore[index]  the best so far were those of the start
     again = ps.resume("run")
     assert again.proof is not None and "try a learning rate of 1e+04" in again.proof.notes["diverged"]

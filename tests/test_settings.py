@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from pdesolve.errors import InputError
-from pdesolve.settings import build, read_config, settings_of
+from pdesolve.settings import build, check_values, read_config, settings_of
 
 # a module that nothing here imports: whoever tries to import what a user wrote brings it in
 BAIT = "this"
@@ -205,3 +205,32 @@ def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(InputError, match="cannot read"):
         read_config(path)
+
+
+@dataclass(frozen=True)
+class Given:
+    word: Literal["sin", "cos"] | Literal["auto"] = "auto"
+    sizes: tuple[int, ...] = (1, 2)
+    pair: tuple[float, str] | None = None
+    names: dict[str, float] = field(default_factory=dict)
+    flag: bool = False
+    call: Callable[[], int] | None = None  # nothing is said of what no text may give
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"word": "cs"}, r"unknown word 'cs': did you mean 'cos'\? known: auto, cos, sin"),
+        ({"word": 0.0}, "got 0.0"),
+        ({"sizes": (1, 2.0)}, r"sizes must be \[int, ...\]"),
+        ({"sizes": 3}, "sizes must be"),
+        ({"pair": (1.0,)}, "pair must be"),
+        ({"names": {"a": "b"}}, "names must be"),
+        ({"flag": 1}, "flag must be bool, got 1"),
+        ({"pair": (float("inf"), "a")}, "pair must be a finite number"),
+    ],
+)
+def test_values_that_no_text_gave_are_checked_by_their_types(changes: dict[str, Any], message: str) -> None:
+    check_values(Given(word="sin", pair=(1, "a"), sizes=[3], names={"a": 1}, call=lambda: 1))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=message):
+        check_values(Given(**changes))

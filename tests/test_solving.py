@@ -20,6 +20,7 @@ from pdesolve.errors import Diverged, InputError
 from pdesolve.labelled import read_dataset
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.solvers.pinn.method import Pinn
+from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.predicting import predict_at_points, predict_on_grid, read_points
 from pdesolve.proof import Requirement
 from pdesolve.run_folder import read_run
@@ -226,8 +227,7 @@ def test_a_run_that_ends_while_it_is_proven_says_so(monkeypatch, end: BaseExcept
 
 def test_a_divergence_is_told_and_keeps_the_best(monkeypatch) -> None:
     def explode(self: Pinn, problem: Any, run: Run, **rest: Any) -> Any:
-        sizes = self._scales(problem, {}, run)
-        solution = self._objective(problem, {}, (), sizes, None, None, (), run.generator, run).solution
+        solution = Task.of(self, problem, run=run).objective(None, run.generator).solution
         run.watch(solution, stage="adam", step=1, losses={"equation": 1.0})
         raise Diverged("the loss term equation is not finite at step 2 of stage adam")
 

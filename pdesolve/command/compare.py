@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from pdesolve.cli import DIVERGED, INTERRUPTED
@@ -50,6 +51,8 @@ def run(arguments: Sequence[str]) -> int:
         raise InputError("compare needs a problem and methods: pdesolve compare burgers_shock --methods pinn,reference")
     if given.seed is not None and given.seeds is not None:
         raise InputError("--seed and --seeds say the same: give one of the two")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("compare works in one process: leave out torchrun, or solve by it with each of the methods")
     methods = [name.strip() for name in given.methods.split(",") if name.strip()]
     check_names(settings, dict.fromkeys(("problem", *methods)), "")
     seeds = numbers(given.seeds or given.seed or "0", int, "--seeds")

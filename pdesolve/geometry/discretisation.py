@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,7 +33,8 @@ class PointCloud(Discretisation):
 
     x: (point, axis), columns in axis order. weights: (point,), so that sum(weights * f) approximates the integral
     of f over what was sampled. normals: (point, space axis), unit length, or None inside a domain. numbers: (point,),
-    which points of a whole cloud these are; None for all of them.
+    which points of a whole cloud these are; None for all of them. part: of the weight of a whole cloud whose other
+    points are elsewhere (in other processes): a mean over these points counts so much in that of all.
     """
 
     axes: Axes
@@ -41,6 +42,7 @@ class PointCloud(Discretisation):
     weights: Tensor | None = None
     normals: Tensor | None = None
     numbers: Tensor | None = None
+    part: float = 1.0
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.shape[1] != len(self.axes):
@@ -62,6 +64,11 @@ class PointCloud(Discretisation):
         numbers = torch.arange(len(self.x)) if self.numbers is None else self.numbers
         weights, normals = (None if v is None else v[which] for v in (self.weights, self.normals))
         return PointCloud(self.axes, self.x[which], weights, normals, numbers[which])
+
+    def share(self, which: slice) -> PointCloud:
+        """Some of the points, which count as a part of the whole."""
+        weights = torch.ones(len(self.x)) if self.weights is None else self.weights
+        return replace(self.some(which), part=float(weights[which].sum() / weights.sum()))
 
     def replace_column(self, name: str, value: float) -> PointCloud:
         """The same points moved to one value of one axis (the partner points of a periodic boundary)."""

@@ -8,10 +8,12 @@ from typing import Literal, get_args
 import torch
 
 from pdesolve.errors import InputError, unknown_name
+from pdesolve.least_squares.footprint import Footprint
 
 Kind = Literal["dense", "kernel", "matrix_free"]
 
 _WORK = 2e11  # floating-point operations of one solve: some seconds of one core
+_NOTHING = Footprint()
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,19 @@ class Form:
 
 
 def choose(
-    rows: int, parameters: int, *, memory: int, itemsize: int = 8, largest: int | None = None, work: float = _WORK
-) -> Form:
+    rows: int, parameters: int, *, memory: int, itemsize: int = 8, largest: int | None = None, work: float = _WORK,
+    evaluation: Footprint = _NOTHING,
+) -> Form:  # fmt: skip
     """The most accurate form whose memory and work are affordable.
 
     memory: bytes that may be used. largest: parameters of the largest block that the kernel form takes at once (the
     largest parameter tensor; all where unknown). work: floating-point operations of one solve that may be spent.
+    evaluation: what rows and their Jacobian's operands take, which are held while they are solved with.
     """
-    sizes = {kind: predicted_bytes(kind, rows, parameters, itemsize, largest) for kind in get_args(Kind)}
+    sizes = {
+        kind: max(evaluation.peak, evaluation.held + predicted_bytes(kind, rows, parameters, itemsize, largest))
+        for kind in get_args(Kind)
+    }
     small, large = sorted((rows, parameters))
     # Householder QR costs 2 large small^2, the Gram matrix half of that at most, its Cholesky factor small^3 / 3
     if sizes["dense"] <= memory and 2 * large * small**2 <= work / 10:
@@ -82,8 +89,12 @@ def choose(
 
 def predicted_bytes(kind: Kind, rows: int, parameters: int, itemsize: int = 8, largest: int | None = None) -> int:
     """Bytes of the largest moment of a solve, without what the network's own evaluation takes."""
-    if kind == "dense":  # J, the copy that QR overwrites, and the small augmented system
-        return itemsize * (2 * rows * parameters + 4 * min(rows, parameters) ** 2)
+    if kind == "dense":
+        # first J, J beside r, and the copy that QR overwrites, or J and its basis; then a triangle over the damping,
+        # copied as often
+        first = (3 if rows >= parameters else 2) * rows * parameters
+        then = (0 if rows >= parameters else rows * parameters) + 8 * min(rows, parameters) ** 2
+        return itemsize * (max(first, then) + min(rows, parameters) ** 2)
     if kind == "kernel":  # J Jᵀ, its damped copy, the factor, one product; one block of J
         return itemsize * (4 * rows**2 + rows * min(largest or parameters, parameters))
     return itemsize * (8 * parameters + 6 * rows)

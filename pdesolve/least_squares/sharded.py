@@ -6,6 +6,7 @@ import torch
 import torch.distributed as distributed
 from torch import Tensor
 
+from pdesolve.errors import Diverged
 from pdesolve.least_squares.jacobian import Jacobian, compress
 from pdesolve.least_squares.objective import Linearisation, Objective
 from pdesolve.least_squares.strips import Block, Outer, Strip, StripJacobian
@@ -35,12 +36,25 @@ class Sharded(Objective):
         return torch.cat(gathered(self.local.values(theta)), -1)
 
     def linearise(self, theta: Tensor) -> Linearisation:
-        here = self.local.linearise(theta)
+        here = self._everywhere(theta)
         loss, gradient = here.loss.clone(), here.gradient.clone()
         distributed.all_reduce(loss)
         distributed.all_reduce(gradient)
         residual = None if here.residual is None else torch.cat(gathered(here.residual), -1)
         return Linearisation(loss, gradient, ShardedJacobian(here.jacobian, here.loss), residual)
+
+    def _everywhere(self, theta: Tensor) -> Linearisation:
+        """This process's linearisation; rows of any process that are not finite end it on all of them."""
+        here, message = None, ""
+        try:
+            here = self.local.linearise(theta)
+        except Diverged as error:
+            message = str(error)
+        messages = [""] * distributed.get_world_size()
+        distributed.all_gather_object(messages, message)
+        if here is None or any(messages):
+            raise Diverged(next(text for text in messages if text))
+        return here
 
 
 class ShardedJacobian(Jacobian):

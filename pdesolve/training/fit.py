@@ -16,6 +16,8 @@ from pdesolve.training.doctor import Doctor
 from pdesolve.training.interrupts import Interrupts
 from pdesolve.training.objective import Batches, ResidualObjective
 from pdesolve.training.optimisers import QUASI_NEWTON, allow, forget, has_rate, sum_of
+from pdesolve.training.processes import agreed
+from pdesolve.training.reduction import total, total_gradients
 from pdesolve.training.run import Run
 
 _IDLE = 2  # steps in a row that find nothing better, on new points where there are any: converged
@@ -71,11 +73,13 @@ def fit(
     def closure() -> Tensor:
         optimiser.zero_grad(set_to_none=True)
         loss = sum_of(objective(batches.batch))
+        whole = total(loss.detach())
         if not seen and doctor.looks():  # the first is that of the parameters as they are, the others are trials
-            doctor.examine(float(loss.detach()))
-        seen.append(loss.detach())
+            doctor.examine(float(whole))
+        seen.append(whole)
         loss.backward(inputs=parameters)
-        return loss
+        total_gradients(parameters)
+        return whole
 
     reason = ""
     try:
@@ -117,18 +121,20 @@ def fit(
                     reason = "steps"
                 elif now + long / 2 >= min(at.until, run.budget.cpu_seconds):
                     reason = "share" if at.until < run.budget.cpu_seconds else "budget"
-                if not (reason or interrupts.came or run.due()):
+                # clocks and signals differ between processes
+                reason, came, looks = agreed((reason, interrupts.came, run.due()))
+                if not (reason or came or looks):
                     continue
                 # what is judged and kept must belong to the parameters as they are
-                losses = {name: float(term.detach()) for name, term in objective(batches.batch).items()}
+                losses = {name: float(total(term.detach())) for name, term in objective(batches.batch).items()}
                 at.loss = sum(losses.values())
                 doctor.examine(at.loss)
-                if run.watch(solution, stage=stage, step=at.step, losses=losses):
+                if agreed(run.watch(solution, stage=stage, step=at.step, losses=losses)):
                     reason = "target"
                 at.reason = reason
-                if reason or interrupts.came or run.checkpoint.due():
+                if reason or came or run.checkpoint.due():
                     run.checkpoint.write(run, parts)
-                if interrupts.came:
+                if came:
                     raise KeyboardInterrupt
     except Diverged:
         message = doctor.diagnosis(batches.batch, rates[0] * at.shrink if has_rate(optimiser) else None)

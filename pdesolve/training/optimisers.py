@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from pdesolve.errors import InputError, unknown_name
+from pdesolve.errors import Diverged, InputError, unknown_name
 from pdesolve.least_squares import (
     AdaptiveEnergy,
     Form,
@@ -22,8 +22,11 @@ from pdesolve.least_squares import (
     Thermodynamic,
     choose,
 )
+from pdesolve.least_squares.footprint import Footprint, measured
 from pdesolve.least_squares.form import available_bytes
+from pdesolve.least_squares.modular import Modular
 from pdesolve.training.objective import ResidualObjective
+from pdesolve.training.reduction import total
 
 Optimiser = Literal[
     "adam",
@@ -87,15 +90,25 @@ def make_optimiser(
 
 
 def linear_form(objective: nn.Module, batch: Any) -> Form:
-    """The form of least squares' linear solves for the rows of a batch, by size and by the memory that is free."""
+    """The form of least squares' linear solves for the rows of a batch, by size and by the memory that is free.
+
+    The rows are linearised once, to see what that takes.
+    """
     assert isinstance(objective, ResidualObjective)
-    parameters = [p for p in objective.parameters() if p.requires_grad]
+    local = Modular(objective, lambda: objective.rows(batch))
+    theta = local.theta()
+    try:
+        here, evaluation = measured(lambda: local.linearise(theta))
+        rows = here.jacobian.rows
+    except Diverged:  # the first step will say where and when
+        rows, evaluation = sum(rows.numel() for rows in objective.rows(batch).values()), Footprint()
     return choose(
-        sum(rows.numel() for rows in objective.rows(batch).values()),
-        sum(p.numel() for p in parameters),
-        memory=available_bytes(parameters[0].device),
-        itemsize=parameters[0].element_size(),
-        largest=max(p.numel() for p in parameters),
+        int(total(torch.tensor(rows, device=theta.device))),
+        len(theta),
+        memory=available_bytes(theta.device),
+        itemsize=theta.element_size(),
+        largest=max(p.numel() for p in local.parameters),
+        evaluation=evaluation,
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 import torch.distributed as distributed
 from torch import Tensor
 
@@ -11,6 +14,15 @@ from pdesolve.least_squares.sharded import Sharded
 def total(values: Tensor) -> Tensor:
     """The sum over processes; the values themselves where there is one."""
     return _reduced(values, distributed.ReduceOp.SUM) if Sharded.needed() else values
+
+
+def total_gradients(parameters: Sequence[Tensor]) -> None:
+    """Sum the gradients of parameters over processes, in place and all at once."""
+    found = [p.grad for p in parameters if p.grad is not None]
+    if Sharded.needed() and found:
+        joined = total(torch.cat([gradient.flatten() for gradient in found]))
+        for gradient, part in zip(found, joined.split([g.numel() for g in found]), strict=True):
+            gradient.copy_(part.view_as(gradient))
 
 
 def largest(values: Tensor) -> Tensor:

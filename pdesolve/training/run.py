@@ -18,6 +18,7 @@ from pdesolve.errors import InputError
 from pdesolve.method import Solution
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint
+from pdesolve.training.processes import agreed
 
 FORMAT = 1
 
@@ -69,7 +70,7 @@ class Run:
     def choose(self, name: str, decide: Callable[[], Any]) -> Any:
         """A measured choice (a number of steps, a chunk, threads): made once, written down, obeyed by a replay."""
         if name not in self.choices:
-            self.choices[name] = decide()
+            self.choices[name] = agreed(decide())
         return self.choices[name]
 
     def due(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -11,13 +11,11 @@ from pdesolve.condition import Observed
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.least_squares.form import available_bytes
 from pdesolve.problem import Problem, Value
-from pdesolve.training.optimisers import Optimiser
+from pdesolve.training.processes import place
 from pdesolve.training.run import Run
 
 if TYPE_CHECKING:
     from pdesolve.physics.solvers.pinn.method import Pinn
-
-_ENGINES = ("auto", "eager", "fused", "whole")
 
 
 def check(pinn: Pinn, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]) -> None:
@@ -38,6 +36,11 @@ def check(pinn: Pinn, problem: Problem, values: Mapping[str, Value] | None, lear
                 "other, or all at once by the method reference"
             )
     _check_settings(pinn)
+    if pinn.emphasis == "attention" and place()[1] > 1:
+        raise InputError(
+            "the emphasis attention keeps a weight for each point, which one process alone can: start without torchrun "
+            "or take --method.emphasis causal"
+        )
     if pinn.windows > 1:
         problem.evolution()  # refuses a stationary one
         if learn:
@@ -65,10 +68,6 @@ def _check_settings(pinn: Pinn) -> None:
         raise InputError(f"condition_weight must be zero or more, got {pinn.condition_weight}")
     if not 0 <= pinn.adam_share <= 1:
         raise InputError(f"adam_share is a part between 0 and 1, got {pinn.adam_share}")
-    optimisers = ("auto", "output_layer", *get_args(Optimiser))
-    for name, known in (("optimiser", optimisers), ("conditions", ("exact", "soft")), ("engine", _ENGINES)):
-        if getattr(pinn, name) not in known:
-            raise unknown_name(name, getattr(pinn, name), known)
 
 
 def check_memory(pinn: Pinn, run: Run, *, width: int, depth: int) -> None:

@@ -111,7 +111,10 @@ class Residuals(ResidualObjective):
 def _averaged(values: Tensor, x: Coordinates) -> Tensor:
     """Values (component, point) times the root of each point's part of the whole."""
     weights = x.places.weights if x.places is not None else None
-    return values / values.shape[-1] ** 0.5 if weights is None else values * (weights / weights.sum()).sqrt()
+    part = x.discretisation.part if isinstance(x.discretisation, PointCloud) else 1.0
+    if weights is None:
+        return values / (values.shape[-1] / (part or 1.0)) ** 0.5
+    return values * (part * weights / weights.sum()).sqrt()
 
 
 def _times(x: Coordinates) -> Tensor | None:

@@ -13,12 +13,14 @@ from pdesolve.physics.solvers.pinn.model import Residuals
 from pdesolve.physics.solvers.pinn.weighting import INTERIOR
 from pdesolve.problem import Problem
 from pdesolve.training.objective import Batches
+from pdesolve.training.processes import own
 
 
 class CollocationPoints(Batches):
     """Collocation points inside the domain, which move to where the residual is large, and points of the conditions.
 
-    `batch` maps the terms of the objective to the coordinates at which they are taken.
+    `batch` maps the terms of the objective to the coordinates at which they are taken: of several processes each has
+    its share. `clouds` are all points, the same everywhere.
     """
 
     def __init__(
@@ -68,4 +70,7 @@ class CollocationPoints(Batches):
     def _place(self, clouds: Mapping[str, PointCloud]) -> None:
         """Take these clouds in the place of those of the same terms."""
         self.clouds = {**self.clouds, **clouds}
-        self.batch = {**self.batch, **{name: self.objective.coordinates(name, cloud) for name, cloud in clouds.items()}}
+        for name, cloud in clouds.items():
+            which = own(len(cloud.x))
+            here = cloud if which == slice(0, len(cloud.x)) else cloud.share(which)
+            self.batch = {**self.batch, name: self.objective.coordinates(name, here)}

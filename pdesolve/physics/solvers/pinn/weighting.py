@@ -14,6 +14,7 @@ from pdesolve.geometry import Axis
 from pdesolve.training.attention import Attention, squared
 from pdesolve.training.balance import Balance, Balancing, balance, ones, weighted
 from pdesolve.training.causality import Causality, Gate, pointwise
+from pdesolve.training.reduction import total
 
 INTERIOR = "equation"
 Rows = Mapping[str, Tensor]
@@ -81,7 +82,7 @@ class Weighting:
         with torch.enable_grad():  # derivatives of the unknowns may be taken by autograd
             now = {name: row.detach() for name, row in rows().items()}
         # of r itself: causal weights are absolute
-        residual = now[INTERIOR] * now[INTERIOR].shape[-1] ** 0.5
+        residual = now[INTERIOR] * float(total(torch.ones_like(now[INTERIOR][0]).sum())) ** 0.5
         if self.emphasis == "attention":
             before = self.state.get("attention") or self.attention.start(now)
             self.state["attention"] = self.attention.update(before, now)

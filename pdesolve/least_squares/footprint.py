@@ -1,0 +1,59 @@
+"""How much memory an evaluation takes, counted while it is made: tensors, whatever holds them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes of the tensors that an evaluation made: the most at once, and those that its result still holds."""
+
+    peak: int = 0
+    held: int = 0
+
+
+def measured(evaluate: Callable[[], T]) -> tuple[T, Footprint]:
+    """What an evaluation gives, and its footprint. What existed before is not counted."""
+    with _Live() as live:
+        result = evaluate()
+    return result, Footprint(live.peak, live.now)
+
+
+class _Live(TorchDispatchMode):
+    """Counts the storages that operations make, backward passes included, until they are freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known: dict[int, Any] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        before = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                if storage._cdata not in before and storage._cdata not in self._known:
+                    self._add(storage)
+        return out
+
+    def _add(self, storage: Any) -> None:
+        key, size = storage._cdata, storage.nbytes()
+
+        def freed(_: Any) -> None:
+            self.now -= size
+            self._known.pop(key, None)
+
+        self._known[key] = weakref.ref(storage, freed)
+        self.now += size
+        self.peak = max(self.peak, self.now)

@@ -1,0 +1,108 @@
+"""Tasks that need no training: the conditions say the solution already, or one wide layer solves a linear problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from pdesolve.errors import InputError
+from pdesolve.method import Solution
+from pdesolve.nn import NetworkSolution
+from pdesolve.physics.solvers.pinn.linear import SOLVED, Trials, Wide
+from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.physics.solvers.pinn.output_layer import is_linear, residual_root
+from pdesolve.physics.solvers.pinn.task import Task
+
+if TYPE_CHECKING:
+    from pdesolve.physics.solvers.pinn.method import Pinn
+
+
+@dataclass(frozen=True)
+class Shallow:
+    """What was found without training.
+
+    objective: the best network, if any. reason: why nothing is left to train ("converged", or "features" where these
+    were asked for); empty where a deep network is to be trained. linear: whether the problem is, where that was looked
+    at.
+    """
+
+    objective: Residuals | None = None
+    reason: str = ""
+    linear: bool = False
+
+
+def without_training(task: Task) -> Shallow:
+    """Solve a task without training, as far as that goes.
+
+    Raises:
+        InputError: output_layer was asked for and cannot be.
+    """
+    settings, problem, run = task.settings, task.problem, task.run
+    free, linear = _free(settings), False
+    if settings.optimiser in ("auto", "output_layer") and not task.learn:
+        first = _drawn(task, Wide(16, "tanh", (1.0,) * len(problem.axes)))
+        if free and residual_root(first, task.clouds(first, 256, 0)) < SOLVED:
+            run.say("what the conditions alone say solves the equation already: nothing is left to train")
+            return Shallow(first, "converged")
+        linear = is_linear(first, task.clouds(first, 16, 0))
+    only = settings.optimiser == "output_layer"
+    if only and not free:
+        raise InputError(
+            "output_layer finds a layer of its own: leave out width, depth, architecture and features, or take "
+            "--method.optimiser levenberg_marquardt"
+        )
+    if only and not linear:
+        raise InputError(
+            f"output_layer solves linear problems without learned values, {problem.name} is none: take "
+            "--method.optimiser auto"
+        )
+    if not (linear and free):
+        return Shallow(linear=linear)
+    trials = Trials(lambda layer: _drawn(task, layer), task.clouds, len(problem.axes))
+    found = trials.solve(run, f"features{task.part}")
+    if found is None:
+        return Shallow(linear=True)
+    objective, solved = found
+    return Shallow(objective, "converged" if solved else "features" if only else "", linear=True)
+
+
+def better(shallow: Shallow, objective: Residuals, task: Task) -> bool:
+    """Whether what was found without training leaves less than a trained network, at points that neither has seen."""
+    if shallow.objective is None:
+        return False
+    left, trained = (residual_root(each, task.clouds(each, 1000, 2)) for each in (shallow.objective, objective))
+    if left < trained:
+        task.run.say(f"random features leave a residual of {left:.1e} elsewhere, training {trained:.1e}")
+    return left < trained
+
+
+def ended(
+    objective: Residuals | None, task: Task, whole: Callable[[Solution], Solution], reason: str
+) -> NetworkSolution:
+    """The solution of an objective that needs no training, watched once."""
+    assert objective is not None
+    solution = objective.solution
+    solution.converged = reason == "converged"
+    solution.notes["stopped by"] = reason
+    batch = {name: objective.coordinates(name, cloud) for name, cloud in task.clouds(objective, 256, 2).items()}
+    losses = {name: float(term.detach()) for name, term in objective(batch).items()}
+    task.run.watch(whole(solution), stage="output_layer", step=1, losses=losses)
+    return solution
+
+
+def _drawn(task: Task, layer: Wide) -> Residuals:
+    """The objective of a layer, its draws always the same."""
+    return task.objective(layer, torch.Generator().manual_seed(task.run.seed))
+
+
+def _free(settings: Pinn) -> bool:
+    """Whether nobody asked for a network of their own."""
+    return (
+        settings.width is None
+        and settings.depth is None
+        and settings.architecture == "mlp"
+        and settings.features == "coordinates"
+    )

@@ -1,0 +1,158 @@
+"""What one training of a physics-informed network is of: a problem or a window of it, and what is made for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from pdesolve.condition import Periodic
+from pdesolve.constraint import Lift
+from pdesolve.errors import InputError
+from pdesolve.geometry import PointCloud
+from pdesolve.nn import Affine, Beside, NetworkSolution, network, wide
+from pdesolve.physics.constraints import BoxLift, lift
+from pdesolve.physics.solvers.pinn.linear import Wide
+from pdesolve.physics.solvers.pinn.model import Residuals, learnable
+from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Weighting
+from pdesolve.problem import Problem, Value
+from pdesolve.scales import Scales, scales
+from pdesolve.training.run import Run
+from pdesolve.training.stages import Part
+
+if TYPE_CHECKING:
+    from pdesolve.physics.solvers.pinn.method import Pinn
+
+WIDTH, DEPTH = 20, 3  # of a network that nobody asked to be of another size
+_WHOLE = Part()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem to be solved by one network.
+
+    settings: the method. values, learn: as `Solver.solve` takes them. sizes: of unknowns and rows. lift: what holds
+    exactly; None for soft conditions alone. part: which of the run's trainings this is. earlier: the networks of
+    windows before this one.
+    """
+
+    settings: Pinn
+    problem: Problem
+    run: Run
+    values: Mapping[str, Value]
+    learn: Sequence[str]
+    sizes: Scales
+    lift: Lift | None
+    part: Part
+    earlier: Sequence[nn.Module]
+
+    @staticmethod
+    def of(
+        settings: Pinn, problem: Problem, *, run: Run, values: Mapping[str, Value] | None = None,
+        learn: Sequence[str] = (), part: Part = _WHOLE, earlier: Sequence[nn.Module] = (),
+    ) -> Task:  # fmt: skip
+        """The task with its sizes and lift found, and what is worth reading of them said."""
+        values = dict(values or {})
+        # choices of the run, since a window's are made from a network that a resumed run brings back later only
+        sizes = Scales(**run.choose(f"scales{part}", lambda: asdict(_said(problem, values, run))))
+        made = None
+        if settings.conditions == "exact":
+            record = run.choose(f"lift{part}", lambda: dict(lift(problem, values, learned=learn).record()))
+            made = BoxLift.from_record(problem, record, values)
+            for name, reason in made.soft.items():
+                run.say(f"{name} is left to the loss: {reason}")
+        return Task(settings, problem, run, values, learn, sizes, made, part, earlier)
+
+    def objective(self, layer: Wide | None, generator: torch.Generator) -> Residuals:
+        """What is minimised for a new network, by the settings or of one wide layer."""
+        problem, settings, run = self.problem, self.settings, self.run
+        solution = new_solution(
+            settings, problem, self.values, self.sizes, self.lift, layer, generator, run.device, run.dtype
+        )
+        learned = {}
+        for name in self.learn:
+            start = solution.values.get(name, problem.values.get(name, _default(problem, name)))
+            solution.values[name] = learned[name] = learnable(problem, name, start, solution)
+        # periodic conditions hold by the embedding
+        held = () if self.lift is None else self.lift.exact
+        conditions = {
+            name: condition
+            for name, condition in problem.named_conditions.items()
+            if not isinstance(condition, Periodic) and name not in held
+        }
+        weighting = Weighting(settings.condition_weight, settings.balancing, settings.emphasis, problem.time)
+        return Residuals(problem, solution, conditions, weighting, self.sizes, learned=learned, earlier=self.earlier)
+
+    @property
+    def on_conditions(self) -> int:
+        """Points of each condition: so many along each axis that it has."""
+        return self.settings.condition_points * max(1, len(self.problem.axes) - 1)
+
+    def clouds(self, objective: Residuals, count: int, seed: int) -> dict[str, PointCloud]:
+        """Points of every term, always the same of one seed: `count` inside, those of conditions in proportion."""
+        generator, sampler = torch.Generator().manual_seed(seed), self.settings.sampler
+        some = max(16, count * self.on_conditions // self.settings.collocation)
+        clouds = {n: c.sample(self.problem, some, sampler, generator) for n, c in objective.conditions.items()}
+        return {INTERIOR: self.problem.sample(count, sampler, generator), **clouds}
+
+
+def _said(problem: Problem, values: Mapping[str, Value], run: Run) -> Scales:
+    """The sizes of unknowns and rows, said."""
+    found = scales(problem, values)
+    for line in found.lines():
+        run.say(line)
+    if (warning := found.warning()) is not None:
+        run.say(f"warning: {warning}")
+    return found
+
+
+def new_solution(
+    settings: Pinn, problem: Problem, values: Mapping[str, Value] | None, sizes: Scales, made: Lift | None,
+    layer: Wide | None, generator: torch.Generator, device: torch.device, dtype: torch.dtype,
+) -> NetworkSolution:  # fmt: skip
+    """A network before any training: of the settings, or of one wide layer."""
+    if layer is None:
+        body = new_network(settings, problem, generator, None if made is None else _beside(made, sizes))
+    else:
+        body = wide(
+            problem.axes, len(problem.equation.scalars), width=layer.width, scales=layer.scales,
+            activation="tanh" if layer.kind == "tanh" else "sine", generator=generator,
+        )  # fmt: skip
+    offsets, factors = zip(*(sizes.unknowns[name] for name in problem.equation.scalars), strict=True)
+    module = nn.Sequential(*body, Affine(offsets, factors)).to(device=device, dtype=dtype)
+    built = None if layer is None else asdict(layer)
+    return NetworkSolution(problem, module, values, lift=made, built=built, dtype=dtype, device=device)
+
+
+def _beside(made: Lift, sizes: Scales) -> tuple[nn.Module, int] | None:
+    """What a lift has for the network to see, of the size of one, and how many numbers."""
+    inputs: list[nn.Module] = []
+    for name, module in made.inputs.items():
+        offset, scale = sizes.unknowns[name]
+        inputs.append(nn.Sequential(module, Affine([-offset / scale], [1 / scale])))
+    return (reduce(Beside, inputs), len(inputs)) if inputs else None
+
+
+def new_network(
+    settings: Pinn, problem: Problem, generator: torch.Generator, beside: tuple[nn.Module, int] | None = None
+) -> nn.Sequential:
+    """The network of the settings, from coordinates to scalars of the size of one."""
+    return network(
+        problem.axes, len(problem.equation.scalars), architecture=settings.architecture,
+        width=WIDTH if settings.width is None else settings.width,
+        depth=DEPTH if settings.depth is None else settings.depth,
+        activation=settings.activation, weights=settings.weights, features=settings.features,
+        harmonics=settings.harmonics, feature_count=settings.feature_count, feature_scale=settings.feature_scale,
+        beside=beside, generator=generator,
+    )  # fmt: skip
+
+
+def _default(problem: Problem, name: str) -> float:
+    for parameter in problem.equation.parameters:
+        if parameter.name == name and parameter.default is not None:
+            return parameter.default
+    raise InputError(f"{problem.name}: parameter {name!r} has no value to start from")
