@@ -20,9 +20,8 @@ from pdesolve.least_squares import (
     Soap,
     Spring,
     Thermodynamic,
-    choose,
 )
-from pdesolve.least_squares.form import available_bytes
+from pdesolve.least_squares.form import form_for, free_bytes
 from pdesolve.training.objective import ResidualObjective
 
 Optimiser = Literal[
@@ -90,13 +89,7 @@ def linear_form(objective: nn.Module, batch: Any) -> Form:
     """The form of least squares' linear solves for the rows of a batch, by size and by the memory that is free."""
     assert isinstance(objective, ResidualObjective)
     parameters = [p for p in objective.parameters() if p.requires_grad]
-    return choose(
-        sum(rows.numel() for rows in objective.rows(batch).values()),
-        sum(p.numel() for p in parameters),
-        memory=available_bytes(parameters[0].device),
-        itemsize=parameters[0].element_size(),
-        largest=max(p.numel() for p in parameters),
-    )
+    return form_for(sum(rows.numel() for rows in objective.rows(batch).values()), parameters)
 
 
 def forget(optimiser: torch.optim.Optimizer) -> None:
@@ -122,7 +115,7 @@ def has_rate(optimiser: torch.optim.Optimizer) -> bool:
 
 
 def _afford(size: int, what: str, instead: str, device: torch.device) -> None:
-    free = 2 * available_bytes(device)  # that function plans with half
+    free = free_bytes(device)
     if size > free:
         raise InputError(
             f"{what} needs {size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take the optimiser {instead} or a "
