@@ -25,7 +25,7 @@ from pdesolve.method import Solution
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.pinn.model import Residuals
 from pdesolve.training.budget import Budget
-from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
+from pdesolve.training.checkpoint import FORMAT, Checkpoint, read_checkpoint
 from pdesolve.training.optimisers import Optimiser
 from pdesolve.training.run import Run, read_history
 from pdesolve.training.stages import Stage
@@ -245,7 +245,7 @@ def test_what_cannot_be_gone_on_with_is_refused_in_one_line_and_left_alone(capsy
         Path("run/checkpoint.pt").write_bytes(content)
         assert "checkpoint.pt is damaged" in refused("--steps", "9")
     torch.save({"format": 99}, "run/checkpoint.pt")
-    assert "has format 99, this version reads 1" in refused("--steps", "9")
+    assert f"has format 99, this version reads {FORMAT}" in refused("--steps", "9")
     torch.save(TINY, "run/checkpoint.pt")
     assert "checkpoint.pt is damaged" in refused("--steps", "9")
     content = read_saved(whole)

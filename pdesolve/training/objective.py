@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -57,3 +58,8 @@ class Fixed(Batches):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         pass
+
+
+def sum_of(terms: Mapping[str, Tensor]) -> Tensor:
+    """The loss of named terms."""
+    return torch.stack(list(terms.values())).sum()

@@ -14,8 +14,9 @@ from torch import nn
 from pdesolve.least_squares import Form
 from pdesolve.method import Solution
 from pdesolve.training.checkpoint import Outcome
+from pdesolve.training.doctor import Doctor
 from pdesolve.training.fit import fit
-from pdesolve.training.objective import Batches
+from pdesolve.training.objective import Batches, sum_of
 from pdesolve.training.optimisers import (
     FIRST_ORDER,
     LEAST_SQUARES,
@@ -23,7 +24,6 @@ from pdesolve.training.optimisers import (
     Optimiser,
     linear_form,
     make_optimiser,
-    sum_of,
 )
 from pdesolve.training.run import Run
 
@@ -87,6 +87,7 @@ def train(
         for stage, form in zip(stages, forms, strict=True)
     ]
     outcome, taken = Outcome(0, math.nan, "steps"), 0
+    doctor = Doctor(objective, run.checkpoint)
     total, end = part.steps(run), run.budget.spent + part.seconds(run)
     for index, (stage, name, optimiser, form) in enumerate(zip(stages, names, optimisers, forms, strict=True)):
         last = index == len(stages) - 1 and part.number + 1 == part.count  # it ends with the run
@@ -104,7 +105,8 @@ def train(
             objective, batches, optimiser, run=run, stage=stage.optimiser, solution=solution,
             steps=min(known, default=None), redraw=stage.redraw, seconds=math.inf if last or known else seconds,
             rate=_cosine(planned) if stage.optimiser in FIRST_ORDER and planned is not None else None,
-            iterations=_at_once(objective, batches.batch, run) if isinstance(optimiser, QUASI_NEWTON) else 1,
+            iterations=_at_once(name, objective, batches.batch, run) if stage.optimiser in QUASI_NEWTON else 1,
+            doctor=doctor,
         )  # fmt: skip
         taken += outcome.steps
         if outcome.reason in ("budget", "target"):
@@ -148,11 +150,11 @@ def _planned(
     return run.choices.get(f"steps of {name}")
 
 
-def _at_once(objective: nn.Module, batch: Any, run: Run) -> int:
+def _at_once(name: str, objective: nn.Module, batch: Any, run: Run) -> int:
     """Iterations of a quasi-Newton method between two looks at the clock: those of about a second."""
     if run.steps is not None:
         return _AT_ONCE
-    return run.choose("iterations at once", lambda: min(50, measured_steps(objective, batch, seconds=1.0)))
+    return run.choose(f"iterations at once of {name}", lambda: min(50, measured_steps(objective, batch, seconds=1.0)))
 
 
 def _cosine(steps: int) -> Callable[[int], float]:
