@@ -20,7 +20,7 @@ from pdesolve.training.devices import find_device, find_dtype, threads, threads_
 from pdesolve.training.fit import fit
 from pdesolve.training.objective import Fixed
 from pdesolve.training.run import Run, finite, read_history, write_json
-from pdesolve.training.stages import measured_steps
+from pdesolve.training.stages import Part, Stage, measured_steps, train
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -318,3 +318,22 @@ def test_what_is_kept_at_a_divergence_is_what_was_measured() -> None:
     with pytest.raises(Diverged):
         fit(objective, Fixed(1.0), optimiser, run=Run(), stage="adam", solution=small_network(), steps=3)
     assert bool((objective.point == 0).all())
+
+
+def test_every_window_measures_how_often_the_clock_is_looked_at(monkeypatch) -> None:
+    asked: list[float] = []
+
+    def measured(objective: nn.Module, batch: float, *, seconds: float) -> int:
+        asked.append(seconds)
+        return 40 if len(asked) == 1 else 3  # the second window is dearer
+
+    monkeypatch.setattr("pdesolve.training.stages.measured_steps", measured)
+    run = Run(budget=Budget.from_now(6))
+    for number in range(2):
+        train(
+            Quadratic(), Fixed(1.0), (Stage("self_scaled_broyden"),), run=run, solution=small_network(),
+            part=Part(number, 2),
+        )  # fmt: skip
+    name = "iterations at once of self_scaled_broyden of stage 1 of part"
+    assert (run.choices[f"{name} 1"], run.choices[f"{name} 2"]) == (40, 3)
+    assert asked[0] <= 3 / 10  # of the three seconds of a window

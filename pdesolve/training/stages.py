@@ -28,6 +28,8 @@ from pdesolve.training.optimisers import (
 from pdesolve.training.run import Run
 
 _AT_ONCE = 25  # iterations of a quasi-Newton method between two looks at the clock, where steps are counted
+_LOOKS = 10  # looks at the clock in a stage, at least
+_EVALUATIONS = 2  # of the gradient, in an iteration with its line search
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def train(
             objective, batches, optimiser, run=run, stage=stage.optimiser, solution=solution,
             steps=min(known, default=None), redraw=stage.redraw, seconds=math.inf if last or known else seconds,
             rate=_cosine(planned) if stage.optimiser in FIRST_ORDER and planned is not None else None,
-            iterations=_at_once(name, objective, batches.batch, run) if stage.optimiser in QUASI_NEWTON else 1,
+            iterations=_at_once(name, objective, batches.batch, run, seconds) if stage.optimiser in QUASI_NEWTON else 1,
             doctor=doctor,
         )  # fmt: skip
         taken += outcome.steps
@@ -150,11 +152,18 @@ def _planned(
     return run.choices.get(f"steps of {name}")
 
 
-def _at_once(name: str, objective: nn.Module, batch: Any, run: Run) -> int:
-    """Iterations of a quasi-Newton method between two looks at the clock: those of about a second."""
+def _at_once(name: str, objective: nn.Module, batch: Any, run: Run, seconds: float) -> int:
+    """Iterations of a quasi-Newton stage between two looks at the clock: those of a second, or of a part of its time.
+
+    Measured for each stage, since those of later windows evaluate the ones before.
+    """
     if run.steps is not None:
         return _AT_ONCE
-    return run.choose(f"iterations at once of {name}", lambda: min(50, measured_steps(objective, batch, seconds=1.0)))
+    between = min(1.0, seconds / _LOOKS)
+    return run.choose(
+        f"iterations at once of {name}",
+        lambda: min(50, measured_steps(objective, batch, seconds=between / _EVALUATIONS)),
+    )
 
 
 def _cosine(steps: int) -> Callable[[int], float]:
