@@ -115,8 +115,8 @@ def fit(
                 at.reason = reason
                 if reason or interrupts.came or run.checkpoint.due():
                     run.checkpoint.write(run, parts)
-                if interrupts.came:
-                    raise KeyboardInterrupt
+                if interrupts.came is not None:
+                    raise interrupts.came
     except Diverged:
         message = doctor.diagnosis(batches.batch, rates[0] * at.shrink if stepping.has_rate else None)
         doctor.restore()
