@@ -16,7 +16,7 @@ from pdesolve.method import Solution
 from pdesolve.training.checkpoint import Outcome
 from pdesolve.training.doctor import Doctor
 from pdesolve.training.fit import fit
-from pdesolve.training.objective import Batches, sum_of
+from pdesolve.training.objective import Batches, ResidualObjective, sum_of
 from pdesolve.training.optimisers import (
     FIRST_ORDER,
     LEAST_SQUARES,
@@ -28,6 +28,7 @@ from pdesolve.training.optimisers import (
 from pdesolve.training.run import Run
 
 _AT_ONCE = 25  # iterations of a quasi-Newton method between two looks at the clock, where steps are counted
+_BY_HEART = 10  # times the residual at the points: more elsewhere was not learned but remembered
 _LOOKS = 10  # looks at the clock in a stage, at least
 _EVALUATIONS = 2  # of the gradient, in an iteration with its line search
 
@@ -101,8 +102,8 @@ def train(
         counted = None if left is None else max(1, round(share * left))
         planned = _planned(stage, name, objective, batches.batch, run, counted, seconds, last)
         known = [count for count in (left, None if last else planned) if count is not None]
-        if form is not None:
-            run.say(str(form))
+        for line in _sizes(stage, form, objective, batches.batch, memory):
+            run.say(line)
         outcome = fit(
             objective, batches, optimiser, run=run, stage=stage.optimiser, solution=solution,
             steps=min(known, default=None), redraw=stage.redraw, seconds=math.inf if last or known else seconds,
@@ -115,7 +116,33 @@ def train(
             break
         if not last:
             run.choices[f"steps of {name}"] = outcome.steps
+    found = batches.residuals()
+    if found is not None and found[1] > _BY_HEART * found[0]:
+        run.say(
+            f"overfitted: the residual is {found[0]:.1e} at the points and {found[1]:.1e} between them; take more "
+            "points or a smaller network"
+        )
     return outcome
+
+
+def _sizes(stage: Stage, form: Form | None, objective: nn.Module, batch: Any, memory: int) -> list[str]:
+    """What a stage of second order will hold, and whether its points can determine that many parameters."""
+    if form is not None:
+        return [str(form)]
+    if stage.optimiser not in QUASI_NEWTON:
+        return []
+    tensors = [p for p in objective.parameters() if p.requires_grad]
+    count, size = sum(p.numel() for p in tensors), tensors[0].element_size()
+    dense = stage.optimiser != "lbfgs"
+    vectors, what = (count, "dense inverse Hessian") if dense else (2 * memory, f"{memory} pairs of vectors")
+    lines = [f"{stage.optimiser}: {count} parameters, {vectors * count * size / 1e6:.3g} MB ({what})"]
+    rows = sum(r.numel() for r in objective.rows(batch).values()) if isinstance(objective, ResidualObjective) else count
+    if rows < count:
+        lines.append(
+            f"{rows} rows are fewer than {count} parameters: the loss may vanish at the points and not between them; "
+            "take more points or a smaller network"
+        )
+    return lines
 
 
 def measured_steps(objective: nn.Module, batch: Any, *, seconds: float, trials: int = 5) -> int:
