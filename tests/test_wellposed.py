@@ -311,7 +311,9 @@ def test_a_clamped_beam_is_solved_and_the_reference_says_why_it_cannot() -> None
     x = Coordinates(problem.evaluation_set)["x"].values
     exact = x**2 * (1 - x) ** 2 / 24
     assert float((solution.on()["u"] - exact).abs().max()) < 1e-8 * float(exact.max())
-    with pytest.raises(InputError, match=r"of order 4 in u across x_min and needs 2 conditions there.*take --method pi"):
+    with pytest.raises(
+        InputError, match=r"of order 4 in u across x_min and needs 2 conditions there.*take --method pi"
+    ):
         make_method("reference").solve(problem, run)
 
 
