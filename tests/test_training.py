@@ -383,5 +383,5 @@ def test_what_was_learned_by_heart_is_said(between: float) -> None:
     batches = Judged(torch.linspace(0, 1, 5, dtype=torch.float64)[:, None])
     batches.between = between
     train(Fit(), batches, (Stage("adam"),), run=Run(steps=1, say=said.append), solution=small_network())
-    expected = "overfitted: the residual is 1.0e-03 at the points and 1.9e+00 between them; take more points or a "
-    assert said == ([expected + "smaller network"] if between > 1 else [])
+    expected = "overfitted: the residual is 1.0e-03 at the points and 1.9e+00 between them; take more points, move "
+    assert said == ([expected + "them more often or take a smaller network"] if between > 1 else [])

@@ -120,7 +120,7 @@ def train(
     if found is not None and found[1] > _BY_HEART * found[0]:
         run.say(
             f"overfitted: the residual is {found[0]:.1e} at the points and {found[1]:.1e} between them; take more "
-            "points or a smaller network"
+            "points, move them more often or take a smaller network"
         )
     return outcome
 
