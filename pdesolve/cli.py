@@ -1,7 +1,7 @@
 """The command `pdesolve`: finds the verb, runs it, turns errors into one line and an exit code.
 
-Exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 interrupted. Nothing heavy is imported
-before a verb needs it, so that `pdesolve --help` answers at once.
+Exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 interrupted, 143 terminated. Nothing heavy
+is imported before a verb needs it, so that `pdesolve --help` answers at once.
 """
 
 from __future__ import annotations

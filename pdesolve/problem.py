@@ -224,6 +224,8 @@ class Problem:
                     x = x.at_instant(time)
                 value: Any = evaluate(condition.value, self.bind(x, values), x)
                 value = value[component] if isinstance(value, Vector) and component else value
+                if f"{axis}_{end}" in edges:
+                    raise InputError(f"{self.name}: {unknown} has two conditions at {part}, a grid field obeys one")
                 alpha, beta = condition.coefficients
                 edges[f"{axis}_{end}"] = Edge(alpha, beta, x.expand(value).values)
         return edges

@@ -19,6 +19,7 @@ from pdesolve.labelled import write_dataset
 from pdesolve.method import Solution
 from pdesolve.problem import Value
 from pdesolve.settings import plain
+from pdesolve.training.interrupts import Terminated
 from pdesolve.training.run import FORMAT, Run, write_aside, write_json
 
 if TYPE_CHECKING:
@@ -116,8 +117,9 @@ def closing(run: Run) -> Iterator[None]:
     except InputError:
         raise
     except BaseException as error:
-        status = {KeyboardInterrupt: "interrupted", Diverged: "diverged"}.get(type(error), "failed")
-        why = "interrupted before its proof was made" if status == "interrupted" else str(error)
+        ends = {KeyboardInterrupt: "interrupted", Terminated: "terminated", Diverged: "diverged"}
+        status = ends.get(type(error), "failed")
+        why = f"{status} before its proof was made" if status in ("interrupted", "terminated") else str(error)
         if run.folder is not None and (run.folder / RUN).exists():
             write_json(run.folder / RUN, {**read_run(run.folder), "status": status, "why": why})
         raise

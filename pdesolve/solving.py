@@ -24,6 +24,7 @@ from pdesolve.run_folder import OBSERVATIONS, closing, owner, read_run, run_fold
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.checkpoint import Checkpoint
+from pdesolve.training.interrupts import Terminated, terminable
 from pdesolve.training.processes import joined, leads
 from pdesolve.training.progress import Progress
 from pdesolve.training.run import Run
@@ -69,6 +70,7 @@ def solve(
 
     The solution comes back with `.proof` (errors, residual, violations, conserved quantities, cost) and `.run`, the
     folder. An interrupt (Ctrl-C) or a divergence ends the run with the solution so far; the proof's status says which.
+    SIGTERM stores the solution so far and its proof too, and then ends the process with 143.
 
     Raises:
         InputError: one line for what cannot work, before any time is spent and with nothing written.
@@ -138,6 +140,7 @@ def carry_out(work: Work, checkpoint: Checkpoint) -> Solution:
     with ExitStack() as stack:
         stack.enter_context(joined(work.device))
         stack.enter_context(devices.threads(work.threads))
+        stack.enter_context(terminable())
         if folder is None:
             return _follow(work, checkpoint)
         with clock.exclude():
@@ -157,6 +160,9 @@ def carry_out(work: Work, checkpoint: Checkpoint) -> Solution:
             solution.run = folder
             solution.proof = _prove(solution, run, name, settings, truth, about, names, status)
             write_end(folder, solution, run, config, values, reference_dataset(solution))
+        if status == "terminated":
+            run.say(f"terminated, what there is is stored; next: pdesolve resume {folder}")
+            raise Terminated
     return solution
 
 
@@ -264,7 +270,7 @@ def reference_dataset(solution: Solution) -> xr.Dataset | None:
 def _attempt(
     method: Solver, problem: Problem, run: Run, values: Mapping[str, Value], learn: Sequence[str], fresh: bool
 ) -> tuple[str, Solution]:
-    """Solve; an interrupt or a divergence leaves the solution so far. Bad input leaves nothing behind."""
+    """Solve; an interrupt, a SIGTERM or a divergence leaves the solution so far. Bad input leaves nothing behind."""
     try:
         return "finished", method.solve(problem, run, values=values, learn=learn)
     except InputError:
@@ -273,10 +279,10 @@ def _attempt(
             with suppress(OSError):  # the folder of all runs goes where this one would have been the first
                 Path("runs").rmdir()
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as error:
         if run.solution is None:
             raise
-        return "interrupted", run.solution
+        return "terminated" if isinstance(error, Terminated) else "interrupted", run.solution
     except Diverged as error:
         if run.solution is None:
             raise

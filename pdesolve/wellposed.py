@@ -26,6 +26,7 @@ from pdesolve.equation import Equation, Evolution, flatten, velocity_name
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields import Coordinates, GridField, Vector, d
 from pdesolve.geometry import TIME, Domain, Face, PointCloud
+from pdesolve.orders import check_boundary_counts
 
 if TYPE_CHECKING:
     from pdesolve.problem import Problem
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 def check(problem: Problem) -> None:
     """Refuse what cannot work: conditions missing, doubled, elsewhere or not finite.
 
-    Boundaries without any condition and corners where conditions disagree are warned of.
+    Boundaries without any condition or with too few, and corners where conditions disagree, are warned of.
 
     Raises:
         InputError: naming what was expected, what came and what to write.
@@ -45,6 +46,7 @@ def check(problem: Problem) -> None:
     _check_counts(problem)
     _check_finite(problem)
     _check_rows(problem)
+    check_boundary_counts(problem)
     _warn_of_open_boundaries(problem)
     _warn_of_corners(problem)
 
@@ -134,18 +136,6 @@ def _check_inside(problem: Problem, condition: Observed) -> None:
 
 
 def _check_counts(problem: Problem) -> None:
-    places = Counter(
-        (condition.unknown, part)
-        for condition in problem.conditions
-        if isinstance(condition, BoundaryCondition)
-        for part in condition.parts(problem)
-    )
-    for (unknown, part), count in places.items():
-        if count > 1:
-            raise InputError(
-                f"{problem.name}: {count} conditions for {unknown} at {part}, expected at most one: "
-                "drop all but one (Robin joins a value and a slope)"
-            )
     for kind, what in ((InitialValue, "initial value"), (InitialRate, "initial rate")):
         given = Counter(c.unknown for c in problem.conditions if isinstance(c, kind))
         for unknown, count in given.items():

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,20 @@ from torch import Tensor, nn
 import pdesolve as ps
 from pdesolve.cli import main
 from pdesolve.errors import Diverged, InputError
-from pdesolve.least_squares import Form
+from pdesolve.least_squares import Form, LeastSquares, LevenbergMarquardt, Method
+from pdesolve.least_squares.objective import Objective
+from pdesolve.least_squares.step import Step
 from pdesolve.physics.equations.poisson import Poisson
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
+from pdesolve.training.doctor import Doctor
 from pdesolve.training.fit import fit
 from pdesolve.training.objective import Fixed, ResidualObjective
 from pdesolve.training.optimisers import Optimiser, make_optimiser
 from pdesolve.training.run import Run
+from pdesolve.training.stationary import stationary
 
 TINY = Pinn(
     width=5, depth=1, collocation=25, condition_points=6, conditions="soft", sampler="regular",
@@ -187,7 +192,7 @@ def test_what_memory_cannot_hold_is_refused_before_any_time_is_spent(monkeypatch
     heat = ps.make_problem("heat_1d")
     with pytest.raises(InputError, match="1000000000000 collocation points through 1 layers of 5 need more than"):
         dataclasses.replace(TINY, collocation=10**12).solve(heat, run_of())
-    monkeypatch.setattr("pdesolve.training.optimisers.available_bytes", lambda device: 100)
+    monkeypatch.setattr("pdesolve.training.optimisers.free_bytes", lambda device: 200)
     run = run_of()
     for optimiser in ("self_scaled_broyden", "self_scaled_bfgs"):
         with pytest.raises(InputError, match=f"{optimiser} for 21 parameters needs 3.53e-06 GB, .* optimiser lbfgs"):
@@ -212,3 +217,108 @@ def test_the_form_of_least_squares_is_said_once_chosen_and_obeyed() -> None:
     method.solve(ps.make_problem("heat_1d"), again)
     assert "matrix_free" in said[-1] and again.choices == forced
     assert isinstance(run.checkpoint, Checkpoint)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rising(Method):
+    """A least-squares method that only makes things worse, by a factor each step."""
+
+    factor: float
+
+    def start(self, theta: Tensor) -> dict[str, Tensor]:
+        return {"count": torch.zeros_like(theta[..., 0])}
+
+    def step(self, objective: Objective, theta: Tensor, state: dict[str, Tensor], *, form: Form) -> Step:
+        here, new = objective.linearise(theta), theta * self.factor
+        return Step(new, state, objective.loss(new), torch.ones_like(here.loss, dtype=torch.bool), here.slope)
+
+
+class Bowl(ResidualObjective):
+    """Rows a (x + 1), whose sum of squares is least at a = 0; and two without a say."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor([start], dtype=torch.float64))
+
+    def rows(self, batch: Tensor) -> dict[str, Tensor]:
+        return {"bowl": self.a * (batch + 1), "idle": 0 * batch}
+
+
+POINTS = torch.linspace(0, 1, 6, dtype=torch.float64)
+NOBODY: Any = None  # nothing here looks at a solution
+
+
+def test_the_start_of_a_stage_of_least_squares_is_the_best_where_it_only_rises(monkeypatch) -> None:
+    monkeypatch.setattr(Run, "watch", lambda *_, **__: False)
+    objective = Bowl(0.5)
+    optimiser = LeastSquares(objective, Rising(1e5))
+    with pytest.raises(Diverged, match=r"the loss term bowl rose to .* at step 1 of stage rising .*are kept"):
+        fit(objective, Fixed(POINTS), optimiser, run=run_of(), stage="rising", solution=NOBODY, steps=5)
+    assert objective.a.item() == 0.5
+
+
+def test_the_best_of_the_stage_before_is_kept_while_the_points_are_the_same(monkeypatch) -> None:
+    monkeypatch.setattr(Run, "watch", lambda *_, **__: False)
+
+    class Anew(Fixed):
+        def renew(self) -> bool:
+            return True
+
+    for batches, expected in ((Fixed(POINTS), 0.25), (Anew(POINTS), 8.0)):
+        run, objective = run_of(), Bowl(0.25)
+        doctor = Doctor(objective, run.checkpoint)
+        for factor, steps in ((2.0, 5), (1e5, 5)):  # from 1/4 to 8, then away
+            optimiser = LeastSquares(objective, Rising(factor))
+            with nullcontext() if factor == 2.0 else pytest.raises(Diverged):
+                fit(
+                    objective, batches, optimiser, run=run, stage="rising", solution=NOBODY, steps=steps, redraw=100,
+                    doctor=doctor,
+                )  # fmt: skip
+        assert objective.a.item() == expected
+
+
+def test_notes_on_the_system_are_said_once(monkeypatch) -> None:
+    monkeypatch.setattr(Run, "watch", lambda *_, **__: False)
+    said: list[str] = []
+    objective = Bowl(0.5)
+    optimiser = LeastSquares(objective, Rising(1.1))
+    fit(
+        objective, Fixed(POINTS), optimiser, run=run_of(say=said.append), stage="rising", solution=NOBODY, steps=5,
+    )  # fmt: skip
+    assert said == ["rising: the term idle is zero at every point, by its weight or exactly: it has no say"]
+
+
+@pytest.mark.parametrize(("start", "reason"), [(0.5, "stalled"), (1e-12, "converged")])
+def test_giving_up_is_told_from_having_arrived(start: float, reason: str, monkeypatch) -> None:
+    """A method that finds nothing better: halfway up the bowl, or at its bottom after a first loss of the size of 1."""
+    monkeypatch.setattr(Run, "watch", lambda *_, **__: False)
+
+    @dataclasses.dataclass(frozen=True)
+    class Idle(Rising):
+        def step(self, objective: Objective, theta: Tensor, state: dict[str, Tensor], *, form: Form) -> Step:
+            here = objective.linearise(theta)
+            return Step(theta, state, here.loss, torch.zeros_like(here.loss, dtype=torch.bool), here.slope)
+
+    said: list[str] = []
+    run, objective = run_of(steps=None, say=said.append), Bowl(start)
+    doctor = Doctor(objective, run.checkpoint)
+    doctor.first = 1.0
+    optimiser = LeastSquares(objective, Idle(1.0))
+    outcome = fit(objective, Fixed(POINTS), optimiser, run=run, stage="idle", solution=NOBODY, doctor=doctor)
+    assert outcome.reason == reason and outcome.steps == 2
+    assert any(line.startswith("idle stalled after 2 steps") for line in said) == (reason == "stalled")
+    assert objective.a.item() == start  # asking moves nothing
+
+
+def test_a_least_loss_that_is_not_zero_is_a_minimum() -> None:
+    class Line(Bowl):
+        def rows(self, batch: Tensor) -> dict[str, Tensor]:
+            return {"line": self.a - batch, "bend": 1e-3 * self.a**2}
+
+    objective = Line(0.7)
+    assert not stationary(objective, POINTS, 1.0)
+    optimiser = LeastSquares(objective, LevenbergMarquardt())
+    while optimiser.steps < 50 and optimiser.moved:
+        optimiser.step(lambda: objective.rows(POINTS))
+    assert float(sum(objective(POINTS).values()).detach()) > 0.1  # type: ignore[union-attr]
+    assert stationary(objective, POINTS, 1.0)

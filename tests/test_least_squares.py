@@ -17,6 +17,7 @@ from pdesolve.least_squares import (
     Form,
     Functional,
     GaussNewton,
+    LeastSquares,
     LevenbergMarquardt,
     Method,
     Pointwise,
@@ -29,6 +30,7 @@ from pdesolve.least_squares import (
 from pdesolve.least_squares.factor import factorise
 from pdesolve.least_squares.functional import FunctionJacobian
 from pdesolve.least_squares.jacobian import Dense, mean_square_column
+from pdesolve.least_squares.modular import Modular
 from pdesolve.least_squares.sketch import mixed_rows, nystrom
 from pdesolve.least_squares.spectrum import spectrum
 
@@ -353,6 +355,39 @@ def test_values_that_are_not_finite_name_their_term_and_row_and_walls_are_kept_o
         assert float(found.theta) == pytest.approx(math.exp(-4), rel=1e-9)
     start = torch.tensor([2.9], dtype=torch.float64)
     assert torch.equal(minimise(wall, start, Spring(norm=math.inf), steps=1).theta, start)
+
+
+def test_residuals_without_names_are_told_how_they_are_written() -> None:
+    start, module = torch.ones(2, dtype=torch.float64), torch.nn.Linear(1, 1)
+    tries = (
+        lambda: minimise(Functional(lambda t: t - 3), start, LevenbergMarquardt()),  # type: ignore[arg-type]
+        lambda: LeastSquares(module, LevenbergMarquardt()).step(lambda: module(torch.ones(4, 1))),  # type: ignore[arg-type]
+    )
+    for bare in tries:
+        with pytest.raises(InputError, match=r"terms by name, got a Tensor: return \{'equation': rows\}"):
+            bare()
+
+
+def test_a_residual_is_evaluated_once_for_its_jacobian() -> None:
+    calls = 0
+
+    def residual(theta: Tensor) -> dict[str, Tensor]:
+        nonlocal calls
+        calls += 1
+        return {"fit": theta.square() - 3}
+
+    Functional(residual).linearise(torch.ones(2, dtype=torch.float64))
+    assert calls == 1
+
+
+def test_rows_are_counted_without_a_jacobian(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, linearised = torch.nn.Linear(1, 1, dtype=torch.float64), []
+    linearise = Modular.linearise
+    monkeypatch.setattr(Modular, "linearise", lambda *a: linearised.append(1) or linearise(*a))
+    optimiser = LeastSquares(module, LevenbergMarquardt())
+    optimiser.step(lambda: {"fit": module(torch.linspace(0, 1, 9, dtype=torch.float64)[:, None])[:, 0] - 1})
+    assert optimiser.form is not None and optimiser.form.rows == 9
+    assert len(linearised) == 1
 
 
 def solved(residual, theta: Tensor, *context: Tensor) -> Tensor:

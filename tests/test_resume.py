@@ -26,7 +26,7 @@ from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.pinn.model import Residuals
 from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.training.budget import Budget
-from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
+from pdesolve.training.checkpoint import FORMAT, Checkpoint, read_checkpoint
 from pdesolve.training.optimisers import Optimiser
 from pdesolve.training.run import Run, read_history
 from pdesolve.training.stages import Stage
@@ -194,6 +194,38 @@ def test_an_interrupt_waits_for_the_step_and_is_gone_on_from(monkeypatch) -> Non
     assert same(ps.resume("run"), expected)
 
 
+def test_a_terminated_run_is_stored_and_proved_before_the_process_ends(monkeypatch, capsys) -> None:
+    expected = ps.solve("heat_1d", TINY, steps=STEPS, threads=1)
+    rows, calls = Residuals.rows, []
+
+    def terminated(self: Residuals, batch: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 15:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return rows(self, batch)
+
+    defaults = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setattr(signal, "getsignal", defaults.get)  # whatever started the tests
+        patch.setattr(Residuals, "rows", terminated)
+        ps.solve("heat_1d", TINY, steps=STEPS, threads=1, out="run")
+    assert end.value.code == 143
+    record = json.loads(Path("run/run.json").read_text())
+    assert record["status"] == record["proof"]["status"] == "terminated"
+    assert "next: pdesolve resume run" in capsys.readouterr().err
+    assert not same(ps.load("run"), expected)
+    assert same(ps.resume("run"), expected)
+
+
+def test_a_run_that_is_terminated_outside_of_its_training_is_marked(monkeypatch) -> None:
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_DFL)
+    monkeypatch.setattr("pdesolve.solving._prove", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as end:
+        ps.solve("heat_1d", TINY, steps=2, threads=1, out="run")
+    assert end.value.code == 143
+    assert json.loads(Path("run/run.json").read_text())["status"] == "terminated"
+
+
 @pytest.mark.slow
 def test_a_killed_command_ends_as_if_nothing_had_been(tmp_path) -> None:
     settings = ["--method.width", "8", "--method.depth", "2", "--method.collocation", "100", "--method.redraw", "60"]
@@ -246,7 +278,7 @@ def test_what_cannot_be_gone_on_with_is_refused_in_one_line_and_left_alone(capsy
         Path("run/checkpoint.pt").write_bytes(content)
         assert "checkpoint.pt is damaged" in refused("--steps", "9")
     torch.save({"format": 99}, "run/checkpoint.pt")
-    assert "has format 99, this version reads 1" in refused("--steps", "9")
+    assert f"has format 99, this version reads {FORMAT}" in refused("--steps", "9")
     torch.save(TINY, "run/checkpoint.pt")
     assert "checkpoint.pt is damaged" in refused("--steps", "9")
     content = read_saved(whole)

@@ -18,9 +18,9 @@ from pdesolve.nn import FourierFeatures, NetworkSolution, PeriodicEmbedding, Res
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.devices import find_device, find_dtype, threads, threads_for
 from pdesolve.training.fit import fit
-from pdesolve.training.objective import Fixed
+from pdesolve.training.objective import Fixed, ResidualObjective
 from pdesolve.training.run import Run, finite, read_history, write_json
-from pdesolve.training.stages import measured_steps
+from pdesolve.training.stages import Part, Stage, measured_steps, train
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -318,3 +318,70 @@ def test_what_is_kept_at_a_divergence_is_what_was_measured() -> None:
     with pytest.raises(Diverged):
         fit(objective, Fixed(1.0), optimiser, run=Run(), stage="adam", solution=small_network(), steps=3)
     assert bool((objective.point == 0).all())
+
+
+def test_every_window_measures_how_often_the_clock_is_looked_at(monkeypatch) -> None:
+    asked: list[float] = []
+
+    def measured(objective: nn.Module, batch: float, *, seconds: float) -> int:
+        asked.append(seconds)
+        return 40 if len(asked) == 1 else 3  # the second window is dearer
+
+    monkeypatch.setattr("pdesolve.training.stages.measured_steps", measured)
+    run = Run(budget=Budget.from_now(6))
+    for number in range(2):
+        train(
+            Quadratic(), Fixed(1.0), (Stage("self_scaled_broyden"),), run=run, solution=small_network(),
+            part=Part(number, 2),
+        )  # fmt: skip
+    name = "iterations at once of self_scaled_broyden of stage 1 of part"
+    assert (run.choices[f"{name} 1"], run.choices[f"{name} 2"]) == (40, 3)
+    assert asked[0] <= 3 / 10  # of the three seconds of a window
+
+
+class Fit(ResidualObjective):
+    """Rows of a network of ten parameters at so many points."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(*mlp(1, 1, width=3, depth=1, activation="tanh", generator=generator()))
+
+    def rows(self, batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"fit": self.net(batch)[:, 0] - torch.sin(9 * batch[:, 0])}
+
+
+class Judged(Fixed):
+    """Points with a residual of 1e-3, and of another size between them."""
+
+    between = 0.0
+
+    def residuals(self) -> tuple[float, float]:
+        return 1e-3, self.between
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "points", "sizes"),
+    [
+        ("self_scaled_bfgs", 5, "self_scaled_bfgs: 10 parameters, 0.0008 MB (dense inverse Hessian)"),
+        ("self_scaled_broyden", 10, "self_scaled_broyden: 10 parameters, 0.0008 MB (dense inverse Hessian)"),
+        ("lbfgs", 5, "lbfgs: 10 parameters, 0.008 MB (50 pairs of vectors)"),
+        ("adam", 5, None),
+    ],
+)
+def test_a_stage_says_what_it_holds_and_what_its_points_cannot_determine(optimiser, points: int, sizes) -> None:
+    said: list[str] = []
+    batch = torch.linspace(0, 1, points, dtype=torch.float64)[:, None]
+    train(Fit(), Fixed(batch), (Stage(optimiser),), run=Run(steps=1, say=said.append), solution=small_network())
+    few = [line for line in said if line.startswith("5 rows are fewer than 10 parameters")]
+    assert said == ([] if sizes is None else [sizes, *few])
+    assert bool(few) == (sizes is not None and points == 5)
+
+
+@pytest.mark.parametrize("between", [2e-3, 1.9])
+def test_what_was_learned_by_heart_is_said(between: float) -> None:
+    said: list[str] = []
+    batches = Judged(torch.linspace(0, 1, 5, dtype=torch.float64)[:, None])
+    batches.between = between
+    train(Fit(), batches, (Stage("adam"),), run=Run(steps=1, say=said.append), solution=small_network())
+    expected = "overfitted: the residual is 1.0e-03 at the points and 1.9e+00 between them; take more points, move "
+    assert said == ([expected + "them more often or take a smaller network"] if between > 1 else [])

@@ -10,15 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from pdesolve.condition import Dirichlet, InitialRate, InitialValue, Neumann, Observed, Periodic
-from pdesolve.equation import Parameter, Unknown
+from pdesolve.catalogue import make_method, make_problem
+from pdesolve.condition import Dirichlet, InitialRate, InitialValue, Neumann, Observed, Periodic, Robin
+from pdesolve.equation import Equation, Parameter, Unknown
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields import Coordinates, d, sin
 from pdesolve.geometry import Axis, Box, Grid, Interval
+from pdesolve.orders import normal_orders
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.equations.poisson import Poisson
 from pdesolve.physics.equations.wave import Wave
 from pdesolve.problem import Evaluation, Problem
+from pdesolve.problem_file import problem_text
+from pdesolve.training.budget import Budget
+from pdesolve.training.run import Run
 
 TIME = Axis("t", 0.0, 1.0)
 LINE = Interval("x", 0.0, 1.0)
@@ -257,3 +262,66 @@ def test_a_boundary_without_any_condition_is_warned_of() -> None:
         warnings.simplefilter("error")
         heat(START, Dirichlet("u", "x_min"))  # one side says that the user thought of it
         heat(START, domain=Interval("x", 0, 1, periodic=True))
+
+
+class Beam(Equation):
+    """u_xxxx = 1: a beam under its own weight, in a domain of any dimension."""
+
+    unknowns = (Unknown("u"),)
+
+    def residual(self, u, p, x):
+        return {"u": d(d(u["u"], "x", 2), "x", 2) - 1.0}
+
+
+def beam(*conditions, domain=LINE) -> Problem:
+    return Problem("beam", Beam(), domain, conditions)
+
+
+def test_an_equation_of_order_four_takes_a_value_and_a_slope_at_each_end() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clamped = beam(Dirichlet("u"), Neumann("u"))
+        strip = Box(Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
+        ends = ("x_min", "x_max")
+        beam(Dirichlet("u"), Neumann("u", ends), domain=strip)  # along y it is of order 0
+    assert list(clamped.named_conditions) == ["u at the boundary", "u at the boundary 2"]
+    assert normal_orders(clamped) == {("u", "x_min"): 4, ("u", "x_max"): 4}
+    with pytest.raises(InputError, match="beam: 2 conditions for u at y_min, expected at most one"):
+        beam(Dirichlet("u"), Neumann("u"), domain=strip)
+    with pytest.raises(InputError, match=r"3 conditions for u at x_max, expected at most 2$"):
+        beam(Dirichlet("u"), Neumann("u"), Robin("u", 1.0, 1.0, "x_max"))
+    for twice in ((Dirichlet("u"), Dirichlet("u", "x_min", 1.0)), (Neumann("u"), Robin("u", 1.0, 1.0, "x_min"))):
+        with pytest.raises(InputError, match="2 conditions for u at x_min of the same kind, expected a value and a sl"):
+            beam(*twice)
+
+
+def test_too_few_conditions_for_the_order_are_warned_of() -> None:
+    with pytest.warns(UserWarning) as caught:
+        beam(Dirichlet("u"), Neumann("u", "x_max"))
+    assert [str(w.message) for w in caught] == [
+        "beam: the equation has derivatives of order 4 of u across x_min and 1 condition there, expected 2: its "
+        "solution is not unique, give a slope too: Neumann('u', 'all', 0.0) beside Dirichlet('u', 'all', 0.0)"
+    ]
+
+
+def test_a_clamped_beam_is_solved_and_the_reference_says_why_it_cannot() -> None:
+    problem = beam(Dirichlet("u"), Neumann("u"))
+    run = Run(budget=Budget.from_now(4))
+    solution = make_method("pinn").solve(problem, run)
+    x = Coordinates(problem.evaluation_set)["x"].values
+    exact = x**2 * (1 - x) ** 2 / 24
+    assert float((solution.on()["u"] - exact).abs().max()) < 1e-8 * float(exact.max())
+    with pytest.raises(
+        InputError, match=r"of order 4 in u across x_min and needs 2 conditions there.*take --method pi"
+    ):
+        make_method("reference").solve(problem, run)
+
+
+def test_values_and_slopes_at_one_end_are_read_and_written(tmp_path) -> None:
+    text = "domain: {x: [0, 1]}\nunknowns: u\nequation: dxx(dxx(u)) = 1\nboundary: {all: [u = 0, dn(u) = 0.5]}\n"
+    (tmp_path / "beam.yaml").write_text(text)
+    read = make_problem(str(tmp_path / "beam.yaml"))
+    assert read.conditions == (Dirichlet("u", "all", 0.0), Neumann("u", "all", 0.5))
+    written = dataclasses.replace(beam(*read.conditions), equation=read.equation)
+    (tmp_path / "again.yaml").write_text(problem_text(written))
+    assert make_problem(str(tmp_path / "again.yaml")).conditions == read.conditions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_windows_are_equal_and_end_at_the_end() -> None:
 
 @pytest.mark.parametrize("problem", [HEAT, STRING], ids=["heat", "wave"])
 def test_exact_networks_are_one_exact_solution(problem: Problem) -> None:
-    joined = march(problem, windows(TIME, 2), exact)
+    joined = march(problem, windows(TIME, 2), lambda part, before: exact(part))
     assert len(joined.parts) == 2 and joined.parameters == 2
     whole = exact(problem)
     assert torch.allclose(joined.on()["u"], whole.on()["u"], rtol=1e-14)
@@ -83,7 +84,7 @@ def test_exact_networks_are_one_exact_solution(problem: Problem) -> None:
 
 
 def test_times_choose_their_window() -> None:
-    joined = march(HEAT, windows(TIME, 2), exact)
+    joined = march(HEAT, windows(TIME, 2), lambda part, before: exact(part))
     with torch.no_grad():
         joined.parts[1].module.size.mul_(3.0)  # type: ignore[attr-defined]
     x = Coordinates(points((0.2, 0.5), (0.9, 0.5), (0.5, 0.5), (0.5 + 1e-9, 0.5)))
@@ -129,7 +130,7 @@ def test_vectors_go_from_window_to_window() -> None:
             assert flow.exact is not None
             return torch.stack([f.values for f in flatten(flow.exact.formula(flow.bind(y), y)).values()], 1)
 
-    joined = march(flow, windows(flow.time, 3), lambda part: NetworkSolution(part, Exact()))
+    joined = march(flow, windows(flow.time, 3), lambda part, before: NetworkSolution(part, Exact()))
     found = violations(joined.parts[2])
     assert found["initial velocity"] < 1e-12 and residual(joined) < 1e-8
 
@@ -143,7 +144,7 @@ def test_observations_are_where_their_times_are() -> None:
 
 
 def test_they_are_stored_and_read(tmp_path: Path) -> None:
-    joined = march(HEAT, windows(TIME, 2), exact)
+    joined = march(HEAT, windows(TIME, 2), lambda part, before: exact(part))
     with torch.no_grad():
         joined.parts[1].module.size.mul_(1.5)  # type: ignore[attr-defined]
     joined.write(tmp_path)
@@ -165,3 +166,15 @@ def test_what_has_no_time_or_no_window_is_refused() -> None:
         window(make_problem("poisson_2d"), TIME, None)
     with pytest.raises(InputError, match="one window at least"):
         Windows(HEAT, [])
+
+
+def test_each_window_is_solved_with_those_before_it_at_hand() -> None:
+    seen: list[tuple[float, int]] = []
+
+    def solve(part: Problem, before: Sequence[NetworkSolution]) -> NetworkSolution:
+        assert part.time is not None
+        seen.append((part.time.lower, len(before)))
+        return exact(part)
+
+    assert len(march(HEAT, windows(TIME, 4), solve).parts) == 4
+    assert seen == [(0.0, 0), (0.25, 1), (0.5, 2), (0.75, 3)]

@@ -15,6 +15,8 @@ from pdesolve.least_squares.jacobian import mean_square_column
 from pdesolve.least_squares.objective import Linearisation, Objective
 from pdesolve.least_squares.step import Method, State, Step, keep
 
+Metric = Literal["identity", "gauss_newton"]
+
 
 @dataclass(frozen=True)
 class AdaptiveEnergy(Method):
@@ -37,12 +39,12 @@ class AdaptiveEnergy(Method):
 
     rate: float = 0.1
     offset: float = 1.0
-    metric: Literal["identity", "gauss_newton"] = "gauss_newton"
+    metric: Metric = "gauss_newton"
     damping: float = 1e-3
 
     def __post_init__(self) -> None:
-        if self.metric not in get_args(Literal["identity", "gauss_newton"]):
-            raise unknown_name("metric", self.metric, ("identity", "gauss_newton"))
+        if self.metric not in get_args(Metric):
+            raise unknown_name("metric", self.metric, get_args(Metric))
         if not (self.rate > 0 and self.damping > 0):
             raise InputError(f"rate and damping must be more than zero, got {self.rate} and {self.damping}")
 

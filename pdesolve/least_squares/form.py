@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
+from torch import Tensor
 
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.least_squares.footprint import Footprint
@@ -87,6 +89,21 @@ def choose(
     return Form(kind, rows, parameters, sizes[kind])
 
 
+def form_for(
+    rows: int, parameters: Sequence[Tensor], *, memory: int | None = None, evaluation: Footprint = _NOTHING
+) -> Form:
+    """The form for so many rows and these parameter tensors. memory: bytes that may be used; half of what is free."""
+    first = parameters[0]
+    return choose(
+        rows,
+        sum(p.numel() for p in parameters),
+        memory=memory or available_bytes(first.device),
+        itemsize=first.element_size(),
+        largest=max(p.numel() for p in parameters),
+        evaluation=evaluation,
+    )
+
+
 def predicted_bytes(kind: Kind, rows: int, parameters: int, itemsize: int = 8, largest: int | None = None) -> int:
     """Bytes of the largest moment of a solve, without what the network's own evaluation takes."""
     if kind == "dense":
@@ -102,15 +119,20 @@ def predicted_bytes(kind: Kind, rows: int, parameters: int, itemsize: int = 8, l
 
 def available_bytes(device: torch.device | str) -> int:
     """Half of the memory that is free now on that device: what a solve may plan with."""
+    return free_bytes(device) // 2
+
+
+def free_bytes(device: torch.device | str) -> int:
+    """The memory that is free now on that device."""
     device = torch.device(device)
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] // 2
+        return torch.cuda.mem_get_info(device)[0]
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             free = {line.split(":")[0]: int(line.split()[1]) for line in file}
-        return free["MemAvailable"] * 1024 // 2
+        return free["MemAvailable"] * 1024
     except (OSError, KeyError, ValueError):
-        return 2**31  # not Linux: a size that any machine has
+        return 2**32  # not Linux: a size that any machine has
 
 
 def _megabytes(size: int) -> str:

@@ -46,10 +46,11 @@ class Functional(Objective):
 
     def linearise(self, theta: Tensor) -> Linearisation:
         theta = theta.detach()
-        with torch.no_grad():
-            check_finite(self.residual(theta, *self.context), self.weights)
         jacobian = FunctionJacobian(self.rows, theta)
         r = jacobian.value
+        if not bool(torch.isfinite(r).all()):
+            with torch.no_grad():  # once more by name
+                check_finite(self.residual(theta, *self.context), self.weights)
         return Linearisation(half_squares(r), jacobian.transposed(r), jacobian, r)
 
 

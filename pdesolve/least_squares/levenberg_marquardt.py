@@ -15,6 +15,8 @@ from pdesolve.least_squares.jacobian import mean_square_column
 from pdesolve.least_squares.objective import Linearisation, Objective
 from pdesolve.least_squares.step import Method, State, Step, keep
 
+Update = Literal["nielsen", "marquardt"]
+
 
 @dataclass(frozen=True)
 class LevenbergMarquardt(Method):
@@ -41,13 +43,13 @@ class LevenbergMarquardt(Method):
     """
 
     damping: float = 1e-3
-    update: Literal["nielsen", "marquardt"] = "nielsen"
+    update: Update = "nielsen"
     trials: int = 12
     acceleration: float = 0.75
 
     def __post_init__(self) -> None:
-        if self.update not in get_args(Literal["nielsen", "marquardt"]):
-            raise unknown_name("update", self.update, ("nielsen", "marquardt"))
+        if self.update not in get_args(Update):
+            raise unknown_name("update", self.update, get_args(Update))
         if not self.damping > 0 or self.trials < 1 or not self.acceleration >= 0:
             raise InputError(
                 "damping must be more than zero, trials at least 1 and acceleration zero or more, got "

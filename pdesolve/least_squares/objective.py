@@ -83,10 +83,9 @@ def stack(terms: Terms, weights: Mapping[str, float] | None = None, *, batch: in
     batch: number of leading dimensions that count problems.
 
     Raises:
-        InputError: no terms, a negative weight, a weight of no term.
+        InputError: no terms, terms without names, a negative weight, a weight of no term.
     """
-    if not terms:
-        raise InputError("a residual has at least one named term, got none: return {'equation': rows}")
+    _check_named(terms)
     weights = weights or {}
     for name, weight in weights.items():
         if name not in terms:
@@ -94,6 +93,13 @@ def stack(terms: Terms, weights: Mapping[str, float] | None = None, *, batch: in
         if not weight >= 0:
             raise InputError(f"the weight of the term {name} must be zero or more, got {weight}")
     return torch.cat([scaled(t.flatten(batch), weights.get(name, 1.0)) for name, t in terms.items()], -1)
+
+
+def _check_named(terms: Terms) -> None:
+    if not isinstance(terms, Mapping):
+        raise InputError(f"a residual is terms by name, got a {type(terms).__name__}: return {{'equation': rows}}")
+    if not terms:
+        raise InputError("a residual has at least one named term, got none: return {'equation': rows}")
 
 
 def scaled(rows: Tensor, weight: float) -> Tensor:
@@ -120,8 +126,10 @@ def check_finite(terms: Terms, weights: Mapping[str, float] | None = None) -> No
     """Refuse values that are not finite; terms of the weight 0 may be anything.
 
     Raises:
+        InputError: no terms, or terms without names.
         Diverged: with the term and the row; optimisers add the step.
     """
+    _check_named(terms)
     found = first_not_finite({name: t for name, t in terms.items() if (weights or {}).get(name, 1.0)})
     if found is not None:
         name, row = found

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pdesolve.errors import Diverged
-from pdesolve.least_squares.form import Form, available_bytes, choose
+from pdesolve.least_squares.form import Form, form_for
 from pdesolve.least_squares.modular import Modular, ModularEnergy
-from pdesolve.least_squares.objective import Terms
+from pdesolve.least_squares.objective import Terms, check_finite
 from pdesolve.least_squares.sharded import Sharded
 from pdesolve.least_squares.step import Method
 
@@ -72,20 +72,20 @@ class LeastSquares(torch.optim.Optimizer):
         """
         objective = Modular(self.module, rows, weights=self.weights)
         objective.pointwise = self._pointwise
-        loss = self._step(objective)
+        loss = self._step(objective, rows)
         self._pointwise = objective.pointwise
         return loss
 
     def step_energy(self, energy: Callable[[], Tensor], metric: Callable[[], Terms]) -> Tensor:
         """One step on an energy with the metric MᵀM of these rows (see `Energy`); the energy after it."""
-        return self._step(ModularEnergy(self.module, energy, metric))
+        return self._step(ModularEnergy(self.module, energy, metric), metric)
 
-    def _step(self, local: Modular | ModularEnergy) -> Tensor:
+    def _step(self, local: Modular | ModularEnergy, rows: Callable[[], Terms]) -> Tensor:
         objective = Sharded(local) if Sharded.needed() else local
         theta = local.theta()
         try:
             if self.form is None:
-                self.param_groups[0]["form"] = asdict(self._choose(objective, theta))
+                self.param_groups[0]["form"] = asdict(self._choose(rows))
             form = self.form
             assert form is not None
             state = dict(self.state[self._parameters[0]]) or self.method.start(theta)
@@ -105,15 +105,14 @@ class LeastSquares(torch.optim.Optimizer):
         self.param_groups[0]["steps"] += 1
         return step.loss
 
-    def _choose(self, objective: Sharded | Modular | ModularEnergy, theta: Tensor) -> Form:
-        rows = objective.linearise(theta).jacobian.rows
-        return choose(
-            rows,
-            len(theta),
-            memory=self.memory or available_bytes(theta.device),
-            itemsize=theta.element_size(),
-            largest=max(p.numel() for p in self._parameters),
-        )
+    def _choose(self, rows: Callable[[], Terms]) -> Form:
+        with torch.enable_grad():  # derivatives of the unknowns are taken by autograd
+            terms = rows()
+        check_finite(terms, self.weights)
+        count = sum(term.numel() for term in terms.values())
+        if Sharded.needed():
+            count = Sharded.total(count, self._parameters[0].device)
+        return form_for(count, self._parameters, memory=self.memory)
 
     @property
     def _parameters(self) -> list[nn.Parameter]:

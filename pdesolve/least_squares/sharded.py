@@ -27,6 +27,11 @@ class Sharded(Objective):
         """Whether there are several processes."""
         return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
+    @staticmethod
+    def total(count: int, device: torch.device) -> int:
+        """The sum of the counts of all processes."""
+        return int(torch.cat(gathered(torch.tensor([count], device=device))).sum())
+
     def loss(self, theta: Tensor) -> Tensor:
         total = self.local.loss(theta).clone()
         distributed.all_reduce(total)

@@ -33,6 +33,8 @@ def _squares(content: Outer | Block) -> Tensor:
     if isinstance(content, Block):
         return content.matrix.square().sum(-1)
     e, x = content.errors.transpose(0, 1), content.inputs.transpose(0, 1)  # (row, channel, feature)
+    if not e.shape[1]:  # errors that are zero everywhere have no channel
+        return e.new_zeros(len(e))
     some = max(1, CHUNK_BYTES // (8 * e.shape[1] * (e.shape[1] + e.shape[2] + x.shape[2])))
     parts = zip(e.split(some), x.split(some), strict=True)
     return torch.cat([((a @ a.mT) * (b @ b.mT)).sum((-2, -1)) for a, b in parts])

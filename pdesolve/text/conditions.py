@@ -153,14 +153,19 @@ def _conditions(
         own = [side for side in found if side.unknown is unknown]
         if not own:
             continue
-        stated = [side.name for side in own]
-        if len(set(stated)) < len(stated):
-            raise entry.error(f"{stated[0]} has {len(stated)} conditions here: expected one")
-        kinds = {(side.alpha, side.beta) for side in own}
-        if len(kinds) > 1:
-            raise entry.error(f"the components of {unknown.name} need conditions of one kind on a part of the boundary")
-        value = _joined(entry, unknown, {side.name: side.value for side in own})
-        conditions.append(_condition(unknown.name, where, own[0].alpha, own[0].beta, value))
+        groups: dict[tuple[float, float], list[Side]] = {}
+        for side in own:
+            groups.setdefault((side.alpha, side.beta), []).append(side)
+        for (alpha, beta), group in groups.items():
+            stated = [side.name for side in group]
+            if len(set(stated)) < len(stated):
+                raise entry.error(f"{stated[0]} has {len(stated)} conditions here: expected one")
+            if len(groups) > 1 and unknown.name not in stated and len(stated) < len(unknown.scalars):
+                raise entry.error(
+                    f"the components of {unknown.name} need conditions of one kind on a part of the boundary"
+                )
+            value = _joined(entry, unknown, {side.name: side.value for side in group})
+            conditions.append(_condition(unknown.name, where, alpha, beta, value))
     return conditions
 
 

@@ -21,8 +21,8 @@ class Causality:
     """w_i = exp(−ε Σ_{k<i} L_k), L_k the mean of |r|² over the k-th of equal chunks of the time axis.
 
     A chunk counts once all before it are solved: to |r|² of about 1 / ε, so that the residual should be scaled to O(1)
-    (`pdesolve.scales`). ε climbs a ladder: where the least of the weights is over `enough`, the next rung begins; past
-    the last one training has converged in the sense of causality (`Causality.finished`). The state is the rung.
+    (`pdesolve.scales`). ε climbs a ladder: where the least of the weights is over `enough`, the next rung begins, up to
+    the last one. The state is the rung.
 
     Attributes:
         chunks: M (16 to 64).
@@ -72,10 +72,6 @@ class Causality:
         """The rung after these losses. Nothing waits for a GPU."""
         done = self.weights(state, losses).min() > self.enough
         return {"rung": (state["rung"] + done).clamp_max(len(self.ladder))}
-
-    def finished(self, state: State) -> Tensor:
-        """Whether the last rung is done (a tensor: ask for its value where losses are read)."""
-        return state["rung"] >= len(self.ladder)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pdesolve.training.run import Run
 
 CHECKPOINT = "checkpoint.pt"
-FORMAT = 1
+FORMAT = 2
 _COST = 0.02  # the most that writing checkpoints may take of a run's time
 
 
@@ -39,11 +39,15 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a stage of training ended: its steps, its last loss, and why it stopped."""
+    """How a stage of training ended: its steps, its last loss, and why it stopped.
+
+    reason: steps, share (its own part of the budget), budget, target, converged (loss or gradient are rounding) or
+    stalled (nothing better was found, though the gradient shows where).
+    """
 
     steps: int
     loss: float
-    reason: str  # "steps", "share", "budget", "target" or "converged"
+    reason: str
 
 
 @dataclass
@@ -51,17 +55,14 @@ class Position:
     """Where a procedure stands.
 
     call: which call of `fit`, from 0. step: steps of it so far. since: steps since its batch was drawn. idle: steps in
-    a row that found nothing better. least: the least loss on this batch. first: the first loss of the run. until: CPU
-    seconds of the run at which the call ends. shrink: factor of learning rates after divergences. loss: the last that
-    was watched. reason: why the call ended, empty before.
+    a row that found nothing better. until: CPU seconds of the run at which the call ends. shrink: factor of learning
+    rates after divergences. loss: the last that was watched. reason: why the call ended, empty before.
     """
 
     call: int = -1
     step: int = 0
     since: int = 0
     idle: int = 0
-    least: float = math.inf
-    first: float = math.nan
     until: float = math.inf
     shrink: float = 1.0
     loss: float = math.nan
@@ -114,10 +115,10 @@ class Checkpoint:
         if content is not None and call == self.position.call:
             self._restore(run, content, parts)
             # more budget, steps or a smaller target let a call go on; nothing does where its own share is over
-            return self.leave() if self.position.reason in ("converged", "share") else None
+            return self.leave() if self.position.reason in ("converged", "stalled", "share") else None
         before = self.position
         until = run.budget.spent + seconds
-        self.position = Position(call=call, first=before.first, shrink=before.shrink, until=until)
+        self.position = Position(call=call, shrink=before.shrink, until=until)
         return None
 
     def leave(self) -> Outcome:

@@ -20,21 +20,24 @@ _EVERY = 20  # steps between two looks at the loss on a GPU, which would have to
 
 
 class Doctor:
-    """Looks at the losses of a fit. `best` are the parameters of the least one on the points of now.
+    """Looks at the losses of an objective, through one stage or several. `best` are the parameters of the least one.
 
-    A loss has exploded where it is 1e6 times the least and more than the first of all: right after new points were
-    drawn, a loss near rounding may well be 1e6 times larger.
+    least: that loss, infinite where none was seen on the points and weights of now. first: the first of all. A loss has
+    exploded where it is 1e6 times the least and more than the first: right after new points were drawn, a loss near
+    rounding may well be 1e6 times larger. stage: the name of the one that is under way.
     """
 
-    def __init__(self, objective: nn.Module, checkpoint: Checkpoint, stage: str) -> None:
-        self.objective, self.checkpoint, self.stage = objective, checkpoint, stage
+    def __init__(self, objective: nn.Module, checkpoint: Checkpoint) -> None:
+        self.objective, self.checkpoint, self.stage = objective, checkpoint, ""
         self.parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
         self.best = [p.detach().clone() for p in self.parameters]
+        self.least, self.first = math.inf, math.nan
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best}
+        return {"best": self.best, "least": self.least, "first": self.first}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.least, self.first = state["least"], state["first"]
         for kept, saved in zip(self.best, state["best"], strict=True):
             kept.copy_(saved)
 
@@ -42,19 +45,23 @@ class Doctor:
         """Whether the loss of this step is looked at."""
         return self.parameters[0].device.type == "cpu" or self.checkpoint.position.step % _EVERY == 0
 
+    def renew(self) -> None:
+        """Losses on other points, or by other weights, are no better or worse than those before."""
+        self.least = math.inf
+
     def examine(self, loss: float) -> None:
         """Keep the parameters where theirs is the least loss.
 
         Raises:
             Diverged: a loss that is not finite or has exploded; `diagnosis` says more.
         """
-        at = self.checkpoint.position
-        if math.isnan(at.first) and math.isfinite(loss):
-            at.first = loss
-        if not math.isfinite(loss) or (loss > _EXPLODED * at.least and loss > at.first):
-            raise Diverged(f"the loss is {loss:.3g} at step {at.step + 1} of stage {self.stage}")
-        if loss < at.least:
-            at.least = loss
+        if math.isnan(self.first) and math.isfinite(loss):
+            self.first = loss
+        if not math.isfinite(loss) or (loss > _EXPLODED * self.least and loss > self.first):
+            step = self.checkpoint.position.step + 1
+            raise Diverged(f"the loss is {loss:.3g} at step {step} of stage {self.stage}")
+        if loss < self.least:
+            self.least = loss
             torch._foreach_copy_(self.best, [p.detach() for p in self.parameters])
 
     @torch.no_grad()
@@ -85,11 +92,11 @@ class Doctor:
         if broken is not None:
             values = terms[name].reshape(-1, terms[name].shape[-1] if terms[name].ndim else 1)[:, row]
             what = f"is {float(values[~torch.isfinite(values)][0])}"
-        elif math.isfinite(at.least):
-            what = f"rose to {size:.3g}, from a loss of {at.least:.3g},"
+        elif math.isfinite(self.least):
+            what = f"rose to {size:.3g}, from a loss of {self.least:.3g},"
         else:
             what = f"is {size:.3g}, most of it"
-        if at.since == 0:
+        if at.since == 0 and not math.isfinite(self.least):
             advice = "no step was taken on these points: a source, coefficient or given value is "
             advice += "not finite there; change it or draw other points" if broken else "too large there; rescale it"
             advice += ", or try float64" if dtype == "float32" else ""

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pdesolve.errors import Diverged
-from pdesolve.least_squares import LeastSquares
 from pdesolve.method import Solution
 from pdesolve.training.checkpoint import Outcome
 from pdesolve.training.doctor import Doctor
 from pdesolve.training.interrupts import Interrupts
 from pdesolve.training.objective import Batches, ResidualObjective
-from pdesolve.training.optimisers import QUASI_NEWTON, allow, forget, has_rate, sum_of
 from pdesolve.training.processes import agreed
-from pdesolve.training.reduction import total, total_gradients
+from pdesolve.training.reduction import total
 from pdesolve.training.run import Run
+from pdesolve.training.stationary import stationary
+from pdesolve.training.steppers import Taken, stepper
 
-_IDLE = 2  # steps in a row that find nothing better, on new points where there are any: converged
-_LITTLE = 1e-10  # a step of many iterations that lowers the loss by less has found nothing better
+_IDLE = 2  # steps in a row that find nothing better, on new points where there are any: the end
 _SHORTER = 0.1  # factor of the learning rate with which a run goes on that diverged
 
 
@@ -38,6 +38,7 @@ def fit(
     rate: Callable[[int], float] | None = None,
     redraw: int = 0,
     iterations: int = 1,
+    doctor: Doctor | None = None,
 ) -> Outcome:
     """Minimise the sum of the objective's terms by one optimiser: a stage of a procedure.
 
@@ -46,7 +47,8 @@ def fit(
     rate: factor of the learning rate as a function of the step. redraw: steps after which a new batch is drawn, and at
     the beginning; 0: never. iterations: the most that a quasi-Newton method makes between two looks at the clock; each
     counts as a step.
-    solution: what `run.watch` measures and stores every few seconds.
+    solution: what `run.watch` measures and stores every few seconds. doctor: of the stages before with this objective,
+    so that the best of them stays the best while the points do.
 
     A run that goes on finds its way by the order of the calls: those that had ended return what they returned, the one
     that was under way goes on bit for bit with what its checkpoint holds, objective, batches and optimiser. What
@@ -57,9 +59,10 @@ def fit(
             parameters seen then, and a run that goes on begins with them and a tenth of the learning rate.
     """
     run.solution = solution  # an interrupt before the first look leaves it as it is then
-    parameters = [p for p in objective.parameters() if p.requires_grad]
     rates = [group["lr"] for group in optimiser.param_groups]
-    doctor = Doctor(objective, run.checkpoint, stage)
+    stepping = stepper(optimiser)
+    doctor = doctor or Doctor(objective, run.checkpoint)
+    doctor.stage = stage
     parts = {"objective": objective, "optimiser": optimiser, "batches": batches, "doctor": doctor}
     ended = run.checkpoint.enter(run, parts, seconds=seconds)
     if ended is not None:
@@ -68,55 +71,37 @@ def fit(
     if at.step == 0:
         at.since = redraw  # a stage begins with points of its own
         run.checkpoint.write(run, parts)
-    seen: list[Tensor] = []  # losses of one step
-
-    def closure() -> Tensor:
-        optimiser.zero_grad(set_to_none=True)
-        loss = sum_of(objective(batches.batch))
-        whole = total(loss.detach())
-        if not seen and doctor.looks():  # the first is that of the parameters as they are, the others are trials
-            doctor.examine(float(whole))
-        seen.append(whole)
-        loss.backward(inputs=parameters)
-        total_gradients(parameters)
-        return whole
-
+    said: set[str] = set()
     reason = ""
     try:
         with Interrupts() as interrupts:
             while not reason and not (steps is not None and at.step >= steps):
                 renewed = redraw and at.since >= redraw and batches.renew()
                 # only first-order methods bear weights that move between their steps: the others compare losses
-                if (renewed or has_rate(optimiser)) and isinstance(objective, ResidualObjective):
-                    at.least = math.inf if objective.adapt(batches.batch) else at.least
+                adapts = renewed or stepping.has_rate
+                if isinstance(objective, ResidualObjective) and adapts and objective.adapt(batches.batch):
+                    doctor.renew()
                 if renewed:
-                    forget(optimiser)
-                    at.since, at.least = 0, math.inf
+                    doctor.renew()
+                    stepping.renew()
+                    at.since = 0
                 for group, base in zip(optimiser.param_groups, rates, strict=True):
                     group["lr"] = base * at.shrink * (1.0 if rate is None else rate(at.step))
                 room = min(iterations, redraw - at.since if redraw > at.since else iterations)
-                count = allow(optimiser, room if steps is None else min(room, steps - at.step))
-                began, moved = run.budget.spent, True
-                seen.clear()
-                if isinstance(optimiser, LeastSquares):
-                    assert isinstance(objective, ResidualObjective)
-                    loss = optimiser.step(lambda: objective.rows(batches.batch))
-                    moved = optimiser.moved
-                    doctor.examine(2 * float(loss))  # that of the parameters after the step
-                else:
-                    optimiser.step(closure)  # type: ignore[arg-type]
-                    if isinstance(optimiser, QUASI_NEWTON):
-                        first, *trials = map(float, seen)
-                        moved = any(loss < (1 - _LITTLE) * first for loss in trials)
-                at.step, at.since = at.step + count, at.since + count
-                at.idle = 0 if moved else at.idle + 1
-                if not moved and redraw:
+                began = run.budget.spent
+                taken = stepping.step(
+                    objective, batches.batch, doctor, room if steps is None else min(room, steps - at.step)
+                )
+                _say(taken, stage, said, run)
+                at.step, at.since = at.step + taken.iterations, at.since + taken.iterations
+                at.idle = 0 if taken.moved else at.idle + 1
+                if not taken.moved and redraw:
                     at.since = redraw  # these points have nothing more to give
 
                 now = run.budget.spent
                 long = now - began if now - began > 1.0 else 0.0
                 if at.idle >= _IDLE:
-                    reason = "converged"
+                    reason = "converged" if stationary(objective, batches.batch, doctor.first) else "stalled"
                 elif steps is not None and at.step >= steps:
                     reason = "steps"
                 elif now + long / 2 >= min(at.until, run.budget.cpu_seconds):
@@ -134,14 +119,25 @@ def fit(
                 at.reason = reason
                 if reason or came or run.checkpoint.due():
                     run.checkpoint.write(run, parts)
-                if came:
-                    raise KeyboardInterrupt
+                if came is not None:
+                    raise came
     except Diverged:
-        message = doctor.diagnosis(batches.batch, rates[0] * at.shrink if has_rate(optimiser) else None)
+        message = doctor.diagnosis(batches.batch, rates[0] * at.shrink if stepping.has_rate else None)
         doctor.restore()
         optimiser.state.clear()
         at.shrink *= _SHORTER
         run.checkpoint.write(run, parts)
         raise Diverged(message) from None
     at.reason = reason or "steps"
+    if reason == "stalled":
+        run.say(f"{stage} stalled after {at.step} steps: it finds nothing better downhill; {stepping.advice}")
     return run.checkpoint.leave()
+
+
+def _say(taken: Taken, stage: str, said: set[str], run: Run) -> None:
+    """Say what was odd about a step, once in a stage whatever its figures are."""
+    for note in taken.notes:
+        kind = re.sub(r"\d+", "", note)
+        if kind not in said:
+            said.add(kind)
+            run.say(f"{stage}: {note}")

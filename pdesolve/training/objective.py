@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -34,6 +35,13 @@ class Batches(ABC):
     def renew(self) -> bool:
         """Draw another batch; False where there is no other."""
 
+    def residuals(self) -> tuple[float, float] | None:
+        """The root mean square of the unweighted residual here, and at points that no step was taken on.
+
+        What training has learned by heart is small at the first alone. None where there is no such thing.
+        """
+        return None
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values that bring the batch back."""
@@ -57,3 +65,8 @@ class Fixed(Batches):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         pass
+
+
+def sum_of(terms: Mapping[str, Tensor]) -> Tensor:
+    """The loss of named terms."""
+    return torch.stack(list(terms.values())).sum()

@@ -1,12 +1,11 @@
-"""The optimisers that methods name by a word, and one way to take a step with each."""
+"""The optimisers that methods name by a word."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pdesolve.errors import Diverged, InputError, unknown_name
 from pdesolve.least_squares import (
@@ -20,10 +19,9 @@ from pdesolve.least_squares import (
     Soap,
     Spring,
     Thermodynamic,
-    choose,
 )
 from pdesolve.least_squares.footprint import Footprint, measured
-from pdesolve.least_squares.form import available_bytes
+from pdesolve.least_squares.form import form_for, free_bytes
 from pdesolve.least_squares.modular import Modular
 from pdesolve.training.objective import ResidualObjective
 from pdesolve.training.reduction import total
@@ -43,7 +41,7 @@ Optimiser = Literal[
 
 FIRST_ORDER = ("adam", "soap")
 LEAST_SQUARES = ("levenberg_marquardt", "gauss_newton", "spring", "thermodynamic", "adaptive_energy")
-QUASI_NEWTON = (torch.optim.LBFGS, SelfScaledBroyden)
+QUASI_NEWTON = ("lbfgs", "self_scaled_broyden", "self_scaled_bfgs")
 _METHODS: dict[str, Method] = {
     "levenberg_marquardt": LevenbergMarquardt(),
     "gauss_newton": GaussNewton(),
@@ -96,53 +94,19 @@ def linear_form(objective: nn.Module, batch: Any) -> Form:
     """
     assert isinstance(objective, ResidualObjective)
     local = Modular(objective, lambda: objective.rows(batch))
-    theta = local.theta()
+    evaluation = Footprint()
     try:
-        here, evaluation = measured(lambda: local.linearise(theta))
+        here, evaluation = measured(lambda: local.linearise(local.theta()))
         rows = here.jacobian.rows
     except Diverged:  # the first step will say where and when
-        rows, evaluation = sum(rows.numel() for rows in objective.rows(batch).values()), Footprint()
-    return choose(
-        int(total(torch.tensor(rows, device=theta.device))),
-        len(theta),
-        memory=available_bytes(theta.device),
-        itemsize=theta.element_size(),
-        largest=max(p.numel() for p in local.parameters),
-        evaluation=evaluation,
-    )
-
-
-def forget(optimiser: torch.optim.Optimizer) -> None:
-    """Make an optimiser fit for another batch: L-BFGS would take the change of the loss for curvature."""
-    if isinstance(optimiser, torch.optim.LBFGS):
-        optimiser.state.clear()
-
-
-def allow(optimiser: torch.optim.Optimizer, iterations: int) -> int:
-    """Let the next step make up to so many iterations; how many that are."""
-    if isinstance(optimiser, torch.optim.LBFGS):
-        optimiser.param_groups[0]["max_iter"] = iterations
-    elif isinstance(optimiser, SelfScaledBroyden):
-        optimiser.param_groups[0]["iterations"] = iterations
-    else:
-        return 1
-    return iterations
-
-
-def has_rate(optimiser: torch.optim.Optimizer) -> bool:
-    """Whether a learning rate sets the lengths of its steps; the others find them."""
-    return not isinstance(optimiser, (*QUASI_NEWTON, LeastSquares))
+        rows = sum(rows.numel() for rows in objective.rows(batch).values())
+    return form_for(int(total(torch.tensor(rows))), local.parameters, evaluation=evaluation)
 
 
 def _afford(size: int, what: str, instead: str, device: torch.device) -> None:
-    free = 2 * available_bytes(device)  # that function plans with half
+    free = free_bytes(device)
     if size > free:
         raise InputError(
             f"{what} needs {size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take the optimiser {instead} or a "
             "smaller network"
         )
-
-
-def sum_of(terms: Mapping[str, Tensor]) -> Tensor:
-    """The loss of named terms."""
-    return torch.stack(list(terms.values())).sum()

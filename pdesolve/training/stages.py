@@ -14,8 +14,9 @@ from torch import nn
 from pdesolve.least_squares import Form
 from pdesolve.method import Solution
 from pdesolve.training.checkpoint import Outcome
+from pdesolve.training.doctor import Doctor
 from pdesolve.training.fit import fit
-from pdesolve.training.objective import Batches
+from pdesolve.training.objective import Batches, ResidualObjective, sum_of
 from pdesolve.training.optimisers import (
     FIRST_ORDER,
     LEAST_SQUARES,
@@ -23,11 +24,13 @@ from pdesolve.training.optimisers import (
     Optimiser,
     linear_form,
     make_optimiser,
-    sum_of,
 )
 from pdesolve.training.run import Run
 
 _AT_ONCE = 25  # iterations of a quasi-Newton method between two looks at the clock, where steps are counted
+_BY_HEART = 10  # times the residual at the points: more elsewhere was not learned but remembered
+_LOOKS = 10  # looks at the clock in a stage, at least
+_EVALUATIONS = 2  # of the gradient, in an iteration with its line search
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def train(
         for stage, form in zip(stages, forms, strict=True)
     ]
     outcome, taken = Outcome(0, math.nan, "steps"), 0
+    doctor = Doctor(objective, run.checkpoint)
     total, end = part.steps(run), run.budget.spent + part.seconds(run)
     for index, (stage, name, optimiser, form) in enumerate(zip(stages, names, optimisers, forms, strict=True)):
         last = index == len(stages) - 1 and part.number + 1 == part.count  # it ends with the run
@@ -98,20 +102,47 @@ def train(
         counted = None if left is None else max(1, round(share * left))
         planned = _planned(stage, name, objective, batches.batch, run, counted, seconds, last)
         known = [count for count in (left, None if last else planned) if count is not None]
-        if form is not None:
-            run.say(str(form))
+        for line in _sizes(stage, form, objective, batches.batch, memory):
+            run.say(line)
         outcome = fit(
             objective, batches, optimiser, run=run, stage=stage.optimiser, solution=solution,
             steps=min(known, default=None), redraw=stage.redraw, seconds=math.inf if last or known else seconds,
             rate=_cosine(planned) if stage.optimiser in FIRST_ORDER and planned is not None else None,
-            iterations=_at_once(objective, batches.batch, run) if isinstance(optimiser, QUASI_NEWTON) else 1,
+            iterations=_at_once(name, objective, batches.batch, run, seconds) if stage.optimiser in QUASI_NEWTON else 1,
+            doctor=doctor,
         )  # fmt: skip
         taken += outcome.steps
         if outcome.reason in ("budget", "target"):
             break
         if not last:
             run.choices[f"steps of {name}"] = outcome.steps
+    found = batches.residuals()
+    if found is not None and found[1] > _BY_HEART * found[0]:
+        run.say(
+            f"overfitted: the residual is {found[0]:.1e} at the points and {found[1]:.1e} between them; take more "
+            "points, move them more often or take a smaller network"
+        )
     return outcome
+
+
+def _sizes(stage: Stage, form: Form | None, objective: nn.Module, batch: Any, memory: int) -> list[str]:
+    """What a stage of second order will hold, and whether its points can determine that many parameters."""
+    if form is not None:
+        return [str(form)]
+    if stage.optimiser not in QUASI_NEWTON:
+        return []
+    tensors = [p for p in objective.parameters() if p.requires_grad]
+    count, size = sum(p.numel() for p in tensors), tensors[0].element_size()
+    dense = stage.optimiser != "lbfgs"
+    vectors, what = (count, "dense inverse Hessian") if dense else (2 * memory, f"{memory} pairs of vectors")
+    lines = [f"{stage.optimiser}: {count} parameters, {vectors * count * size / 1e6:.3g} MB ({what})"]
+    rows = sum(r.numel() for r in objective.rows(batch).values()) if isinstance(objective, ResidualObjective) else count
+    if rows < count:
+        lines.append(
+            f"{rows} rows are fewer than {count} parameters: the loss may vanish at the points and not between them; "
+            "take more points or a smaller network"
+        )
+    return lines
 
 
 def measured_steps(objective: nn.Module, batch: Any, *, seconds: float, trials: int = 5) -> int:
@@ -148,11 +179,18 @@ def _planned(
     return run.choices.get(f"steps of {name}")
 
 
-def _at_once(objective: nn.Module, batch: Any, run: Run) -> int:
-    """Iterations of a quasi-Newton method between two looks at the clock: those of about a second."""
+def _at_once(name: str, objective: nn.Module, batch: Any, run: Run, seconds: float) -> int:
+    """Iterations of a quasi-Newton stage between two looks at the clock: those of a second, or of a part of its time.
+
+    Measured for each stage, since those of later windows evaluate the ones before.
+    """
     if run.steps is not None:
         return _AT_ONCE
-    return run.choose("iterations at once", lambda: min(50, measured_steps(objective, batch, seconds=1.0)))
+    between = min(1.0, seconds / _LOOKS)
+    return run.choose(
+        f"iterations at once of {name}",
+        lambda: min(50, measured_steps(objective, batch, seconds=between / _EVALUATIONS)),
+    )
 
 
 def _cosine(steps: int) -> Callable[[int], float]:

@@ -1,6 +1,6 @@
 """Time windows: an evolution solved one piece of time after the other, each from where the one before ended.
 
-    solution = march(problem, windows(problem.time, 4), lambda part: method.solve(part, run))
+    solution = march(problem, windows(problem.time, 4), lambda part, before: method.solve(part, run))
 
 Long times, fronts that form and fields that forget their start are learned in pieces where they cannot be at once.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ from pdesolve.problem import Problem
 from pdesolve.training.run import write_aside
 
 INDEX = "windows.json"
+Part = TypeVar("Part", bound=Solution)
 
 
 def windows(time: Axis, count: int) -> tuple[Axis, ...]:
@@ -203,13 +204,11 @@ propagate.register(Table, differentiated)
 propagate.register(_Joined, differentiated)
 
 
-def march(
-    problem: Problem, times: Sequence[Axis], solve: Callable[[Problem], Solution], *, done: Sequence[Solution] = ()
-) -> Windows:
-    """Solve window after window. done: the solutions of the first of them, where some are known."""
-    parts = list(done)
-    for time in times[len(parts) :]:
-        parts.append(solve(window(problem, time, parts[-1] if parts else None)))
+def march(problem: Problem, times: Sequence[Axis], solve: Callable[[Problem, Sequence[Part]], Part]) -> Windows:
+    """Solve window after window. solve: (the problem of a window, the solutions of those before it) -> its own."""
+    parts: list[Part] = []
+    for time in times:
+        parts.append(solve(window(problem, time, parts[-1] if parts else None), tuple(parts)))
     return Windows(problem, parts)
 
 
@@ -224,11 +223,8 @@ def read_windows(problem: Problem, folder: Path, read: Callable[[Problem, Path],
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the windows in {folder / INDEX}: {str(error)[:120]}") from error
     assert problem.time is not None
-    parts: list[Solution] = []
-    for k, (lower, upper) in enumerate(bounds):
-        part = window(problem, replace(problem.time, lower=lower, upper=upper), parts[-1] if parts else None)
-        parts.append(read(part, folder / _name(k)))
-    return Windows(problem, parts)
+    times = [replace(problem.time, lower=lower, upper=upper) for lower, upper in bounds]
+    return march(problem, times, lambda part, before: read(part, folder / _name(len(before))))
 
 
 def _name(k: int) -> str:

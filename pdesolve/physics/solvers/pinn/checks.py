@@ -9,7 +9,7 @@ import torch
 
 from pdesolve.condition import Observed
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.least_squares.form import available_bytes
+from pdesolve.least_squares.form import free_bytes
 from pdesolve.problem import Problem, Value
 from pdesolve.training.processes import place
 from pdesolve.training.run import Run
@@ -73,7 +73,7 @@ def _check_settings(pinn: Pinn) -> None:
 def check_memory(pinn: Pinn, run: Run, *, width: int, depth: int) -> None:
     """Refuse what cannot fit: an equation of second order holds 18 to 50 numbers for each unit and point."""
     size = 10 * run.dtype.itemsize * pinn.collocation * width * depth
-    free = 2 * available_bytes(run.device)  # that function plans with half
+    free = free_bytes(run.device)
     if size > free:
         raise InputError(
             f"{pinn.collocation} collocation points through {depth} layers of {width} need more than "

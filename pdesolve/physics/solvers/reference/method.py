@@ -13,12 +13,14 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from pdesolve.condition import BoundaryCondition
 from pdesolve.errors import Diverged, InputError, unknown_name
 from pdesolve.fields import GridField
 from pdesolve.integration.fourier import Dealiasing
 from pdesolve.integration.reconstruction import Limiter
 from pdesolve.method import Solution, Solver
 from pdesolve.metrics import relative_l2
+from pdesolve.orders import normal_orders
 from pdesolve.physics.solvers.reference import cache, cole_hopf
 from pdesolve.physics.solvers.reference.chebyshev import Chebyshev
 from pdesolve.physics.solvers.reference.elements import ElementScheme
@@ -89,6 +91,7 @@ class Reference(Solver):
         formula = self._formula(problem, values, run.device)
         if formula is not None:
             return formula
+        _one_condition_each(problem)
         task = Task(problem, values, (), run.device, self.dealiasing, self.accuracy, self.tolerance, self.limiter)
         samples(task)
         scheme = self._scheme(task)
@@ -272,3 +275,17 @@ def _smooth(n: int) -> bool:
         while n % factor == 0:
             n //= factor
     return n == 1
+
+
+def _one_condition_each(problem: Problem) -> None:
+    """Refuse what needs several conditions at a place: values on a grid or a mesh obey one."""
+    for (unknown, part), order in normal_orders(problem).items():
+        if order >= 4 and any(
+            isinstance(c, BoundaryCondition) and c.unknown == unknown and part in c.parts(problem)
+            for c in problem.conditions
+        ):
+            raise InputError(
+                f"{problem.name}: the equation is of order {order} in {unknown} across {part} and needs "
+                f"{order // 2} conditions there, the reference's schemes hold one: take --method pinn, or give the "
+                "problem an exact formula"
+            )
