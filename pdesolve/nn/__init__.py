@@ -8,6 +8,7 @@ from pdesolve.nn.features import (
     LearnedFourierFeatures,
     PeriodicEmbedding,
     Rescale,
+    Waves,
     sine_features,
 )
 from pdesolve.nn.gated import AdaptiveBlock, AdaptiveSkip, Gates, ModifiedMLP, PirateNet
@@ -35,6 +36,7 @@ __all__ = [
     "Rescale",
     "Sine",
     "Stored",
+    "Waves",
     "Weights",
     "factorise",
     "fit_output",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +63,32 @@ def _(layer: PeriodicEmbedding, jet: Jet) -> Jet:
         for wave in (cosine, sine)
     ]
     return concatenated([jet.feature(layer.plain), *waves])
+
+
+class Waves(nn.Module):
+    """cos(pi m s), sin(pi m s) of each axis rescaled to s in [-1, 1], for the whole numbers m given for it.
+
+    (point, axis) -> (point, 2 for each m). For solutions that are known to oscillate so, slowly modulated.
+    """
+
+    def __init__(self, axes: Axes, frequencies: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self.rescale = Rescale(axes)
+        self.frequencies = [(i, m) for i, some in enumerate(frequencies) for m in some]
+        self.outputs = 2 * len(self.frequencies)
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = self.rescale(x)
+        angles = [math.pi * m * s[:, i : i + 1] for i, m in self.frequencies]
+        return torch.cat([wave(angle) for angle in angles for wave in (torch.cos, torch.sin)], 1)
+
+
+@propagate.register
+def _(layer: Waves, jet: Jet) -> Jet:
+    s = propagate(layer.rescale, jet)
+    return concatenated(
+        [compose(s.feature(i), wave(math.pi * m)) for i, m in layer.frequencies for wave in (cosine, sine)]
+    )
 
 
 class Beside(nn.Module):

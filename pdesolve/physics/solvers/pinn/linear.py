@@ -46,6 +46,13 @@ class Wide:
 
 
 @dataclass(frozen=True)
+class Oscillation:
+    """Waves that a deep network is given beside its coordinates: m of cos(pi m s), sin(pi m s) for each axis."""
+
+    frequencies: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class Trials:
     """Fits of wide layers to a problem.
 
@@ -76,6 +83,21 @@ class Trials:
             f"{held_out:.1e}, without a network {before:.1e}"
         )
         return objective, held_out < max(_PART * before, SOLVED)
+
+    def oscillation(self, run: Run, name: str) -> Oscillation | None:
+        """The waves that the problem's data are made of, where they are fast; None where they are not."""
+        chosen = run.choose(name, lambda: [list(peaks) for peaks in self._peaks()])
+        if not any(chosen):
+            return None
+        run.say(
+            f"its data oscillate: a deep network is given cos(pi m s) and sin(pi m s), m = {chosen} by axis, s in "
+            "[-1, 1], and conditions are left to the loss, since a lift would blur these waves"
+        )
+        return Oscillation(tuple(map(tuple, chosen)))
+
+    def _peaks(self) -> tuple[tuple[int, ...], ...]:
+        spectra = self._spectra()
+        return spectra.peaks if spectra.any else ((),) * self.axes
 
     def fitted(self, layer: Wide) -> tuple[Residuals, float]:
         """The objective of a layer, its output layer solved for, and the root of its loss at other points."""
@@ -108,9 +130,12 @@ class Trials:
             wider = replace(best[1], width=2 * best[1].width)
             trials = [replace(wider, scales=tuple(f * s for s in wider.scales)) for f in (1.0, 1.4)]
             found = min(((self.fitted(layer)[1], layer) for layer in trials), key=lambda pair: pair[0])
-            if not found[0] < _ENOUGH * best[0]:
+            gain, left = found[0] / best[0], math.log2(_LARGEST / found[1].width)
+            if not gain < _ENOUGH:
                 break
             best = found
+            if found[0] * gain**left > max(_PART * before, SOLVED):
+                break  # it would not come to a solution
             if run.budget.spent + 8 * (run.budget.spent - begin) > end:
                 break
         return {"width": best[1].width, "kind": best[1].kind, "scales": list(best[1].scales)}

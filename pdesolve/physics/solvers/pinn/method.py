@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +15,9 @@ from pdesolve.method import Solution, Solver
 from pdesolve.nn import Activation, Architecture, Features, NetworkSolution, Weights, read_network
 from pdesolve.physics.constraints import BoxLift
 from pdesolve.physics.solvers.pinn.checks import check, check_memory
-from pdesolve.physics.solvers.pinn.linear import Wide
 from pdesolve.physics.solvers.pinn.points import CollocationPoints
 from pdesolve.physics.solvers.pinn.shallow import better, ended, without_training
-from pdesolve.physics.solvers.pinn.task import DEPTH, WIDTH, Task, new_network, new_solution
+from pdesolve.physics.solvers.pinn.task import DEPTH, WIDTH, Task, new_network, new_solution, recorded
 from pdesolve.physics.solvers.pinn.weighting import Emphasis
 from pdesolve.problem import Problem, Value
 from pdesolve.scales import Scales
@@ -132,7 +131,9 @@ class Pinn(Solver):
         if shallow.reason:
             return ended(shallow.objective, task, whole, shallow.reason)
         run = task.run
-        objective = task.objective(None, run.generator)
+        if shallow.oscillation is not None:
+            task = replace(task, lift=None)
+        objective = task.objective(shallow.oscillation, run.generator)
         solution = objective.solution
         if not shallow.linear:  # least squares have their Jacobian from a tape, which is never compiled
             objective.engine = self._engine(run)
@@ -191,7 +192,7 @@ class Pinn(Solver):
         some = Scales(dict.fromkeys(problem.equation.scalars, (0.0, 1.0)), {}, {})
         generator = torch.Generator().manual_seed(0)
         stored = read_network(folder, device)
-        layer = Wide(**{**stored.built, "scales": tuple(stored.built["scales"])}) if stored.built else None
+        layer = recorded(stored.built)
         made = None if stored.lift is None else BoxLift.from_record(problem, stored.lift, values)
         place, dtype = torch.device(device), torch.float64
         solution = new_solution(self, problem, values, some, made, layer, generator, place, dtype)

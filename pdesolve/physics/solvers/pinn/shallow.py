@@ -11,7 +11,7 @@ import torch
 from pdesolve.errors import InputError
 from pdesolve.method import Solution
 from pdesolve.nn import NetworkSolution
-from pdesolve.physics.solvers.pinn.linear import SOLVED, Trials, Wide
+from pdesolve.physics.solvers.pinn.linear import SOLVED, Oscillation, Trials, Wide
 from pdesolve.physics.solvers.pinn.model import Residuals
 from pdesolve.physics.solvers.pinn.output_layer import is_linear, residual_root
 from pdesolve.physics.solvers.pinn.task import Task
@@ -26,12 +26,13 @@ class Shallow:
 
     objective: the best network, if any. reason: why nothing is left to train ("converged", or "features" where these
     were asked for); empty where a deep network is to be trained. linear: whether the problem is, where that was looked
-    at.
+    at. oscillation: waves that the deep network should be given, without a lift.
     """
 
     objective: Residuals | None = None
     reason: str = ""
     linear: bool = False
+    oscillation: Oscillation | None = None
 
 
 def without_training(task: Task) -> Shallow:
@@ -63,10 +64,10 @@ def without_training(task: Task) -> Shallow:
         return Shallow(linear=linear)
     trials = Trials(lambda layer: _drawn(task, layer), task.clouds, len(problem.axes))
     found = trials.solve(run, f"features{task.part}")
-    if found is None:
-        return Shallow(linear=True)
-    objective, solved = found
-    return Shallow(objective, "converged" if solved else "features" if only else "", linear=True)
+    objective, solved = found or (None, False)
+    reason = "converged" if solved else "features" if only and found else ""
+    waves = None if reason else trials.oscillation(run, f"waves{task.part}")
+    return Shallow(objective, reason, linear=True, oscillation=waves)
 
 
 def better(shallow: Shallow, objective: Residuals, task: Task) -> bool:

@@ -17,6 +17,8 @@ from pdesolve.physics.solvers.pinn.model import Residuals
 _DIFFERENCE = 1e-3  # of half an axis
 _SLOWEST = 0.5  # a scale of features that hardly turn
 _SAMPLES = 1024  # along a line
+_FAST = 4  # waves on an axis from which on a network needs to be given them
+_STRONG = 0.1  # of the largest amplitude: a peak
 _LEAST = 1e-3  # of the largest amplitude: below it lies what the window lets through
 
 
@@ -59,6 +61,15 @@ class Spectra:
         """Whether there is anything to draw from; periodic axes have features of their own."""
         finite = bool(torch.isfinite(self.amplitude).all()) and bool((self.amplitude.sum(1) > 0).all())
         return finite and not any(axis.periodic for axis in self.axes)
+
+    @property
+    def peaks(self) -> tuple[tuple[int, ...], ...]:
+        """Along each axis the strongest fast waves m, one or two of them; none along axes without."""
+        found = []
+        for row in self.amplitude.tolist():
+            tops = [m for m in range(_FAST, len(row) - 1) if row[m] > max(row[m - 1], row[m + 1], _STRONG * max(row))]
+            found.append(tuple(sorted(sorted(tops, key=lambda m: -row[m])[:2])))
+        return tuple(found)
 
     @torch.no_grad()
     def move(self, objective: Residuals) -> None:

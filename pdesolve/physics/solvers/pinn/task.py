@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -14,9 +14,9 @@ from pdesolve.condition import Periodic
 from pdesolve.constraint import Lift
 from pdesolve.errors import InputError
 from pdesolve.geometry import PointCloud
-from pdesolve.nn import Affine, Beside, NetworkSolution, network, wide
+from pdesolve.nn import Affine, Beside, NetworkSolution, Waves, network, wide
 from pdesolve.physics.constraints import BoxLift, lift
-from pdesolve.physics.solvers.pinn.linear import Wide
+from pdesolve.physics.solvers.pinn.linear import Oscillation, Wide
 from pdesolve.physics.solvers.pinn.model import Residuals, learnable
 from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Weighting
 from pdesolve.problem import Problem, Value
@@ -27,6 +27,7 @@ from pdesolve.training.stages import Part
 if TYPE_CHECKING:
     from pdesolve.physics.solvers.pinn.method import Pinn
 
+Built = Wide | Oscillation | None  # what a network is made by besides the settings
 WIDTH, DEPTH = 20, 3  # of a network that nobody asked to be of another size
 _WHOLE = Part()
 
@@ -67,8 +68,8 @@ class Task:
                 run.say(f"{name} is left to the loss: {reason}")
         return Task(settings, problem, run, values, learn, sizes, made, part, earlier)
 
-    def objective(self, layer: Wide | None, generator: torch.Generator) -> Residuals:
-        """What is minimised for a new network, by the settings or of one wide layer."""
+    def objective(self, layer: Built, generator: torch.Generator) -> Residuals:
+        """What is minimised for a new network, by the settings, with waves beside, or of one wide layer."""
         problem, settings, run = self.problem, self.settings, self.run
         solution = new_solution(
             settings, problem, self.values, self.sizes, self.lift, layer, generator, run.device, run.dtype
@@ -112,11 +113,14 @@ def _said(problem: Problem, values: Mapping[str, Value], run: Run) -> Scales:
 
 def new_solution(
     settings: Pinn, problem: Problem, values: Mapping[str, Value] | None, sizes: Scales, made: Lift | None,
-    layer: Wide | None, generator: torch.Generator, device: torch.device, dtype: torch.dtype,
+    layer: Built, generator: torch.Generator, device: torch.device, dtype: torch.dtype,
 ) -> NetworkSolution:  # fmt: skip
-    """A network before any training: of the settings, or of one wide layer."""
+    """A network before any training: of the settings, with waves beside its coordinates, or of one wide layer."""
     if layer is None:
         body = new_network(settings, problem, generator, None if made is None else _beside(made, sizes))
+    elif isinstance(layer, Oscillation):
+        waves = Waves(problem.axes, layer.frequencies)
+        body = new_network(settings, problem, generator, (waves, waves.outputs))
     else:
         body = wide(
             problem.axes, len(problem.equation.scalars), width=layer.width, scales=layer.scales,
@@ -149,6 +153,13 @@ def new_network(
         harmonics=settings.harmonics, feature_count=settings.feature_count, feature_scale=settings.feature_scale,
         beside=beside, generator=generator,
     )  # fmt: skip
+
+
+def recorded(built: Mapping[str, Any]) -> Built:
+    """What `NetworkSolution.built` says of a network that was made so."""
+    if "frequencies" in built:
+        return Oscillation(tuple(map(tuple, built["frequencies"])))
+    return Wide(**{**built, "scales": tuple(built["scales"])}) if built else None
 
 
 def _default(problem: Problem, name: str) -> float:
