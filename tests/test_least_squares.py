@@ -473,3 +473,14 @@ def test_jacobians_of_functions_by_chunks(shape: tuple[int, ...]) -> None:
 def test_single_precision_() -> None:
     found = minimise(Functional(rosenbrock), torch.tensor([-1.2, 1.0]), LevenbergMarquardt())
     assert found.theta.dtype == torch.float32 and torch.allclose(found.theta, torch.ones(2), atol=1e-3)
+
+
+def test_a_damping_that_let_nothing_move_is_forgotten() -> None:
+    """At a minimum no trial is better; on other data the next step goes all the way."""
+    method, theta = LevenbergMarquardt(), torch.zeros(1, dtype=torch.float64)
+    form = choose(2, 1, memory=10**9)
+    balanced, elsewhere = (Functional(lambda t, b=b: {"fit": torch.cat([t - 3, t - b])}) for b in (-3.0, 3.0))
+    stuck = method.step(balanced, theta, method.start(theta), form=form)
+    assert not bool(stuck.moved)
+    free = method.step(elsewhere, stuck.theta, stuck.state, form=form)
+    assert float(free.theta) == pytest.approx(3.0, rel=1e-2)

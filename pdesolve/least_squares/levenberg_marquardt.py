@@ -89,7 +89,9 @@ class LevenbergMarquardt(Method):
             moved = moved | better
             if bool(moved.all()):
                 break
-        return Step(new, {"damping": damping, "growth": growth}, loss, moved, here.slope, factor.note)
+        # a damping at which nothing moves is forgotten: on other points it would still let nothing move
+        kept = {"damping": torch.where(moved, damping, -1.0), "growth": torch.where(moved, growth, 2.0)}
+        return Step(new, kept, loss, moved, here.slope, factor.note)
 
     def _bend(
         self, objective: Objective, theta: Tensor, d: Tensor, here: Linearisation, factor: Factor, damping: Tensor

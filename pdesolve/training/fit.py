@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -39,6 +39,7 @@ def fit(
     redraw: int = 0,
     iterations: int = 1,
     doctor: Doctor | None = None,
+    opening: Sequence[str] = (),
 ) -> Outcome:
     """Minimise the sum of the objective's terms by one optimiser: a stage of a procedure.
 
@@ -48,7 +49,7 @@ def fit(
     the beginning; 0: never. iterations: the most that a quasi-Newton method makes between two looks at the clock; each
     counts as a step.
     solution: what `run.watch` measures and stores every few seconds. doctor: of the stages before with this objective,
-    so that the best of them stays the best while the points do.
+    so that the best of them stays the best while the points do. opening: lines to say where it is not over already.
 
     A run that goes on finds its way by the order of the calls: those that had ended return what they returned, the one
     that was under way goes on bit for bit with what its checkpoint holds, objective, batches and optimiser. What
@@ -67,6 +68,8 @@ def fit(
     ended = run.checkpoint.enter(run, parts, seconds=seconds)
     if ended is not None:
         return ended
+    for line in opening:
+        run.say(line)
     at = run.checkpoint.position
     if at.step == 0:
         at.since = redraw  # a stage begins with points of its own

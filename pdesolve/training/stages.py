@@ -102,14 +102,12 @@ def train(
         counted = None if left is None else max(1, round(share * left))
         planned = _planned(stage, name, objective, batches.batch, run, counted, seconds, last)
         known = [count for count in (left, None if last else planned) if count is not None]
-        for line in _sizes(stage, form, objective, batches.batch, memory):
-            run.say(line)
         outcome = fit(
             objective, batches, optimiser, run=run, stage=stage.optimiser, solution=solution,
             steps=min(known, default=None), redraw=stage.redraw, seconds=math.inf if last or known else seconds,
             rate=_cosine(planned) if stage.optimiser in FIRST_ORDER and planned is not None else None,
             iterations=_at_once(name, objective, batches.batch, run, seconds) if stage.optimiser in QUASI_NEWTON else 1,
-            doctor=doctor,
+            doctor=doctor, opening=_sizes(stage, form, objective, batches.batch, memory),
         )  # fmt: skip
         taken += outcome.steps
         if outcome.reason in ("budget", "target"):
