@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -72,3 +74,43 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in too_long(spent):
         terminalreporter.write_line(f"TIME {line}", red=True)
+
+
+class Killed(BaseException):
+    """What a test stops a run with: nothing may catch it."""
+
+
+@pytest.fixture
+def stopping_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
+    """`with stopping_after(n):` each look at a run writes its checkpoint, and the n-th is the last thing it does."""
+    from pdesolve.training.checkpoint import Checkpoint
+    from pdesolve.training.run import Run
+
+    write = Checkpoint.write
+
+    @contextmanager
+    def stopping(n: int) -> Iterator[None]:
+        count = 0
+
+        def counted(self: Checkpoint, run: Run, parts: Any) -> None:
+            nonlocal count
+            write(self, run, parts)
+            count += 1
+            if count == n:
+                raise Killed
+
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(Checkpoint, "write", counted)
+            patch.setattr(Checkpoint, "due", lambda self: self.folder is not None)
+            patch.setattr(Run, "due", lambda self: True)
+            yield
+
+    return stopping
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs go to a folder of the test's own and draw nothing, which is most of a short run's time."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("solution_figure", "history_figure", "save_figure"):
+        monkeypatch.setattr(f"pdesolve.plotting.{name}", lambda *_: None)

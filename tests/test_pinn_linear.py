@@ -31,11 +31,7 @@ from pdesolve.training.run import Run
 FEW = Pinn(collocation=200, condition_points=40)
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("solution_figure", "history_figure", "save_figure"):  # most of a short run's time
-        monkeypatch.setattr(f"pdesolve.plotting.{name}", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def task_of(problem: Problem, *, dtype: torch.dtype = torch.float64, exact: bool = True) -> Task:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -55,29 +53,6 @@ def same(first: Any, second: Any) -> bool:
     return len(one) == len(two) and all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
-class Killed(BaseException):
-    """What a test stops a run with: nothing may catch it."""
-
-
-@contextmanager
-def stopped(after: int) -> Iterator[None]:
-    """Every look at a run writes its checkpoint, and the given one is the last thing that the run does."""
-    write, count = Checkpoint.write, 0
-
-    def counted(self: Checkpoint, run: Run, parts: Any) -> None:
-        nonlocal count
-        write(self, run, parts)
-        count += 1
-        if count == after:
-            raise Killed
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Checkpoint, "write", counted)
-        patch.setattr(Checkpoint, "due", lambda self: self.folder is not None)
-        patch.setattr(Run, "due", lambda self: True)
-        yield
-
-
 @pytest.mark.parametrize(("name", "value"), CHOICES)
 def test_every_value_lowers_the_loss(name: str, value: str) -> None:
     """On fixed points and without weights that move, which make losses of two steps different things."""
@@ -104,12 +79,12 @@ def violations_and_residual(solution: Any) -> float:
     ],
     ids=["attention", "causal", "gate"],
 )
-def test_weights_are_part_of_the_checkpoint(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_weights_are_part_of_the_checkpoint(changes: dict[str, Any], stopping_after, tmp_path: Path) -> None:
     problem = make_problem("burgers_shock")
     method = dataclasses.replace(TINY, conditions="soft", optimiser="self_scaled_broyden", **changes)
     whole = run_of()
     expected = method.solve(problem, whole)
-    with stopped(after=5):
+    with stopping_after(5):
         method.solve(problem, run_of(folder=tmp_path))
     content = read_checkpoint(tmp_path, "")
     state = content["parts"]["objective"]["_extra_state"]
@@ -221,10 +196,8 @@ def test_units_make_no_difference(conditions: Any) -> None:
 
 
 @pytest.mark.slow
-def test_windows_train_store_load_and_go_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("solution_figure", "history_figure", "save_figure"):
-        monkeypatch.setattr(f"pdesolve.plotting.{name}", lambda *_: None)
+@pytest.mark.usefixtures("own_folder")
+def test_windows_train_store_load_and_go_on_bit_for_bit(stopping_after, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pdesolve.training.stages._AT_ONCE", 2)
     method = dataclasses.replace(TINY, windows=2, optimiser="self_scaled_broyden")
     settings: dict[str, Any] = {"steps": 16, "threads": 1}
@@ -240,7 +213,7 @@ def test_windows_train_store_load_and_go_on_bit_for_bit(tmp_path: Path, monkeypa
     assert torch.allclose(first, second, atol=1e-12) and float(first.abs().max()) > 0.1
     for after, call in ((10, 2), (15, 3)):  # in Adam of the second window, and in what follows it
         folder = f"run{after}"
-        with stopped(after=after):
+        with stopping_after(after):
             ps.solve("burgers_shock", method, out=folder, **settings)
         place = read_checkpoint(Path(folder), _owner(folder))["position"]
         assert place["call"] == call and place["step"] > 0

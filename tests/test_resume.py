@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -39,35 +37,7 @@ TINY = Pinn(
 STEPS = 12
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PDESOLVE_CACHE", str(tmp_path / "cache"))
-    for name in ("solution_figure", "history_figure", "save_figure"):  # most of a short run's time
-        monkeypatch.setattr(f"pdesolve.plotting.{name}", lambda *_: None)
-
-
-class Killed(BaseException):
-    """What the test stops a run with: nothing may catch it."""
-
-
-@contextmanager
-def stopping_after(n: int) -> Iterator[None]:
-    """Every look at a run writes its checkpoint, and the n-th one is the last thing that the run does."""
-    write, count = Checkpoint.write, 0
-
-    def counted(self: Checkpoint, run: Run, parts: Any) -> None:
-        nonlocal count
-        write(self, run, parts)
-        count += 1
-        if count == n:
-            raise Killed
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Checkpoint, "write", counted)
-        patch.setattr(Checkpoint, "due", lambda self: self.folder is not None)
-        patch.setattr(Run, "due", lambda self: True)
-        yield
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def run_of(folder: Path | None, checkpoint: Checkpoint | None = None) -> Run:
@@ -84,7 +54,7 @@ def losses(run: Run) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("optimiser", get_args(Optimiser))
-def test_every_optimiser_goes_on_bit_for_bit(optimiser: Any, tmp_path, monkeypatch) -> None:
+def test_every_optimiser_goes_on_bit_for_bit(optimiser: Any, stopping_after, tmp_path, monkeypatch) -> None:
     """Stopped in Adam, at the change of stages, within and across draws of points: the same end, looks included."""
     monkeypatch.setattr("pdesolve.training.stages._AT_ONCE", 3)
     problem = ps.make_problem("heat_1d")
@@ -103,7 +73,7 @@ def test_every_optimiser_goes_on_bit_for_bit(optimiser: Any, tmp_path, monkeypat
         assert torch.equal(again.generator.get_state(), whole.generator.get_state())
 
 
-def test_stages_are_left_where_a_run_was_stopped_between_them(tmp_path) -> None:
+def test_stages_are_left_where_a_run_was_stopped_between_them(stopping_after, tmp_path) -> None:
     """The checkpoint at the end of Adam, before the next stage has written one of its own."""
     problem = ps.make_problem("heat_1d")
     whole = run_of(None)
@@ -116,7 +86,7 @@ def test_stages_are_left_where_a_run_was_stopped_between_them(tmp_path) -> None:
     assert same(TINY.solve(problem, again), expected) and losses(again) == losses(whole)
 
 
-def test_learned_values_and_observations_go_on_too() -> None:
+def test_learned_values_and_observations_go_on_too(stopping_after) -> None:
     rng = np.random.default_rng(0)
     points = rng.random((20, 2))
     seen = np.exp(-(np.pi**2) * points[:, 0] / 4) * np.sin(np.pi * points[:, 1])
@@ -229,6 +199,7 @@ def test_a_run_that_is_terminated_outside_of_its_training_is_marked(monkeypatch)
 @pytest.mark.slow
 def test_a_killed_command_ends_as_if_nothing_had_been(tmp_path) -> None:
     settings = ["--method.width", "8", "--method.depth", "2", "--method.collocation", "100", "--method.redraw", "60"]
+    settings += ["--method.optimiser", "self_scaled_broyden"]
     words = ["heat_1d", "--method", "pinn", *settings, "--steps", "900", "--threads", "1", "--budget", "1h"]
     command = [sys.executable, "-m", "pdesolve"]
     subprocess.run([*command, "solve", *words, "--out", "whole"], check=True, capture_output=True)
