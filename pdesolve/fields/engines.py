@@ -93,7 +93,7 @@ class Eager(Engine):
 class Fused(Engine):
     """Activations of all channels fused by torch.compile, two kernels for each kind, on a tape too.
 
-    Half as long again as the bare matrix products, 5 to 14 CPU seconds to start (measured: 4 layers of 64, float32).
+    1.7 to 1.9 times the bare matrix products, 5 to 14 CPU seconds to start (measured: 4 layers of 64, float32).
     """
 
     def __init__(self) -> None:
@@ -105,9 +105,9 @@ class Fused(Engine):
 
 
 class Whole(Engine):
-    """The network and its gradient as a whole by torch.compile: 1.0 to 1.2 times the bare matrix products.
+    """The network and its gradient as a whole by torch.compile: 1.3 to 1.5 times the bare matrix products.
 
-    10 to 17 CPU seconds to start, 2 where its code is still on disk, against 1.4 to 2.2 times the products eager: it
+    10 to 17 CPU seconds to start, 2 where its code is still on disk, against 2.5 to 3.4 times the products eager: it
     pays where more than some 40 seconds of such steps follow. On a tape activations only are fused.
 
     Networks that no compiler can trace (a layer without a rule) are run with fused activations instead, with a warning.
