@@ -119,5 +119,6 @@ def _check(folder: Path, record: Mapping[str, Any], content: Mapping[str, Any], 
             f"{folder} has reached its target {config['target']:g}: give a smaller one, --target "
             f"{config['target'] / 10:g}"
         )
-    if why == "converged" and all(wanted.get(name) == config.get(name) for name in ("budget", "steps", "target")):
-        raise InputError(f"{folder} has converged: to try nevertheless give it more time, --budget {2 * spent:.0f}s")
+    unchanged = all(wanted.get(name) == config.get(name) for name in ("budget", "steps", "target"))
+    if why in ("converged", "stalled") and unchanged:
+        raise InputError(f"{folder} has {why}: to try nevertheless give it more time, --budget {2 * spent:.0f}s")

@@ -15,7 +15,8 @@ _EPILOG = """examples:
 Where steps are counted (--steps) the end is the same bit for bit. A run that diverged goes on from its best parameters
 with a tenth of the learning rate.
 
-exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 interrupted"""
+exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 interrupted,
+143 terminated"""
 
 
 def parser() -> Parser:

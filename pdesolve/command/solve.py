@@ -33,7 +33,8 @@ examples:
   pdesolve solve my.yaml --method pinn --learn viscosity --observe data.csv
   pdesolve solve --config runs/burgers_shock-pinn-1/config.yaml --seed 1
 
-exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 interrupted"""
+exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 interrupted,
+143 terminated"""
 
 
 def parser() -> Parser:

@@ -25,7 +25,7 @@ from pdesolve.training.balance import Balancing
 from pdesolve.training.optimisers import FIRST_ORDER, Optimiser
 from pdesolve.training.run import Run
 from pdesolve.training.stages import Part, Stage, train
-from pdesolve.training.windows import Windows, read_windows, window, windows
+from pdesolve.training.windows import Windows, march, read_windows, windows
 
 _DENSE = 4000  # parameters up to which a dense inverse Hessian pays
 _REDRAW = 20  # steps of Levenberg-Marquardt between two draws of points: each gets far on its own
@@ -115,15 +115,14 @@ class Pinn(Solver):
         if self.windows == 1:
             return self._train(Task.of(self, problem, run=run, values=values, learn=learn), lambda solution: solution)
         assert problem.time is not None
-        done: list[NetworkSolution] = []
-        for k, time in enumerate(windows(problem.time, self.windows)):
-            for part in done:
-                part.module.requires_grad_(False)  # it is data of the windows after it
-            here, earlier = window(problem, time, done[-1] if done else None), [part.module for part in done]
-            number = Part(k, self.windows)
-            task = Task.of(self, here, run=run, values=values, learn=learn, part=number, earlier=earlier)
-            done.append(self._train(task, lambda solution: Windows(problem, [*done, solution])))
-        return Windows(problem, done)
+
+        def solve(here: Problem, before: Sequence[NetworkSolution]) -> NetworkSolution:
+            earlier = [part.module.requires_grad_(False) for part in before]  # they are data of the windows after them
+            part = Part(len(before), self.windows)
+            task = Task.of(self, here, run=run, values=values, learn=learn, part=part, earlier=earlier)
+            return self._train(task, lambda solution: Windows(problem, [*before, solution]))
+
+        return march(problem, windows(problem.time, self.windows), solve)
 
     def _train(self, task: Task, whole: Callable[[Solution], Solution]) -> NetworkSolution:
         """One network for all of a problem, or for a window of it. whole: what is watched while it is trained."""
@@ -173,7 +172,10 @@ class Pinn(Solver):
             optimiser = "self_scaled_broyden" if parameters <= _DENSE else "lbfgs"
         else:
             optimiser = self.optimiser
-        return Stage("adam", self.adam_share), Stage(optimiser, 1 - self.adam_share, redraw)
+        begin, rest = Stage("adam", self.adam_share), 1 - self.adam_share
+        if optimiser == "gauss_newton":  # its steps are right near a solution only
+            return begin, Stage("levenberg_marquardt", rest / 2, redraw), Stage(optimiser, rest / 2, redraw)
+        return begin, Stage(optimiser, rest, redraw)
 
     def operation_size(self, problem: Problem) -> int:
         return self.collocation * (self.width or WIDTH)

@@ -57,6 +57,12 @@ class CollocationPoints(Batches):
         self._place({INTERIOR: cloud, **drawn})
         return True
 
+    def residuals(self) -> tuple[float, float]:
+        """The root mean square of the equation's residual at the points, and elsewhere."""
+        elsewhere = self.problem.sample(1000, "uniform", Generator().manual_seed(0))
+        here, there = (self.objective.residual_size(c).square().mean() for c in (self.clouds[INTERIOR], elsewhere))
+        return float(here.sqrt()), float(there.sqrt())
+
     def state_dict(self) -> dict[str, Any]:
         return {
             name: {"x": cloud.x.clone(), "weights": cloud.weights, "normals": cloud.normals}

@@ -42,6 +42,9 @@ def without_training(task: Task) -> Shallow:
         InputError: output_layer was asked for and cannot be.
     """
     settings, problem, run = task.settings, task.problem, task.run
+    if settings.condition_weight == 0 and task.soft:
+        run.say(f"{', '.join(task.soft)} of weight zero: whatever obeys the equation is as good as the solution")
+        return Shallow()
     free, linear = _free(settings), False
     if settings.optimiser in ("auto", "output_layer") and not task.learn:
         first = _drawn(task, Wide(16, "tanh", (1.0,) * len(problem.axes)))

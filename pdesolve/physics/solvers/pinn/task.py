@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from pdesolve.condition import Periodic
+from pdesolve.condition import Condition, Periodic
 from pdesolve.constraint import Lift
 from pdesolve.errors import InputError
 from pdesolve.geometry import PointCloud
@@ -78,15 +78,18 @@ class Task:
         for name in self.learn:
             start = solution.values.get(name, problem.values.get(name, _default(problem, name)))
             solution.values[name] = learned[name] = learnable(problem, name, start, solution)
-        # periodic conditions hold by the embedding
+        weighting = Weighting(settings.condition_weight, settings.balancing, settings.emphasis, problem.time)
+        return Residuals(problem, solution, self.soft, weighting, self.sizes, learned=learned, earlier=self.earlier)
+
+    @property
+    def soft(self) -> dict[str, Condition]:
+        """The conditions that are left to the loss: periodic ones hold by the network's embedding."""
         held = () if self.lift is None else self.lift.exact
-        conditions = {
+        return {
             name: condition
-            for name, condition in problem.named_conditions.items()
+            for name, condition in self.problem.named_conditions.items()
             if not isinstance(condition, Periodic) and name not in held
         }
-        weighting = Weighting(settings.condition_weight, settings.balancing, settings.emphasis, problem.time)
-        return Residuals(problem, solution, conditions, weighting, self.sizes, learned=learned, earlier=self.earlier)
 
     @property
     def on_conditions(self) -> int:
