@@ -25,6 +25,7 @@ from pdesolve.least_squares.strips import Block, StripJacobian
 from pdesolve.nn import (
     AdaptiveBlock,
     Architecture,
+    Beside,
     FactorisedLinear,
     Features,
     FourierFeatures,
@@ -34,6 +35,7 @@ from pdesolve.nn import (
     PirateNet,
     Rescale,
     Sine,
+    Waves,
     Weights,
     factorise,
     fit_output,
@@ -100,6 +102,9 @@ PARTS: dict[str, nn.Module] = {
     "random": nn.Sequential(FourierFeatures(4, 3, 1.0, generator()), Sine(0.7), nn.Linear(6, 2).double()),
     "axes": nn.Sequential(
         nn.Linear(4, 2).double(), Rescale(AXES), PeriodicEmbedding(AXES, 2), nn.SiLU(), nn.Linear(5, 1).double()
+    ),
+    "beside": nn.Sequential(
+        nn.Linear(4, 2).double(), Beside(Rescale(AXES), Waves(AXES, [(1, 3), (2,)])), nn.Linear(8, 1).double()
     ),
 }
 

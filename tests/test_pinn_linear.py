@@ -18,7 +18,7 @@ from pdesolve.errors import InputError
 from pdesolve.least_squares.modular import Modular
 from pdesolve.least_squares.tape import product, record
 from pdesolve.metrics import relative_l2
-from pdesolve.physics.solvers.pinn.linear import Wide
+from pdesolve.physics.solvers.pinn.linear import Oscillation, Trials, Wide
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.pinn.model import Residuals
 from pdesolve.physics.solvers.pinn.output_layer import fit_output_layer, is_linear, output_layer, residual_root
@@ -227,3 +227,32 @@ def test_fixed_weights_are_on_no_tape() -> None:
         weight.requires_grad_(True)
         product(x, weight)
         assert len(tape.products) == 1
+
+
+def test_fast_waves_are_read_off_the_data() -> None:
+    """Half waves: 20 along x from 0 to 1 are 10 whole ones in the axis' length."""
+    for name, expected in (("heat_multiscale_2d_sister", ((), (10, 20), ())), ("poisson_2d_sister", ((), ()))):
+        task = task_of(make_problem(name))
+        trials = Trials(lambda layer, task=task: task.objective(layer, generator()), task.clouds, len(expected))
+        said: list[str] = []
+        run = Run(say=said.append)
+        found = trials.oscillation(run, "waves")
+        assert (found is None) == (not any(expected)) and run.choices["waves"] == [list(some) for some in expected]
+        assert found is None or (found.frequencies == expected and "m = [[], [10, 20], []]" in said[0])
+
+
+def test_a_network_with_waves_leaves_conditions_to_the_loss_and_comes_back(tmp_path: Path) -> None:
+    problem = make_problem("heat_multiscale_2d_sister")
+    task = dataclasses.replace(task_of(problem), lift=None)
+    objective = task.objective(Oscillation(((), (10, 20), ())), generator())
+    assert {*objective.conditions} == {"initial u", "u at the boundary"} and objective.solution.lift is None
+    first = next(m for m in objective.module.modules() if isinstance(m, torch.nn.Linear))
+    assert first.in_features == 3 + 4
+    objective.solution.write(tmp_path)
+    again = FEW.restore(problem, tmp_path)
+    cloud = problem.sample(20, "sobol", generator())
+    assert torch.equal(again.on(cloud)["u"], objective.solution.on(cloud)["u"])
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
