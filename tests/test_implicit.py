@@ -210,7 +210,6 @@ def test_what_blows_up_is_said() -> None:
 
 
 @STEPPERS
-@pytest.mark.slow
 def test_a_batch_is_a_loop(kind) -> None:
     domain = Box(Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
     time = Axis("t", 0.0, 0.2)

@@ -401,8 +401,7 @@ def curved(theta: Tensor, a: Tensor, b: Tensor) -> dict[str, Tensor]:
     return {"curved": torch.stack(torch.broadcast_tensors(*rows), -1)}
 
 
-@pytest.mark.parametrize("batch", [(), (2,)])
-@pytest.mark.slow
+@pytest.mark.parametrize("batch", [(), pytest.param((2,), marks=pytest.mark.slow)])
 def test_gradients_of_a_solution_are_those_of_differences(batch: tuple[int, ...]) -> None:
     solve = implicit(solved)
     start = torch.ones(*batch, 2, dtype=torch.float64)

@@ -16,6 +16,7 @@ from pdesolve.least_squares.objective import (
     Terms,
     check_finite,
     half_squares,
+    of_rows,
     stack,
 )
 
@@ -47,22 +48,20 @@ class Functional(Objective):
     def linearise(self, theta: Tensor) -> Linearisation:
         theta = theta.detach()
         jacobian = FunctionJacobian(self.rows, theta)
-        r = jacobian.value
-        if not bool(torch.isfinite(r).all()):
+        if not bool(torch.isfinite(jacobian.value).all()):
             with torch.no_grad():  # once more by name
                 check_finite(self.residual(theta, *self.context), self.weights)
-        return Linearisation(half_squares(r), jacobian.transposed(r), jacobian, r)
+        return of_rows(jacobian.value, jacobian)
 
 
-class FunctionJacobian(Jacobian):
-    """The Jacobian of rows(theta) by torch.func: column by column where there are fewer parameters than rows."""
+class Products:
+    """J v and Jᵀw of rows(theta) by torch.func, and the rows themselves."""
 
-    def __init__(self, rows: Callable[[Tensor], Tensor], theta: Tensor, *, chunk_bytes: int = CHUNK_BYTES) -> None:
-        self._rows, self._theta, self._chunk_bytes = rows, theta, chunk_bytes
+    def __init__(self, rows: Callable[[Tensor], Tensor], theta: Tensor) -> None:
+        self._rows, self._theta = rows, theta
         value, self._pull, *_ = vjp(rows, theta)
         self._push: Callable[[Tensor], Tensor] | None = None
         self.value: Tensor = value.detach()
-        self.rows, self.parameters = self.value.shape[-1], theta.shape[-1]
 
     def times(self, v: Tensor) -> Tensor:
         if self._push is None:
@@ -71,6 +70,21 @@ class FunctionJacobian(Jacobian):
 
     def transposed(self, w: Tensor) -> Tensor:
         return self._pull(w)[0].detach()
+
+
+class FunctionJacobian(Jacobian):
+    """The Jacobian of rows(theta) by torch.func: column by column where there are fewer parameters than rows."""
+
+    def __init__(self, rows: Callable[[Tensor], Tensor], theta: Tensor, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self._theta, self._chunk_bytes, self._products = theta, chunk_bytes, Products(rows, theta)
+        self.value = self._products.value
+        self.rows, self.parameters = self.value.shape[-1], theta.shape[-1]
+
+    def times(self, v: Tensor) -> Tensor:
+        return self._products.times(v)
+
+    def transposed(self, w: Tensor) -> Tensor:
+        return self._products.transposed(w)
 
     def dense(self) -> Tensor:
         if self.parameters <= self.rows:

@@ -19,6 +19,7 @@ from pdesolve.least_squares.objective import (
     check_finite,
     half_squares,
     no_rows,
+    of_rows,
     stack,
 )
 from pdesolve.least_squares.strips import Block, Outer, Strip, StripJacobian
@@ -76,10 +77,9 @@ class Modular(Objective):
             if self.pointwise is None:
                 self.pointwise = jacobian is not None and self._agrees(jacobian, r)
             if self.pointwise and jacobian is not None:
-                return Linearisation(half_squares(r), jacobian.transposed(r), jacobian, r)
+                return of_rows(r, jacobian)
         jacobian = GraphJacobian(self._checked, self.parameters)
-        r = jacobian.value
-        return Linearisation(half_squares(r), jacobian.transposed(r), jacobian, r)
+        return of_rows(jacobian.value, jacobian)
 
     def _checked(self) -> Tensor:
         terms = self.rows()

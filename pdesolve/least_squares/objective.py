@@ -44,6 +44,11 @@ class Linearisation:
         return self.residual
 
 
+def of_rows(r: Tensor, jacobian: Jacobian) -> Linearisation:
+    """The linearisation of |r|²/2."""
+    return Linearisation(half_squares(r), jacobian.transposed(r), jacobian, r)
+
+
 def no_rows(asking: str) -> InputError:
     """The error of asking an energy for rows."""
     return InputError(f"{asking} needs residual rows, an energy has none: use GaussNewton or AdaptiveEnergy")

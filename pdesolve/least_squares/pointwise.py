@@ -7,11 +7,11 @@ from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
-from torch.func import jacrev, vjp, vmap
+from torch.func import jacrev, vmap
 
-from pdesolve.least_squares.functional import transpose
+from pdesolve.least_squares.functional import Products
 from pdesolve.least_squares.jacobian import CHUNK_BYTES, Jacobian
-from pdesolve.least_squares.objective import Linearisation, Objective, check_finite, half_squares, scaled
+from pdesolve.least_squares.objective import Linearisation, Objective, check_finite, half_squares, of_rows, scaled
 
 Row = Callable[[Tensor, Tensor], Tensor]
 
@@ -49,11 +49,10 @@ class Pointwise(Objective):
     def linearise(self, theta: Tensor) -> Linearisation:
         theta = theta.detach()
         jacobian = PointJacobian(self, theta)
-        r = jacobian.value
-        if not bool(torch.isfinite(r).all()):
+        if not bool(torch.isfinite(jacobian.value).all()):
             with torch.no_grad():  # once more by name
                 check_finite(self._terms(theta))
-        return Linearisation(half_squares(r), jacobian.transposed(r), jacobian, r)
+        return of_rows(jacobian.value, jacobian)
 
     def _terms(self, theta: Tensor) -> dict[str, Tensor]:
         return {
@@ -66,19 +65,15 @@ class PointJacobian(Jacobian):
     """Rows by rows: each point's gradient is a backward pass over that point alone."""
 
     def __init__(self, objective: Pointwise, theta: Tensor) -> None:
-        self._objective, self._theta = objective, theta
-        value, self._pull, *_ = vjp(objective.rows, theta)
-        self._push: Callable[[Tensor], Tensor] | None = None
-        self.value: Tensor = value.detach()
+        self._objective, self._theta, self._products = objective, theta, Products(objective.rows, theta)
+        self.value = self._products.value
         self.rows, self.parameters = len(self.value), len(theta)
 
     def times(self, v: Tensor) -> Tensor:
-        if self._push is None:
-            self._push = transpose(self._objective.rows, self._theta, self.value)
-        return self._push(v).detach()
+        return self._products.times(v)
 
     def transposed(self, w: Tensor) -> Tensor:
-        return self._pull(w)[0].detach()
+        return self._products.transposed(w)
 
     def dense(self) -> Tensor:
         return self._block(slice(0, self.parameters))
