@@ -392,7 +392,7 @@ def test_bad_input_is_refused_in_one_line(make, message):
     assert "\n" not in str(error.value)
 
 
-SMALL = Pinn(width=12, depth=2, collocation=128, condition_points=60, adaptivity=0.0)
+SMALL = Pinn(width=12, depth=2, collocation=128, condition_points=60, adaptivity="none")
 
 
 @pytest.mark.slow
