@@ -412,7 +412,7 @@ def test_a_network_solves_on_a_mesh_and_proves_it(tmp_path):
         exact=ps.Exact(lambda p, x: {"u": u(p, x)}),
         evaluation=ps.Evaluation(31),
     )
-    small = Pinn(width=12, depth=2, collocation=128, condition_points=60, adaptivity=0.0)
+    small = Pinn(width=12, depth=2, collocation=128, condition_points=60, adaptivity="none")
     solution = ps.solve(problem, small, steps=100, threads=1, out=tmp_path / "run")
     assert problem.domain.inside(problem.evaluation_set.x).all()
     assert solution.proof.errors["u"]["relative_l2"] < 2e-2

@@ -90,8 +90,9 @@ def test_two_processes_end_as_one(tmp_path: Path, problem: str, optimiser: str, 
     for folder, command in (("one", [sys.executable, "-m", "pdesolve"]), ("two", TORCHRUN)):
         (tmp_path / folder).mkdir()
         done = subprocess.run(
-            [*command, *words], cwd=tmp_path / folder, env=environment, capture_output=True, text=True, check=False
-        )
+            [*command, *words], cwd=tmp_path / folder, env=environment, capture_output=True, text=True, check=False,
+            timeout=300,  # processes that are not where the others are wait for ever
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("next: pdesolve predict") == 1
         assert done.stderr.count("size of u:") == 1
@@ -113,7 +114,9 @@ def test_two_processes_go_on_where_two_stopped(tmp_path: Path) -> None:
         [*words, "--steps", "12", "--out", "part"],
         ["resume", "part", "--steps", "30"],
     ):
-        done = subprocess.run([*TORCHRUN, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*TORCHRUN, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+        )
         assert done.returncode == 0, done.stderr
     whole, part = ps.load(tmp_path / "whole"), ps.load(tmp_path / "part")
     assert torch.allclose(whole.on()["u"], part.on()["u"], rtol=0, atol=1e-10)
