@@ -96,6 +96,9 @@ def test_points_may_come_in_any_order_and_number(roof: Problem, monkeypatch: pyt
     whole = evolution(x)
     monkeypatch.setattr("pdesolve.physics.constraints.linear_evolution._WAVES", 1000)
     torch.testing.assert_close(evolution(x.flip(0)).flip(0), whole, rtol=0, atol=1e-14)
+    kept = evolution(x)
+    x[:, 1] += 0.1  # in place
+    assert float((evolution(x) - kept).abs().max()) > 1e-3 and evolution(x) is evolution(x)
 
 
 def test_only_what_differentiates_smooths() -> None:

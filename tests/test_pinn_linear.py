@@ -257,3 +257,16 @@ def test_a_network_with_waves_leaves_conditions_to_the_loss_and_comes_back(tmp_p
 
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+def test_least_squares_on_a_linear_problem_keeps_a_few_points_for_each_parameter() -> None:
+    """Where nobody asked for a number of points, and in few dimensions."""
+    plane, many = make_problem("poisson_2d"), make_problem("poisson_nd", {"dimension": 5})
+    for method, problem, linear, points, redraw in (
+        (Pinn(), plane, True, 3 * 257, 0),
+        (Pinn(), plane, False, 3000, 500),
+        (Pinn(), many, True, 3000, 20),
+        (Pinn(collocation=700), plane, True, 700, 20),
+    ):
+        assert method._count(problem, 257, linear) == points
+        assert method.stages(problem, 257, linear)[-1].redraw == redraw

@@ -311,11 +311,12 @@ def test_a_checkpoint_that_cannot_be_written_is_one_line(tmp_path) -> None:
 
 
 def test_the_procedure_is_a_list_of_stages() -> None:
-    stages = Pinn(adam_share=0.2, redraw=7, optimiser="levenberg_marquardt").stages(100, linear=True)
+    problem = ps.make_problem("poisson_2d")
+    stages = Pinn(adam_share=0.2, redraw=7, optimiser="levenberg_marquardt").stages(problem, 100, True)
     assert stages == (Stage("adam", 0.2), Stage("levenberg_marquardt", 0.8, 7))
-    assert Pinn(optimiser="soap", adaptivity="none").stages(100, linear=False) == (Stage("soap"),)
+    assert Pinn(optimiser="soap", adaptivity="none").stages(problem, 100, False) == (Stage("soap"),)
     chosen = {
-        linear: [Pinn().stages(count, linear=linear)[-1].optimiser for count in (4000, 4001)]
+        linear: [Pinn().stages(problem, count, linear)[-1].optimiser for count in (4000, 4001)]
         for linear in (False, True)
     }
     assert chosen == {False: ["self_scaled_broyden", "lbfgs"], True: ["levenberg_marquardt", "lbfgs"]}

@@ -10,6 +10,7 @@ import torch
 from pdesolve.condition import Observed
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.least_squares.form import free_bytes
+from pdesolve.physics.solvers.pinn.task import collocation
 from pdesolve.problem import Problem, Value
 from pdesolve.training.processes import place
 from pdesolve.training.run import Run
@@ -59,8 +60,8 @@ def check(pinn: Pinn, problem: Problem, values: Mapping[str, Value] | None, lear
 
 def _check_settings(pinn: Pinn) -> None:
     for name in ("collocation", "condition_points", "memory", "redraw", "windows"):
-        if getattr(pinn, name) < 1:
-            raise InputError(f"{name} must be at least 1, got {getattr(pinn, name)}")
+        if (value := getattr(pinn, name)) is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, got {value}")
     for name in ("learning_rate", "exponent"):
         if not getattr(pinn, name) > 0:
             raise InputError(f"{name} must be more than zero, got {getattr(pinn, name)}")
@@ -72,10 +73,10 @@ def _check_settings(pinn: Pinn) -> None:
 
 def check_memory(pinn: Pinn, run: Run, *, width: int, depth: int) -> None:
     """Refuse what cannot fit: an equation of second order holds 18 to 50 numbers for each unit and point."""
-    size = 10 * run.dtype.itemsize * pinn.collocation * width * depth
+    size = 10 * run.dtype.itemsize * collocation(pinn) * width * depth
     free = free_bytes(run.device)
     if size > free:
         raise InputError(
-            f"{pinn.collocation} collocation points through {depth} layers of {width} need more than "
+            f"{collocation(pinn)} collocation points through {depth} layers of {width} need more than "
             f"{size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer points or a smaller network"
         )

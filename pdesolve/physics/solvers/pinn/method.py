@@ -17,7 +17,7 @@ from pdesolve.physics.constraints import BoxLift
 from pdesolve.physics.solvers.pinn.checks import check, check_memory
 from pdesolve.physics.solvers.pinn.points import CollocationPoints
 from pdesolve.physics.solvers.pinn.shallow import better, ended, without_training
-from pdesolve.physics.solvers.pinn.task import DEPTH, WIDTH, Task, new_network, new_solution, recorded
+from pdesolve.physics.solvers.pinn.task import DEPTH, WIDTH, Task, collocation, new_network, new_solution, recorded
 from pdesolve.physics.solvers.pinn.weighting import Emphasis
 from pdesolve.problem import Problem, Value
 from pdesolve.scales import Scales
@@ -28,6 +28,7 @@ from pdesolve.training.stages import Part, Stage, train
 from pdesolve.training.windows import Windows, march, read_windows, windows
 
 _DENSE = 4000  # parameters up to which a dense inverse Hessian pays
+_FEW_AXES, _FEWEST, _EACH = 3, 400, 3
 _REDRAW = 20  # steps of Levenberg-Marquardt between two draws of points: each gets far on its own
 _COMPILED = 200.0  # CPU seconds of budget from which on compilation pays
 
@@ -52,7 +53,8 @@ class Pinn(Solver):
         conditions: exact builds Dirichlet, initial and periodic conditions into the state where that can be done (on
             boxes and intervals, for data that are smooth and agree where they meet); soft leaves all but periodic ones
             to the loss.
-        collocation: collocation points inside the domain.
+        collocation: collocation points inside the domain. None for 3000 that move; linear problems in up to three axes
+            get three for each parameter, at least 400, that stay: least squares goes on converging on those.
         condition_points: points for each condition that is left to the loss, and for each axis that it has.
         sampler: how both are drawn.
         condition_weight: weight of every condition's mean square against the equation's.
@@ -88,7 +90,7 @@ class Pinn(Solver):
     feature_scale: float = 2.0
     harmonics: int = 1
     conditions: Literal["exact", "soft"] = "exact"
-    collocation: int = 3000
+    collocation: int | None = None
     condition_points: int = 200
     sampler: Sampler = "sobol"
     condition_weight: float = 10.0
@@ -134,14 +136,16 @@ class Pinn(Solver):
             task = replace(task, lift=None)
         objective = task.objective(shallow.oscillation, run.generator)
         solution = objective.solution
-        if not shallow.linear:  # least squares have their Jacobian from a tape, which is never compiled
+        linear = shallow.linear
+        if not linear:  # least squares have their Jacobian from a tape, which is never compiled
             objective.engine = self._engine(run)
         points = CollocationPoints(
-            task.problem, objective, count=self.collocation, condition_count=task.on_conditions, sampler=self.sampler,
+            task.problem, objective, count=self._count(task.problem, solution.parameters, linear),
+            condition_count=task.on_conditions, sampler=self.sampler,
             adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
         )  # fmt: skip
         outcome = train(
-            objective, points, self.stages(solution.parameters, linear=shallow.linear), run=run,
+            objective, points, self.stages(task.problem, solution.parameters, linear), run=run,
             solution=whole(solution), learning_rate=self.learning_rate, memory=self.memory, part=task.part,
         )  # fmt: skip
         if better(shallow, objective, task):
@@ -158,7 +162,16 @@ class Pinn(Solver):
             name = run.choose("engine", lambda: "whole" if pays else "eager")
         return engine(name, run.device)
 
-    def stages(self, parameters: int, *, linear: bool) -> tuple[Stage, ...]:
+    def _stay(self, problem: Problem, linear: bool) -> bool:
+        """Whether points stay where they are: in few dimensions a few for each parameter leave no room between them."""
+        return linear and self.collocation is None and len(problem.axes) <= _FEW_AXES
+
+    def _count(self, problem: Problem, parameters: int, linear: bool) -> int:
+        if self._stay(problem, linear):
+            return max(_FEWEST, _EACH * parameters)
+        return collocation(self)
+
+    def stages(self, problem: Problem, parameters: int, linear: bool) -> tuple[Stage, ...]:
         """The procedure: Adam finds the valley, then goes on what follows its floor, on points that move.
 
         Linear problems have no valley to be found: least squares from the start.
@@ -168,7 +181,8 @@ class Pinn(Solver):
             return (Stage(self.optimiser, redraw=redraw),)
         if self.optimiser in ("auto", "output_layer"):
             if linear and parameters <= _DENSE:
-                return (Stage("levenberg_marquardt", redraw=min(redraw, _REDRAW)),)
+                redraw = 0 if self._stay(problem, linear) else min(redraw, _REDRAW)
+                return (Stage("levenberg_marquardt", redraw=redraw),)
             optimiser = "self_scaled_broyden" if parameters <= _DENSE else "lbfgs"
         else:
             optimiser = self.optimiser
@@ -178,7 +192,7 @@ class Pinn(Solver):
         return begin, Stage(optimiser, rest, redraw)
 
     def operation_size(self, problem: Problem) -> int:
-        return self.collocation * (self.width or WIDTH)
+        return collocation(self) * (self.width or WIDTH)
 
     def restore(
         self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Built = Wide | Oscillation | None  # what a network is made by besides the settings
 WIDTH, DEPTH = 20, 3  # of a network that nobody asked to be of another size
+_COLLOCATION = 3000
 _WHOLE = Part()
 
 
@@ -99,9 +100,14 @@ class Task:
     def clouds(self, objective: Residuals, count: int, seed: int) -> dict[str, PointCloud]:
         """Points of every term, always the same of one seed: `count` inside, those of conditions in proportion."""
         generator, sampler = torch.Generator().manual_seed(seed), self.settings.sampler
-        some = max(16, count * self.on_conditions // self.settings.collocation)
+        some = max(16, count * self.on_conditions // collocation(self.settings))
         clouds = {n: c.sample(self.problem, some, sampler, generator) for n, c in objective.conditions.items()}
         return {INTERIOR: self.problem.sample(count, sampler, generator), **clouds}
+
+
+def collocation(settings: Pinn) -> int:
+    """Points inside the domain, where nothing is known that asks for others."""
+    return _COLLOCATION if settings.collocation is None else settings.collocation
 
 
 def _said(problem: Problem, values: Mapping[str, Value], run: Run) -> Scales:
