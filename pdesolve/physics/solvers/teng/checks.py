@@ -45,8 +45,9 @@ def check(teng: Teng, problem: Problem, values: Mapping[str, Value] | None, lear
             raise InputError(f"{setting} must be at least 1, got {getattr(teng, setting)}")
     if teng.adam_steps < 0:
         raise InputError(f"adam_steps must be zero or more, got {teng.adam_steps}")
-    if not 0 <= teng.cut < 1:
-        raise InputError(f"cut is from 0 to below 1, as 1e-8, got {teng.cut}")
+    for setting in ("damping", "tolerance"):
+        if not getattr(teng, setting) > 0:
+            raise InputError(f"{setting} must be more than zero, as 1e-9, got {getattr(teng, setting)}")
     if not 0 < teng.fit_share < 1:
         raise InputError(f"fit_share is a part between 0 and 1, got {teng.fit_share}")
     if not teng.fit_tolerance > 0:

@@ -87,8 +87,8 @@ class March:
             "initial fit": self.fit["unseen"],
             "initial fit seconds": self.fit["seconds"],
             "worst projection": self.worst,
-            "factorisations": self.projection.factorisations,
-            "rejected": self.projection.rejections,
+            "solves": self.projection.solves,
+            "stalled projections": self.projection.stalls,
             "time reached": reached,
         }
         if not self.solution.converged:
@@ -125,7 +125,7 @@ class March:
             if not residual < _LOST:
                 raise Diverged(
                     f"the network is {residual:.1e} from its target at t = {at:.6g}: the step is past stability or the "
-                    "network too small, give more --method.time_steps or a larger --method.cut"
+                    "network too small, give more --method.time_steps or --method.width"
                 )
 
         self.scheme.step(u, time, end - time, self.instant.rate, reach)

@@ -37,15 +37,15 @@ class Teng(Solver):
 
     Attributes:
         scheme: euler, heun or rk4, of the orders 1, 2 and 4; 1, 2 and 4 projections a step.
-        time_steps: equal steps from the initial to the final time (100 to 1000); `--steps` stops after fewer. Explicit
+        time_steps: equal steps from the initial to the final time (20 to 1000); `--steps` stops after fewer. Explicit
             schemes need D k^2 dt < 2 for the highest wavenumber k that the network carries.
-        units: learned units a cos(k x + phi) + c for each periodic axis (10 to 20).
+        units: learned units a cos(k x + phi) + c for each periodic axis (8 to 20).
         width: units in each hidden layer (10 to 40).
         depth: hidden layers (2 to 5).
         points: quadrature points in all; none: four rows for each parameter. Fewer rows than parameters are refused.
-        cut: singular values of the Jacobian below cut times the largest are left out (1e-10 to 1e-6): with too small a
-            cut a step moves along what the points do not see.
+        damping: the largest λ with which a projection begins (1e-12 to 1e-6; rows are scaled to the state's size).
         repetitions: the most Gauss-Newton steps in a projection (3 to 10).
+        tolerance: relative L2 residual at which a projection is good enough (a hundredth of the initial fit's).
         adam_steps: steps of Adam with which the initial fit begins.
         fit_steps: the most steps of Levenberg-Marquardt in it.
         fit_share: part of the budget that the initial fit may take.
@@ -54,13 +54,14 @@ class Teng(Solver):
     """
 
     scheme: SchemeName = "rk4"
-    time_steps: int = 200
-    units: int = 10
-    width: int = 20
+    time_steps: int = 50
+    units: int = 8
+    width: int = 12
     depth: int = 2
     points: int | None = None
-    cut: float = 1e-8
+    damping: float = 1e-8
     repetitions: int = 7
+    tolerance: float = 1e-9
     adam_steps: int = 300
     fit_steps: int = 2000
     fit_share: float = 0.5
@@ -78,7 +79,9 @@ class Teng(Solver):
         cloud = sample(problem.domain, points, generator=run.generator, sampler=sampler)
         check_points(len(cloud.x) * len(problem.equation.scalars), solution.parameters)
         instant = Instant(problem, module, solution.lift, cloud, values, **kind)
-        projection = Projection(instant, cut=self.cut, repetitions=self.repetitions)
+        projection = Projection(
+            instant, damping=self.damping, repetitions=self.repetitions, tolerance=self.tolerance
+        )
         march = March(self.scheme, self.time_steps, instant, projection, solution)
         if run.checkpoint.enter(run, {"march": march}, seconds=run.budget.left) is not None:
             return march.ended(run)
