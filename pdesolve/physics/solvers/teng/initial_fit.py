@@ -60,7 +60,9 @@ def fit_initial(
         instant.distance(instant.initial, instant.start), unseen.distance(unseen.initial, unseen.start), len(losses),
         run.budget.spent - began,
     )  # fmt: skip
-    run.say(f"initial fit: relative L2 {fit.unseen:.1e} at unseen points after {fit.steps} steps, {fit.seconds:.0f} CPU s")
+    run.say(
+        f"initial fit: relative L2 {fit.unseen:.1e} at unseen points after {fit.steps} steps, {fit.seconds:.0f} CPU s"
+    )
     if not fit.unseen <= tolerance:
         raise InputError(
             f"the network fits the initial state to {fit.unseen:.1e} at points it has not seen ({fit.residual:.1e} at "

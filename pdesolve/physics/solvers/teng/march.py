@@ -100,7 +100,7 @@ class March:
         return {
             "times": list(self.trajectory.times),
             "thetas": torch.stack(self.trajectory.thetas) if self.begun else None,
-            "module": {k: v for k, v in self.trajectory.module.state_dict().items()},
+            "module": dict(self.trajectory.module.state_dict()),
             "projection": self.projection.state_dict(),
             "fit": self.fit,
             "worst": self.worst,

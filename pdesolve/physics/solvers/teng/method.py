@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from pdesolve.condition import Dirichlet
+from pdesolve.equation import flatten
 from pdesolve.errors import Diverged
 from pdesolve.fields import Coordinates
-from pdesolve.equation import flatten
 from pdesolve.geometry import PointCloud, sample
 from pdesolve.method import Solution, Solver
 from pdesolve.physics.constraints import BoxLift
@@ -79,9 +79,7 @@ class Teng(Solver):
         cloud = sample(problem.domain, points, generator=run.generator, sampler=sampler)
         check_points(len(cloud.x) * len(problem.equation.scalars), solution.parameters)
         instant = Instant(problem, module, solution.lift, cloud, values, **kind)
-        projection = Projection(
-            instant, damping=self.damping, repetitions=self.repetitions, tolerance=self.tolerance
-        )
+        projection = Projection(instant, damping=self.damping, repetitions=self.repetitions, tolerance=self.tolerance)
         march = March(self.scheme, self.time_steps, instant, projection, solution)
         if run.checkpoint.enter(run, {"march": march}, seconds=run.budget.left) is not None:
             return march.ended(run)
