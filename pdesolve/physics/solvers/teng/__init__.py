@@ -1,4 +1,4 @@
-"""Time-evolving natural gradient: a network holds one instant and is marched by least squares on its tangent space.
+"""Time-evolving natural gradient: a network of one instant, marched by least squares in time.
 
 A step of a classical scheme says at quadrature points what the state is a moment later; damped Gauss-Newton steps in
 function space pull the network there until the residual falls no more. First comes a fit of the initial state, by Adam
