@@ -45,7 +45,7 @@ class Teng(Solver):
         points: quadrature points in all; none: four rows for each parameter. Fewer rows than parameters are refused.
         damping: the largest λ with which a projection begins (1e-12 to 1e-6; rows are scaled to the state's size).
         repetitions: the most Gauss-Newton steps in a projection (3 to 10).
-        tolerance: relative L2 residual at which a projection is good enough (a hundredth of the initial fit's).
+        tolerance: residual at which a projection is good enough, as a part of the initial fit's (0.01 to 0.1).
         adam_steps: steps of Adam with which the initial fit begins.
         fit_steps: the most steps of Levenberg-Marquardt in it.
         fit_share: part of the budget that the initial fit may take.
@@ -61,10 +61,10 @@ class Teng(Solver):
     points: int | None = None
     damping: float = 1e-8
     repetitions: int = 7
-    tolerance: float = 1e-9
+    tolerance: float = 0.03
     adam_steps: int = 300
     fit_steps: int = 2000
-    fit_share: float = 0.5
+    fit_share: float = 0.4
     fit_tolerance: float = 1e-3
 
     def solve(
@@ -79,7 +79,7 @@ class Teng(Solver):
         cloud = sample(problem.domain, points, generator=run.generator, sampler=sampler)
         check_points(len(cloud.x) * len(problem.equation.scalars), solution.parameters)
         instant = Instant(problem, module, solution.lift, cloud, values, **kind)
-        projection = Projection(instant, damping=self.damping, repetitions=self.repetitions, tolerance=self.tolerance)
+        projection = Projection(instant, damping=self.damping, repetitions=self.repetitions)
         march = March(self.scheme, self.time_steps, instant, projection, solution)
         if run.checkpoint.enter(run, {"march": march}, seconds=run.budget.left) is not None:
             return march.ended(run)
@@ -90,6 +90,7 @@ class Teng(Solver):
                 adam_steps=self.adam_steps, steps=self.fit_steps, seconds=self.fit_share * run.budget.left,
                 tolerance=self.fit_tolerance,
             )  # fmt: skip
+            projection.tolerance = self.tolerance * fit.residual
             march.begin(asdict(fit))
         march.go_on(run)
         return march.ended(run)

@@ -24,7 +24,7 @@ class Projection:
     It is the small λ of the projection before that lets one or two repetitions do where the network is nearly linear.
     """
 
-    def __init__(self, instant: Instant, *, damping: float, repetitions: int, tolerance: float) -> None:
+    def __init__(self, instant: Instant, *, damping: float, repetitions: int, tolerance: float = 1e-13) -> None:
         self.instant, self.damping, self.repetitions, self.tolerance = instant, damping, repetitions, tolerance
         self.solves = self.stalls = 0
         self._method = LevenbergMarquardt()
@@ -32,7 +32,7 @@ class Projection:
         self._pointwise: bool | None = None
 
     def onto(self, target: Tensor, time: float) -> float:
-        """Move the network onto a target (scalar, point) at an instant; the relative residual that is left.
+        """Move the network onto a target (scalar, point) at an instant; the residual that is left, `tolerance` is enough.
 
         Raises:
             Diverged: a target that is not finite.
@@ -61,9 +61,10 @@ class Projection:
         return square**0.5
 
     def state_dict(self) -> dict[str, Any]:
-        """The damping, and the counts of solves and of projections that no step lowered further."""
-        return {"damping": self._now, "solves": self.solves, "stalls": self.stalls}
+        """The damping, the tolerance, and the counts of solves and of projections that no step lowered further."""
+        return {"damping": self._now, "tolerance": self.tolerance, "solves": self.solves, "stalls": self.stalls}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was."""
-        self._now, self.solves, self.stalls = state["damping"], state["solves"], state["stalls"]
+        self._now, self.tolerance = state["damping"], state["tolerance"]
+        self.solves, self.stalls = state["solves"], state["stalls"]
