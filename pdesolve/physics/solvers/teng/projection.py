@@ -32,7 +32,7 @@ class Projection:
         self._pointwise: bool | None = None
 
     def onto(self, target: Tensor, time: float) -> float:
-        """Move the network onto a target (scalar, point) at an instant; the residual that is left, `tolerance` is enough.
+        """Move the network onto a target (scalar, point) at an instant; the relative residual that is left.
 
         Raises:
             Diverged: a target that is not finite.
