@@ -1,0 +1,17 @@
+"""Time-evolving natural gradient: a network of one instant, marched by least squares in time.
+
+A step of a classical scheme says at quadrature points what the state is a moment later; damped Gauss-Newton steps in
+function space pull the network there until the residual falls no more. First comes a fit of the initial state, by Adam
+and Levenberg-Marquardt, on which all else rests.
+
+Periodic axes enter by learned units a cos(k x + phi) + c, Dirichlet values by u = g + D N. In between the steps the
+state is a polynomial in time through the nearest six.
+
+Paper: Chen, McCarran, Vizcaino, Soljacic, Luo, "TENG: Time-Evolving Natural Gradient for Solving PDEs With Deep Neural
+Nets Toward Machine Precision", ICML 2024, arXiv 2404.10771. Departures: classical Runge-Kutta of fourth order beside
+Euler and Heun; all parameters in each solve; Levenberg-Marquardt with geodesic acceleration instead of truncated
+singular values, so that a step that raises the residual is taken back.
+
+Needs: an evolution of first order in time on a box whose ends are periodic or have Dirichlet values. Good for smooth
+states: the error is that of the initial fit, 1e-4 to 1e-7.
+"""

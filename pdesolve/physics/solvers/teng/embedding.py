@@ -1,0 +1,79 @@
+"""The network of one instant: learned periodic units, or plain coordinates, and a perceptron."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.errors import InputError
+from pdesolve.fields.jets import Jet, compose, concatenated, linear, scaled, shifted
+from pdesolve.fields.propagation import propagate
+from pdesolve.fields.smooth import cosine
+from pdesolve.geometry import Axes
+from pdesolve.least_squares.tape import copied, taped
+from pdesolve.nn import Affine
+from pdesolve.nn.features import Rescale
+from pdesolve.nn.mlp import mlp
+
+
+class PeriodicUnits(nn.Module):
+    """a cos(k x + phi) + c for each unit of each periodic axis, k one turn a period; the other axes pass, rescaled.
+
+    (point, axis) -> (point, others + units of each periodic axis). a, phi and c are trained, from truncated normals.
+    """
+
+    def __init__(self, axes: Axes, units: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.rescale = Rescale(axes)
+        self.periodic = [i for i, axis in enumerate(axes) if axis.periodic]
+        self.plain = [i for i, axis in enumerate(axes) if not axis.periodic]
+        self.outputs = len(self.plain) + units * len(self.periodic)
+        shape = (len(self.periodic), units)
+        self.amplitude, self.phase, self.offset = (
+            nn.Parameter(nn.init.trunc_normal_(torch.empty(shape, dtype=torch.float64), a=-2, b=2, generator=generator))
+            for _ in range(3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        s, n = self.rescale(x), len(x)
+        a, phi, c = (copied(p, n) for p in (self.amplitude, self.phase, self.offset))
+        waves = a * torch.cos(math.pi * s[:, self.periodic, None] + phi) + c  # (point, axis, unit)
+        return torch.cat([s[:, self.plain], waves.flatten(1)], 1)
+
+
+@taped.register
+def _(layer: PeriodicUnits, x: Tensor) -> Tensor:
+    return PeriodicUnits.forward(layer, x)
+
+
+@propagate.register
+def _(layer: PeriodicUnits, jet: Jet) -> Jet:
+    s = propagate(layer.rescale, jet)
+    parts = [s.feature(layer.plain)] if layer.plain else []
+    for k, i in enumerate(layer.periodic):
+        turn = torch.full_like(layer.phase[k], math.pi)[:, None]
+        wave = compose(linear(s.feature(i), turn, layer.phase[k]), cosine())
+        parts.append(shifted(scaled(wave, layer.amplitude[k]), layer.offset[k]))
+    return concatenated(parts)
+
+
+def instant_network(
+    axes: Axes, scales: Sequence[float], *, units: int, width: int, depth: int, generator: torch.Generator
+) -> nn.Sequential:
+    """A tanh network (point, axis of space) -> (point, scalar), outputs of the sizes `scales`.
+
+    Raises:
+        InputError: units, a width or a depth below one.
+    """
+    if units < 1:
+        raise InputError(f"a periodic axis needs at least one unit, got {units}: 10 to 20 are good")
+    first: list[nn.Module] = [Rescale(axes)]
+    inputs = len(axes)
+    if any(axis.periodic for axis in axes):
+        embedding = PeriodicUnits(axes, units, generator)
+        first, inputs = [embedding, nn.Tanh()], embedding.outputs
+    body = mlp(inputs, len(scales), width=width, depth=depth, generator=generator)
+    return nn.Sequential(*first, *body, Affine([0.0] * len(scales), list(scales)))

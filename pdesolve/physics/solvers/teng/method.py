@@ -1,0 +1,136 @@
+"""Settings and procedure of time-evolving natural gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pdesolve.condition import Dirichlet
+from pdesolve.equation import flatten
+from pdesolve.errors import Diverged
+from pdesolve.fields import Coordinates
+from pdesolve.geometry import PointCloud, sample
+from pdesolve.method import Solution, Solver
+from pdesolve.physics.constraints import BoxLift
+from pdesolve.physics.solvers.teng.checks import check, check_points
+from pdesolve.physics.solvers.teng.embedding import instant_network
+from pdesolve.physics.solvers.teng.initial_fit import fit_initial
+from pdesolve.physics.solvers.teng.instant import Instant
+from pdesolve.physics.solvers.teng.march import March
+from pdesolve.physics.solvers.teng.model import MarchedSolution, Trajectory
+from pdesolve.physics.solvers.teng.projection import Projection
+from pdesolve.physics.solvers.teng.schemes import SchemeName
+from pdesolve.problem import Problem, Value
+from pdesolve.training.run import Run
+
+_ROWS = 4  # for each parameter, where points are not given
+
+
+@dataclass(frozen=True)
+class Teng(Solver):
+    """Time-evolving natural gradient: a network of one instant, marched by projections onto its tangent space.
+
+    Attributes:
+        scheme: euler, heun or rk4, of the orders 1, 2 and 4; 1, 2 and 4 projections a step.
+        time_steps: equal steps from the initial to the final time (20 to 1000); `--steps` stops after fewer. Explicit
+            schemes need D k^2 dt < 2 for the highest wavenumber k that the network carries.
+        units: learned units a cos(k x + phi) + c for each periodic axis (8 to 20).
+        width: units in each hidden layer (10 to 40).
+        depth: hidden layers (2 to 5).
+        points: quadrature points in all; none: four rows for each parameter. Fewer rows than parameters are refused.
+        damping: the largest λ with which a projection begins (1e-12 to 1e-6; rows are scaled to the state's size).
+        repetitions: the most Gauss-Newton steps in a projection (3 to 10).
+        tolerance: residual at which a projection is good enough, as a part of the initial fit's (0.01 to 0.1).
+        adam_steps: steps of Adam with which the initial fit begins.
+        fit_steps: the most steps of Levenberg-Marquardt in it.
+        fit_share: part of the budget that the initial fit may take.
+        fit_tolerance: relative L2 at unseen points that the initial fit must reach for the march to begin; the fit
+            goes on below it for as long as it gains and has time.
+    """
+
+    scheme: SchemeName = "rk4"
+    time_steps: int = 50
+    units: int = 8
+    width: int = 12
+    depth: int = 2
+    points: int | None = None
+    damping: float = 1e-8
+    repetitions: int = 7
+    tolerance: float = 0.03
+    adam_steps: int = 300
+    fit_steps: int = 2000
+    fit_share: float = 0.4
+    fit_tolerance: float = 1e-3
+
+    def solve(
+        self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
+    ) -> Solution:
+        check(self, problem, values, learn)
+        values = dict(values or {})
+        solution = self._new(problem, values, _sizes(problem, values), run.generator, run.device, run.dtype)
+        module, kind = solution.trajectory.module, {"dtype": run.dtype, "device": run.device}
+        points = self.points or -(-_ROWS * solution.parameters // len(problem.equation.scalars))
+        sampler = "regular" if all(axis.periodic for axis in problem.domain.axes) else "gauss_legendre"
+        cloud = sample(problem.domain, points, generator=run.generator, sampler=sampler)
+        check_points(len(cloud.x) * len(problem.equation.scalars), solution.parameters)
+        instant = Instant(problem, module, solution.lift, cloud, values, **kind)
+        projection = Projection(instant, damping=self.damping, repetitions=self.repetitions)
+        march = March(self.scheme, self.time_steps, instant, projection, solution)
+        if run.checkpoint.enter(run, {"march": march}, seconds=run.budget.left) is not None:
+            return march.ended(run)
+        if not march.begun:
+            others = sample(problem.domain, points, generator=run.generator, sampler="sobol")
+            fit = fit_initial(
+                instant, Instant(problem, module, solution.lift, others, values, **kind), run,
+                adam_steps=self.adam_steps, steps=self.fit_steps, seconds=self.fit_share * run.budget.left,
+                tolerance=self.fit_tolerance,
+            )  # fmt: skip
+            projection.tolerance = self.tolerance * fit.residual
+            march.begin(asdict(fit))
+        march.go_on(run)
+        return march.ended(run)
+
+    def operation_size(self, problem: Problem) -> int:
+        return (self.points or 4096) * self.width
+
+    def restore(
+        self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
+    ) -> Solution:
+        scales = dict.fromkeys(problem.equation.scalars, 1.0)  # buffers of the network, so that any will do
+        generator = torch.Generator().manual_seed(0)
+        solution = self._new(problem, dict(values or {}), scales, generator, torch.device(device), torch.float64)
+        solution.take(folder)
+        return solution
+
+    def _new(
+        self, problem: Problem, values: Mapping[str, Value], scales: Mapping[str, float], generator: torch.Generator,
+        device: torch.device, dtype: torch.dtype,
+    ) -> MarchedSolution:  # fmt: skip
+        sizes = [scales[name] for name in problem.equation.scalars]
+        module: nn.Module = instant_network(
+            problem.domain.axes, sizes, units=self.units, width=self.width, depth=self.depth, generator=generator
+        )
+        trajectory = Trajectory(module.to(device=device, dtype=dtype))
+        return MarchedSolution(problem, trajectory, _walls(problem), values, dtype=dtype, device=device)
+
+
+def _walls(problem: Problem) -> BoxLift | None:
+    """u = g + D N with the Dirichlet values of all times; None where there are none."""
+    held = tuple(name for name, c in problem.named_conditions.items() if isinstance(c, Dirichlet))
+    return BoxLift(problem, held, {}, {}, {}) if held else None
+
+
+def _sizes(problem: Problem, values: Mapping[str, Value]) -> dict[str, float]:
+    """The largest initial value of each scalar, at a few points; one where that is zero."""
+    cloud: PointCloud = sample(problem.domain, 512, generator=torch.Generator().manual_seed(0))
+    x = Coordinates(cloud, gradients=False)
+    state: dict[str, Any] = flatten(problem.initial_state(x, values))
+    sizes = {name: float(field.values.abs().max()) or 1.0 for name, field in state.items()}
+    if not all(size < float("inf") for size in sizes.values()):
+        raise Diverged(f"{problem.name}: the initial state is not finite at some points of the domain")
+    return sizes
