@@ -106,7 +106,9 @@ def rows() -> Any:
     return module
 
 
-@pytest.mark.parametrize("name", ["burgers1d.dat", "reaction.npz", "kuramoto_sivishinky.mat"])
+@pytest.mark.parametrize(
+    "name", ["burgers1d.dat", pytest.param("reaction.npz", marks=pytest.mark.slow), "kuramoto_sivishinky.mat"]
+)
 def test_agrees_with_files_of_the_table(name: str) -> None:
     folder = os.environ.get("PDESOLVE_DATA")
     if not folder:
