@@ -18,6 +18,7 @@ TEXT = (Path(__file__).parent.parent / "docs/pinn.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PDESOLVE_CACHE", str(tmp_path / "cache"))

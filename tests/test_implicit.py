@@ -209,6 +209,7 @@ def test_what_blows_up_is_said() -> None:
 # batches --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @STEPPERS
 def test_a_batch_is_a_loop(kind) -> None:
     domain = Box(Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))

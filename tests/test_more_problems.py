@@ -106,9 +106,10 @@ def rows() -> Any:
     return module
 
 
-@pytest.mark.parametrize(
-    "name", ["burgers1d.dat", pytest.param("reaction.npz", marks=pytest.mark.slow), "kuramoto_sivishinky.mat"]
-)
+LONG = [pytest.param(name, marks=pytest.mark.slow) for name in ("reaction.npz", "kuramoto_sivishinky.mat")]
+
+
+@pytest.mark.parametrize("name", ["burgers1d.dat", *LONG])
 def test_agrees_with_files_of_the_table(name: str) -> None:
     folder = os.environ.get("PDESOLVE_DATA")
     if not folder:

@@ -236,6 +236,7 @@ def test_every_network_is_drawn_from_its_generator_and_periodic(
     assert len(list(first.parameters())) - len(list(body.parameters())) == trained
 
 
+@pytest.mark.slow
 def test_compilers_trace_our_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tracer alone, no compiler behind it: periodic embeddings, Fourier features, gates, factorised weights."""
     monkeypatch.setattr(engines.torch, "compile", partial(torch.compile, backend="eager"))
