@@ -58,10 +58,12 @@ def waves(sizes: dict[str, int], lengths: dict[str, float], seed: int = 0, **ext
     [
         ("import pdesolve", False),
         ("import pdesolve.plotting", True),
-        (
+        pytest.param(
             "import pdesolve as ps, torch; p = ps.make_problem('heat_1d'); from pdesolve.labelled import to_dataset;"
             "g = p.grid(5, [0.0]); to_dataset(p, g, {'u': torch.zeros(g.shape)})",
             True,
+            id="torch",
+            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -52,7 +52,7 @@ STATIONARY = {
 }
 
 
-@pytest.mark.parametrize("name", STATIONARY)
+@pytest.mark.parametrize("name", ["Helmholtz", pytest.param("nonlinear Poisson", marks=pytest.mark.slow)])
 def test_stationary_problems_converge_spectrally(name: str) -> None:
     problem = STATIONARY[name]()
     truth = wavy({}, Coordinates(problem.evaluation_set)).values

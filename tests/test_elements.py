@@ -506,6 +506,7 @@ def test_a_singular_solution_keeps_the_order_of_the_elements() -> None:
     assert math.log2(errors[-2] / errors[-1]) > 2.6
 
 
+@pytest.mark.slow
 def test_the_membrane_over_the_l_shape() -> None:
     """The maximum is 0.149412 (finite differences on up to 512 squares tend to it), and the error is honest."""
     problem = poisson_l_shape.problem()

@@ -264,6 +264,7 @@ def test_a_batch_of_initial_states_is_that_of_each() -> None:
         assert relative_l2(both[i], alone.on()["vorticity"]) < 1e-13
 
 
+@pytest.mark.slow
 def test_velocity_and_vorticity_tell_the_same_flow_and_its_pressure() -> None:
     velocity = dataclasses.replace(
         shear_layers_2d.problem(thickness=1.0, final_time=1.0), evaluation=Evaluation(32, (0.5, 1.0))
@@ -286,6 +287,7 @@ def test_velocity_and_vorticity_tell_the_same_flow_and_its_pressure() -> None:
     assert largest(laplacian(last["pressure"]) + div(carried)) < 1e-4 * largest(div(carried))
 
 
+@pytest.mark.slow
 def test_vortices_in_primitive_variables_fade_with_their_pressure_and_follow_a_force() -> None:
     problem = dataclasses.replace(taylor_green_2d.problem(), evaluation=Evaluation(16, (0.0, 1.0, 2.0)))
     for values in ({}, {"force_x": 0.3, "viscosity": 0.1}):

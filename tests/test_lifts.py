@@ -87,7 +87,10 @@ def interval(*conditions: Any, equation: Any = None, time: Axis | None = TIME, d
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", BOXES)
+LONG = ("allen_cahn", "navier_stokes_2d")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in BOXES])
 def test_a_random_network_keeps_every_condition_that_is_called_exact(name: str) -> None:
     problem, lift = make_problem(name), lifted(name)
     words = SOFT.get(name, {})

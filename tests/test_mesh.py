@@ -288,7 +288,7 @@ def test_plane_domains_are_triangulated_on_their_boundary_and_well(name):
 
 def test_meshes_of_curved_domains_converge_in_order_two():
     for domain in (SQUARE - Disk((0.2, 0), 0.5), Disk((-0.6, 0)) | Disk((0.6, 0), boundary="b")):
-        errors = [abs(ps.triangulate(domain, size).measure - domain.measure) for size in (0.12, 0.06, 0.03)]
+        errors = [abs(ps.triangulate(domain, size).measure - domain.measure) for size in (0.16, 0.08, 0.04)]
         assert all(3.0 < a / b < 5.5 for a, b in itertools.pairwise(errors)), errors
 
 

@@ -74,7 +74,11 @@ FILES: list[tuple[ModuleType, str, str, str, dict[str, Any], float]] = [
 
 
 @pytest.mark.parametrize(
-    ("module", "path", "t", "u", "settings", "bound"), [pytest.param(*row, id=Path(row[1]).name) for row in FILES]
+    ("module", "path", "t", "u", "settings", "bound"),
+    [
+        pytest.param(*row, id=Path(row[1]).name, marks=[pytest.mark.slow] * (row[0] is not burgers_sine))
+        for row in FILES
+    ],
 )
 def test_agrees_with_files_of_others(module, path, t, u, settings, bound) -> None:
     folder = os.environ.get("PDESOLVE_DATA")
@@ -307,10 +311,15 @@ def test_walls_of_the_heaps_start_with_the_heaps_and_end_at_zero() -> None:
             {"scheme": "lines", "resolution": 48},
             5e-4,
             id="flow_mixing",
+            marks=pytest.mark.slow,
         ),
         pytest.param(poisson_nd.problem(dimension=1), {"scheme": "sparse", "resolution": 64}, 1e-7, id="poisson_1d"),
         pytest.param(
-            judged(poisson_nd.problem(dimension=3), 9), {"scheme": "sparse", "resolution": 12}, 5e-5, id="poisson_3d"
+            judged(poisson_nd.problem(dimension=3), 9),
+            {"scheme": "sparse", "resolution": 12},
+            5e-5,
+            id="poisson_3d",
+            marks=pytest.mark.slow,
         ),
     ],
 )

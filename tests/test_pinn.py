@@ -51,7 +51,17 @@ def test_it_solves_the_heat_equation(optimiser: Any, bound: float) -> None:
     assert solution.parameters == sum(p.numel() for p in solution.module.parameters())  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["poisson_2d", "burgers_shock", "wave_1d", "kdv", "klein_gordon_2d", "allen_cahn"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "poisson_2d",
+        "burgers_shock",
+        "wave_1d",
+        pytest.param("kdv", marks=pytest.mark.slow),
+        "klein_gordon_2d",
+        pytest.param("allen_cahn", marks=pytest.mark.slow),
+    ],
+)
 def test_a_few_steps_lower_the_loss_of_every_kind_of_problem(name: str) -> None:
     run = Run(budget=Budget.from_now(60), steps=20, every=0.0)
     solution = dataclasses.replace(SMALL, collocation=64, condition_points=16).solve(make_problem(name), run)

@@ -158,7 +158,7 @@ def test_exact_conditions_hold_in_a_trained_network_and_soft_ones_are_named() ->
     assert violations(left)[name] > 1e-4 and f"loss {name}" in run.history[-1]
 
 
-@pytest.mark.parametrize("size", [(8, 2, 300), (24, 1, 1200)])
+@pytest.mark.parametrize("size", [pytest.param((8, 2, 300), marks=pytest.mark.slow), (24, 1, 1200)])
 def test_the_memory_of_least_squares_is_foreseen(size: tuple[int, int, int], monkeypatch) -> None:
     """The rows' tape and graph included. The most that tensors take in a step, and the copy of J that QR makes."""
     seen: list[int] = []

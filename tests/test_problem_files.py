@@ -124,7 +124,9 @@ def test_every_problem_of_the_catalogue_comes_back_the_same(name: str) -> None:
     assert by_name.conserved == problem.conserved
 
 
-@pytest.mark.parametrize("name", ["heat_1d", "poisson_2d", "wave_1d", "teng_burgers"])
+@pytest.mark.parametrize(
+    "name", ["heat_1d", "poisson_2d", "wave_1d", pytest.param("teng_burgers", marks=pytest.mark.slow)]
+)
 def test_a_problem_that_came_back_has_the_same_reference(name: str) -> None:
     problem = make_problem(name, {"final_time": 0.05} if name.startswith("teng") else {})
     text = problem_text(problem)

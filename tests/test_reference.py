@@ -137,7 +137,7 @@ def test_the_scheme_follows_from_the_problem(problem, scheme) -> None:
         (poisson_2d, "fft", 1e-13),
         (helmholtz_2d, "fft", 1e-13),
         (poisson_2d, "sparse", 1e-7),
-        (heat_1d, "lines", 1e-6),
+        pytest.param(heat_1d, "lines", 1e-6, marks=pytest.mark.slow),
         (wave_1d, "lines", 1e-4),
     ],
 )
@@ -343,9 +343,12 @@ FILES = [
      {"resolution": 200}, 1e-3, 0.0),
 ]  # fmt: skip
 
+LONG = ("AC.mat", "KdV.mat", "KdV_sine.mat", "ks.mat", "burgers.mat (jaxpi)")
+
 
 @pytest.mark.parametrize(
-    ("read", "problem", "settings", "bound", "start"), [pytest.param(*row[1:], id=row[0]) for row in FILES]
+    ("read", "problem", "settings", "bound", "start"),
+    [pytest.param(*row[1:], id=row[0], marks=[pytest.mark.slow] * (row[0] in LONG)) for row in FILES],
 )
 def test_agrees_with_files_of_others(read, problem, settings, bound, start) -> None:
     times, places, truth = read()
@@ -439,6 +442,7 @@ class ForcedSivashinsky(KuramotoSivashinsky):
         return {"u": super().rate(u, p, x)["u"] + source}
 
 
+@pytest.mark.slow
 def test_a_forced_sivashinsky_wave_keeps_its_shape() -> None:
     values = {"advection": 5.0, "antidiffusion": 0.5, "hyperdiffusion": 0.005}
     problem = interval(ForcedSivashinsky(), 2.0, lambda p, x: sin(PI * x["x"]), values=values, final=0.2)

@@ -53,7 +53,12 @@ def losses(run: Run) -> list[tuple[Any, ...]]:
     return [(row["stage"], row["step"], row["loss"]) for row in run.history]
 
 
-@pytest.mark.parametrize("optimiser", get_args(Optimiser))
+LONG = ("gauss_newton", "adaptive_energy", "thermodynamic")  # test_least_squares_modules resumes their methods
+
+
+@pytest.mark.parametrize(
+    "optimiser", [pytest.param(o, marks=[pytest.mark.slow] * (o in LONG)) for o in get_args(Optimiser)]
+)
 def test_every_optimiser_goes_on_bit_for_bit(optimiser: Any, stopping_after, tmp_path, monkeypatch) -> None:
     """Stopped in Adam, at the change of stages, within and across draws of points: the same end, looks included."""
     monkeypatch.setattr("pdesolve.training.stages._AT_ONCE", 3)
