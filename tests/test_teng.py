@@ -14,8 +14,8 @@ from pdesolve import catalogue
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import PointCloud, sample
+from pdesolve.marching.instant import Instant
 from pdesolve.physics.solvers.teng.embedding import instant_network
-from pdesolve.physics.solvers.teng.instant import Instant
 from pdesolve.physics.solvers.teng.method import Teng
 from pdesolve.physics.solvers.teng.projection import Projection
 from pdesolve.physics.solvers.teng.schemes import scheme

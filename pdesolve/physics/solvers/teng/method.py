@@ -15,16 +15,17 @@ from pdesolve.equation import flatten
 from pdesolve.errors import Diverged
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import PointCloud, sample
+from pdesolve.marching.initial_fit import fit_initial
+from pdesolve.marching.instant import Instant
+from pdesolve.marching.march import March
+from pdesolve.marching.trajectory import MarchedSolution, Trajectory
 from pdesolve.method import Solution, Solver
 from pdesolve.physics.constraints import BoxLift
 from pdesolve.physics.solvers.teng.checks import check, check_points
 from pdesolve.physics.solvers.teng.embedding import instant_network
-from pdesolve.physics.solvers.teng.initial_fit import fit_initial
-from pdesolve.physics.solvers.teng.instant import Instant
-from pdesolve.physics.solvers.teng.march import March
-from pdesolve.physics.solvers.teng.model import MarchedSolution, Trajectory
 from pdesolve.physics.solvers.teng.projection import Projection
-from pdesolve.physics.solvers.teng.schemes import SchemeName
+from pdesolve.physics.solvers.teng.schemes import SchemeName, scheme
+from pdesolve.physics.solvers.teng.stepper import Projected
 from pdesolve.problem import Problem, Value
 from pdesolve.training.run import Run
 
@@ -80,7 +81,9 @@ class Teng(Solver):
         check_points(len(cloud.x) * len(problem.equation.scalars), solution.parameters)
         instant = Instant(problem, module, solution.lift, cloud, values, **kind)
         projection = Projection(instant, damping=self.damping, repetitions=self.repetitions)
-        march = March(self.scheme, self.time_steps, instant, projection, solution)
+        assert problem.time is not None
+        length = problem.time.length / self.time_steps
+        march = March(Projected(scheme(self.scheme), instant, projection, length=length), solution)
         if run.checkpoint.enter(run, {"march": march}, seconds=run.budget.left) is not None:
             return march.ended(run)
         if not march.begun:

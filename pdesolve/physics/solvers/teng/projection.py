@@ -11,7 +11,7 @@ from pdesolve.errors import Diverged
 from pdesolve.least_squares import LevenbergMarquardt
 from pdesolve.least_squares.form import Form, predicted_bytes
 from pdesolve.least_squares.modular import Modular
-from pdesolve.physics.solvers.teng.instant import Instant
+from pdesolve.marching.instant import Instant
 
 _FALL = 0.7  # factor of the squared residual above which a repetition has not lowered it
 

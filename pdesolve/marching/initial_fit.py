@@ -8,7 +8,7 @@ import torch
 
 from pdesolve.errors import InputError
 from pdesolve.least_squares import LeastSquares, LevenbergMarquardt
-from pdesolve.physics.solvers.teng.instant import Instant
+from pdesolve.marching.instant import Instant
 from pdesolve.training.run import Run
 
 _RATE = 5e-3  # learning rate of Adam

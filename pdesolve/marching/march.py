@@ -1,4 +1,4 @@
-"""The march in time: steps of a scheme, each accepted state stored."""
+"""The march in time: accepted steps of a stepper, each stored."""
 
 from __future__ import annotations
 
@@ -7,29 +7,22 @@ from typing import Any
 
 import torch
 
-from pdesolve.errors import Diverged
-from pdesolve.physics.solvers.teng.instant import Instant
-from pdesolve.physics.solvers.teng.model import MarchedSolution
-from pdesolve.physics.solvers.teng.projection import Projection
-from pdesolve.physics.solvers.teng.schemes import scheme
+from pdesolve.marching.stepper import Stepper
+from pdesolve.marching.trajectory import MarchedSolution
 from pdesolve.training.interrupts import Interrupts
 from pdesolve.training.run import Run
 
-_LOST = 0.1  # relative residual of a projection at which a march has lost its target
 _LOOKS = 8  # measurements of the error in a march, for a measurement evaluates all times
 
 
 class March:
-    """Equal time steps from the initial to the final time; what a checkpoint holds of them.
+    """Steps from the initial to the final time; what a checkpoint holds of them.
 
-    A step is accepted when every projection in it has come near its target; then its parameters are stored.
+    A step is accepted when its stepper returns; then the network's parameters are stored with the time.
     """
 
-    def __init__(
-        self, name: str, steps: int, instant: Instant, projection: Projection, solution: MarchedSolution
-    ) -> None:
-        self.scheme, self.steps, self.instant, self.projection = scheme(name), steps, instant, projection
-        self.trajectory, self.solution = solution.trajectory, solution
+    def __init__(self, stepper: Stepper, solution: MarchedSolution) -> None:
+        self.stepper, self.solution, self.trajectory = stepper, solution, solution.trajectory
         self.fit: dict[str, Any] = {}
         self.worst = 0.0
 
@@ -40,23 +33,25 @@ class March:
 
     def begin(self, fit: Mapping[str, Any]) -> None:
         """Take the network as it is for the initial state; `fit`, in JSON values, says how it was found."""
+        time = self.solution.problem.time
+        assert time is not None
         self.fit = dict(fit)
-        self.trajectory.append(self.instant.start, self._theta())
+        self.trajectory.append(time.lower, self._theta())
 
     def go_on(self, run: Run) -> None:
         """March to the final time, or until budget, steps or target end it.
 
         Raises:
-            Diverged: a projection that has lost its target, or a value that is not finite; the steps before are kept.
+            Diverged: what the stepper raises; the steps before are kept.
         """
         run.solution = self.solution
         time, at, parts = self.solution.problem.time, run.checkpoint.position, {"march": self}
         assert time is not None
         self._take(self.trajectory.thetas[-1])
         run.checkpoint.write(run, parts)
-        longest, left, between = 0.0, "", max(1, self.steps // _LOOKS)
+        longest, looked, left = 0.0, self.trajectory.times[-1], ""
         with Interrupts() as interrupts:
-            while not left and at.step < self.steps:
+            while not left and (now := self.trajectory.times[-1]) < time.upper:
                 before = run.budget.spent
                 if run.steps is not None and at.step >= run.steps:
                     left = "steps"
@@ -64,10 +59,13 @@ class March:
                     left = "budget"
                 if left:
                     break
-                self._step(self._time(at.step), self._time(at.step + 1))
+                step = self.stepper.step(now, time.upper)
+                self.worst = max(self.worst, step.residual)
+                self.trajectory.append(step.end, self._theta())
                 at.step += 1
                 longest = max(longest, run.budget.spent - before)
-                if run.due() and (at.step % between == 0 or at.step == self.steps):
+                if run.due() and (step.end - looked >= time.length / _LOOKS or step.end == time.upper):
+                    looked = step.end
                     self._watch(run, at.step)
                 if interrupts.came is not None or run.checkpoint.due():
                     run.checkpoint.write(run, parts)
@@ -86,9 +84,9 @@ class March:
             "stopped by": run.checkpoint.position.reason,
             "initial fit": self.fit["unseen"],
             "initial fit seconds": self.fit["seconds"],
+            "steps": len(self.trajectory.times) - 1,
             "worst projection": self.worst,
-            "solves": self.projection.solves,
-            "stalled projections": self.projection.stalls,
+            **self.stepper.notes,
             "time reached": reached,
         }
         if not self.solution.converged:
@@ -101,40 +99,20 @@ class March:
             "times": list(self.trajectory.times),
             "thetas": torch.stack(self.trajectory.thetas) if self.begun else None,
             "module": dict(self.trajectory.module.state_dict()),
-            "projection": self.projection.state_dict(),
+            "stepper": self.stepper.state_dict(),
             "fit": self.fit,
             "worst": self.worst,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Stand where `state_dict` stood."""
-        self.trajectory.module.load_state_dict(state["module"])
-        self.projection.load_state_dict(state["projection"])
-        device = self.instant.initial.device
+        module = self.trajectory.module
+        module.load_state_dict(state["module"])
+        self.stepper.load_state_dict(state["stepper"])
+        device = next(module.parameters()).device
         self.trajectory.times = list(state["times"])
         self.trajectory.thetas = [] if state["thetas"] is None else list(state["thetas"].to(device))
         self.fit, self.worst = state["fit"], state["worst"]
-
-    def _step(self, time: float, end: float) -> None:
-        with torch.no_grad():
-            u = self.instant.values(time)
-
-        def reach(target: torch.Tensor, at: float) -> None:
-            residual = self.projection.onto(target, at)
-            self.worst = max(self.worst, residual)
-            if not residual < _LOST:
-                raise Diverged(
-                    f"the network is {residual:.1e} from its target at t = {at:.6g}: the step is past stability or the "
-                    "network too small, give more --method.time_steps or --method.width"
-                )
-
-        self.scheme.step(u, time, end - time, self.instant.rate, reach)
-        self.trajectory.append(end, self._theta())
-
-    def _time(self, step: int) -> float:
-        time = self.solution.problem.time
-        assert time is not None
-        return time.upper if step == self.steps else time.lower + time.length * step / self.steps
 
     def _watch(self, run: Run, step: int) -> None:
         run.watch(self.solution, stage=f"t = {self.trajectory.times[-1]:.4g}", step=step, losses={"worst": self.worst})
