@@ -230,6 +230,18 @@ def test_what_was_not_carried_is_refused_with_the_line_to_write():
         plane(Coordinates.of_jets(cloud, {"u": {(0, 5, 0)}}), module)
 
 
+@pytest.mark.parametrize("formula", [lambda u, x: d(u, "x", 5), lambda u, x: d(x * d(u, "x", 2), "x", 3)])
+def test_orders_above_four_are_refused_behind_lifts_too(formula: Any):
+    """Sums are looked for by the Leibniz rule before any network is evaluated."""
+    module, cloud = network(PLANE, 2), cloud_of(PLANE)
+
+    def lifted(x: Coordinates) -> Any:
+        return formula(x["t"] * plane(x, module)[0], x["x"])
+
+    with pytest.raises(InputError, match=r"up to order 4 in all .* of order 5: write the equation as a system"):
+        Coordinates.sums_wanted_by(lifted, cloud)
+
+
 def test_errors_of_units_and_kinds_are_those_of_fields():
     cloud = cloud_of(Axes((Axis("x", 0.0, 1.0, unit="m"),)))
     x, other = Coordinates.of_jets(cloud, ()), Coordinates.of_jets(cloud, ())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pdesolve.fields.field import Field, Quantity, padded
-from pdesolve.fields.multi_index import unit, zero
+from pdesolve.fields.multi_index import refuse_above, unit, zero
 from pdesolve.fields.partials import Column, Composite, Known, Operand, Partials, View, rule
 from pdesolve.fields.point import Places, derivative_unit
 from pdesolve.fields.smooth import ELEMENTARY, generic
@@ -59,7 +59,10 @@ class JetField(Field):
         for _ in range(order):
             along = derivative_unit(quantity.unit, self.axes, axis, 1)
             quantity = Quantity(f"d({quantity.name[:60]})/d{axis}", along)
-        return JetField(self.view.along(i, order), self.places, quantity)
+        view = self.view.along(i, order)
+        if not view.partials.free:
+            refuse_above(sum(view.index), quantity.name)
+        return JetField(view, self.places, quantity)
 
     def pointwise(self, operation: Callable[..., Tensor], operands: Sequence[Any], quantity: Quantity) -> JetField:
         return of(rule(operation, [_operand(operand) for operand in operands]), self.places, quantity)

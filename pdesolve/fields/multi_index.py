@@ -47,15 +47,24 @@ def closure(wanted: frozenset[Channel]) -> tuple[Channel, ...]:
     """
     found: set[Channel] = set()
     for channel in wanted:
-        if order_of(channel) > ORDER:
-            raise InputError(
-                f"partial derivatives up to order {ORDER} in all are carried, the formula asks for {channel}: write "
-                "the equation as a system of lower order"
-            )
+        refuse_above(order_of(channel), f"the partial {channel}")
         for alpha in indices_of(channel):
             found.update(below(alpha)[:-1])
         found.add(channel)
     return tuple(sorted(found, key=_place))
+
+
+def refuse_above(order: int, what: str) -> None:
+    """Refuse derivatives that are not carried.
+
+    Raises:
+        InputError: an order over 4.
+    """
+    if order > ORDER:
+        raise InputError(
+            f"partial derivatives up to order {ORDER} in all are carried through networks, the formula asks for {what} "
+            f"of order {order}: write the equation as a system of lower order"
+        )
 
 
 def _place(channel: Channel) -> tuple[float, tuple[Any, ...]]:
@@ -92,6 +101,8 @@ def minus(alpha: Index, beta: Index) -> Index:
 
 def binomial(alpha: Index, beta: Index) -> int:
     """(α over β), the product over the axes."""
+    if sum(alpha) > ORDER:
+        refuse_above(sum(alpha), f"the partial {alpha}")
     found = 1
     for a, b in zip(alpha, beta, strict=True):
         found *= _PASCAL[a][b]
