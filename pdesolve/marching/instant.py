@@ -6,74 +6,169 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
+from pdesolve.condition import BoundaryCondition
 from pdesolve.constraint import Lift
 from pdesolve.equation import State, assemble, flatten
+from pdesolve.errors import Diverged
 from pdesolve.fields import Coordinates
-from pdesolve.geometry import PointCloud
+from pdesolve.geometry import PointCloud, sample
+from pdesolve.marching.algebraic import Algebraic
+from pdesolve.marching.joined import InSpace, Joined
+from pdesolve.marching.sizes import sizes
+from pdesolve.marching.system import FirstOrder, at_time
+from pdesolve.marching.walls import WallRows
 from pdesolve.problem import Problem, Value
 
 
-class Instant:
-    """u(x) = g + D N at weighted points of space, values as (scalar, point).
+def quadrature(problem: Problem, n: int, generator: Generator) -> PointCloud:
+    """About n weighted points of space: equally spaced on periodic boxes, Gauss-Legendre on others, Sobol elsewhere."""
+    axes = problem.domain.axes
+    if not problem.domain.is_box:
+        return sample(problem.domain, n, generator=generator, sampler="sobol")
+    periodic = all(axis.periodic for axis in axes)
+    return sample(problem.domain, n, generator=generator, sampler="regular" if periodic else "gauss_legendre")
 
-    Rows are scaled so that their sum of squares is that of the relative L2 distance: `size` is the root mean square of
-    the initial state over all scalars.
+
+class Instant:
+    """u(x) = g + D N at weighted points of space, values as (scalar, point) of all that evolves.
+
+    problem: of first order in time (see `first_order`). module: a network of space, or one `Joined` with that of the
+    algebraic unknowns, which are found anew for each rate. walls: the boundary conditions that the lift does not hold,
+    as rows of the weight `wall_weight` at `wall_points` points each.
+
+    Rows are scaled so that their sum of squares is that of the relative L2 distance, the mean over the unknowns:
+    `size` (scalar, 1) is the root mean square of each one's initial state. `start` is the initial time.
     """
 
     def __init__(
         self, problem: Problem, module: nn.Module, lift: Lift | None, cloud: PointCloud, values: Mapping[str, Value],
-        *, dtype: torch.dtype, device: torch.device,
+        *, walls: Mapping[str, BoundaryCondition] | None = None, wall_weight: float = 1.0, wall_points: int = 64,
+        dtype: torch.dtype, device: torch.device,
     ) -> None:  # fmt: skip
-        self.problem, self.module, self.lift, self.given = problem, module, lift, values
+        self.problem, self.lift, self.given, self.cloud = problem, lift, values, cloud
         self.equation = problem.evolution()
+        self.module = module.evolving if isinstance(module, Joined) else module
+        self.scalars = tuple(s for unknown in self.equation.evolving for s in unknown.scalars)
         assert problem.time is not None and cloud.weights is not None
         self.start = problem.time.lower
+        # what a lift gives of u_t is a derivative in time, for which points need a time of their own
+        self._timed = lift is not None and isinstance(self.equation, FirstOrder)
+        self._network = InSpace(self.module) if self._timed else self.module
         self._kind: dict[str, Any] = {"dtype": dtype, "device": device}
         self._plain = Coordinates(cloud, gradients=False, **self._kind)
         weights = cloud.weights.to(**self._kind)
         self._roots = (weights / weights.sum()).sqrt()
-        wanted = Coordinates.wanted_by(lambda x: self._rates(x.at_instant(self.start)), cloud, **self._kind)
-        self._jets = Coordinates.of_jets(cloud, wanted, **self._kind)
-        self._now = self._plain.at_instant(self.start)
+        self._now = self._placed(self._plain, self.start)
         self._time = self.start
         with torch.no_grad():
-            self.initial = self._stacked(problem.initial_state(self._plain, values), self._plain)
-        self.size = float((self.initial * self._roots).norm()) or 1.0
+            state = problem.initial_state(self._plain, values)
+            self.initial = self._stacked({u.name: state[u.name] for u in self.equation.evolving}, self._plain)
+        self.size = self._sizes()
+        self.algebraic: Algebraic | None = None
+        if isinstance(module, Joined):
+            self.algebraic = Algebraic(
+                problem, module.algebraic, self._evolving, cloud, values, column=self._timed, **self._kind
+            )
+        asked = self._placed(self._plain, self.start).discretisation
+        assert isinstance(asked, PointCloud)
+        wanted = Coordinates.wanted_by(lambda x: self._rates(self._placed(x, self.start)), asked, **self._kind)
+        self._jets = Coordinates.of_jets(asked, wanted, **self._kind)
+        self.walls: WallRows | None = None
+        if walls:
+            self.walls = WallRows(
+                problem, walls, self._evolving, values, dict(zip(self.scalars, self.size[:, 0].tolist(), strict=True)),
+                points=wall_points, weight=wall_weight, column=self._timed, **self._kind,
+            )  # fmt: skip
 
     def values(self, time: float) -> Tensor:
         """The state at an instant (scalar, point), differentiable in the parameters."""
         if time != self._time:
-            self._time, self._now = time, self._plain.at_instant(time)
-        return self._stacked(self._state(self._now), self._now)
+            self._time, self._now = time, self._placed(self._plain, time)
+        return self._stacked(self._evolving(self._now), self._now)
 
     def rate(self, time: float) -> Tensor:
-        """What the equation makes of the state (scalar, point), not differentiable."""
-        x = self._jets.at_instant(time)
+        """What the equation makes of the state (scalar, point), not differentiable.
+
+        Raises:
+            Diverged: a rate that is not finite, with the place.
+        """
+        self.settle(time)
+        x = self._placed(self._jets, time)
         with torch.no_grad():
-            return self._stacked(self._rates(x), x).detach()
+            found = self._stacked(self._rates(x), x).detach()
+        if not bool(torch.isfinite(found).all()):
+            name, place = self.place((~torch.isfinite(found)).to(found))
+            raise Diverged(f"the rate of {name} is not finite at t = {time:.6g}, {place}: give smaller steps")
+        return found
+
+    def settle(self, time: float) -> None:
+        """Find the algebraic unknowns that belong to the state at an instant."""
+        if self.algebraic is not None:
+            self.algebraic.settle(time)
 
     def rows(self, target: Tensor, time: float) -> Tensor:
         """The distance to a target (scalar, point), whose norm is the relative one in L2."""
         return (self.values(time) - target) * (self._roots / self.size)
+
+    def terms(self, target: Tensor, time: float) -> dict[str, Tensor]:
+        """All rows of a projection onto a target by name: the distance, and what conditions on walls leave over."""
+        inside = {"projection": self.rows(target, time)}
+        return inside if self.walls is None else inside | self.walls.at(time)
 
     def distance(self, target: Tensor, time: float) -> float:
         """The relative L2 distance to a target."""
         with torch.no_grad():
             return float(self.rows(target, time).norm())
 
-    def _state(self, x: Coordinates) -> State:
-        quantities = [self.problem.quantity(name) for name in self.equation.scalars]
-        scalars = x.outputs(self.module, quantities)
+    def place(self, values: Tensor) -> tuple[str, str]:
+        """Of (scalar, point) where the largest absolute value is: the scalar and the point, as "x = 0.5, y = 1"."""
+        flat = int(values.abs().nan_to_num(torch.inf).reshape(-1).argmax())
+        scalar, point = divmod(flat, values.shape[-1])
+        axes = self.cloud.axes.names
+        return self.scalars[scalar], ", ".join(f"{a} = {v:.4g}" for a, v in zip(axes, self.cloud.x[point], strict=True))
+
+    def _sizes(self) -> Tensor:
+        """√n times the root mean square of the initial state of each unknown, n their number, at every scalar of it."""
+        square = (self.initial * self._roots).square().sum(1)
+        largest = sizes(self.problem, self.given)
+        counts = [len(unknown.scalars) for unknown in self.equation.evolving]
+        parts = []
+        for unknown, own in zip(self.equation.evolving, square.split(counts), strict=True):
+            size = float(own.sum().sqrt())
+            # the swing of a velocity that is small at first, from largest values: a root mean square is some 0.7
+            size = max(size, 0.7 * max(largest[name] for name in unknown.scalars)) if self._small(unknown.name) else size
+            size = size or 0.7 * largest[unknown.scalars[0]]
+            parts.append(own.new_full((len(own), 1), size * len(counts) ** 0.5))
+        return torch.cat(parts)
+
+    def _small(self, name: str) -> bool:
+        """Whether an unknown may start far below what it comes to: a rate of change does."""
+        inner = self.equation.inner if isinstance(self.equation, FirstOrder) else None
+        return inner is not None and name not in {unknown.name for unknown in inner.unknowns}
+
+    def _placed(self, x: Coordinates, time: float) -> Coordinates:
+        return at_time(self.problem, x, time, column=self._timed)
+
+    def _evolving(self, x: Coordinates) -> State:
+        """The evolving unknowns at coordinates with an instant."""
+        timed = x.axes == self.problem.axes
+        network = self._network if timed else self.module
+        scalars = x.outputs(network, [self.problem.quantity(name) for name in self.scalars])
         if self.lift is not None:
             lift = self.lift
-            scalars = x.once(self, lambda: lift.at(x, self.given))(scalars)
-        return assemble(self.equation.unknowns, scalars)
+            with torch.enable_grad():  # derivatives of what is given are asked for later
+                lifted = x.once(self, lambda: lift.at(x, self.given))
+            scalars = lifted(scalars)
+        return assemble(self.equation.evolving, scalars)
 
     def _rates(self, x: Coordinates) -> State:
-        return self.equation.rate(self._state(x), self.problem.bind(x, self.given), x)
+        state = self._evolving(x)
+        if self.algebraic is not None:
+            state = {**state, **self.algebraic.state(x)}
+        return self.equation.rate(state, self.problem.bind(x, self.given), x)
 
     def _stacked(self, state: State, x: Coordinates) -> Tensor:
         fields = flatten(state)
-        return torch.stack([x.expand(fields[name]).values for name in self.equation.scalars])
+        return torch.stack([x.expand(fields[name]).values for name in self.scalars])
