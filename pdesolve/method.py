@@ -78,7 +78,9 @@ class Solution(ABC):
         """The solution as a labelled xarray.Dataset (on the problem's evaluation grid by default)."""
         from pdesolve.labelled import to_dataset
 
-        places = discretisation or self.problem.evaluation_set
+        from pdesolve.proof import as_far_as_solved
+
+        places = discretisation or as_far_as_solved(self).problem.evaluation_set
         return to_dataset(self.problem, places, self.on(places), values=self.values, notes=self.notes)
 
 

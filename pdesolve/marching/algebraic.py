@@ -19,7 +19,7 @@ from pdesolve.problem import Problem, Value
 
 _FIRST, _LATER = 400, 12  # the most Gauss-Newton steps, from a random network and from the last instant's
 _EXACT = 1e-10  # part of what is to be balanced that may stay
-_LOOK, _SLOW = 3, 0.7  # steps over which the residual must fall by such a factor
+_LOOK, _SLOW = (20, 3), 0.5  # steps, at first and later, over which the squares must fall by such a factor
 
 
 class Algebraic:
@@ -62,6 +62,7 @@ class Algebraic:
         self.direct = self._holds(placed, kind)
         if not self.direct:
             self._check_affine(placed, kind)
+        self._apart = not self.direct and self._acts_apart(placed, kind)
         wanted = Coordinates.wanted_by(lambda x: self._left(self._placed(x, self.start)), placed, **kind)
         self._jets = Coordinates.of_jets(placed, wanted if not self.direct else asked, **kind)
         self._method = LeastSquares(module, LevenbergMarquardt())
@@ -79,18 +80,23 @@ class Algebraic:
         x = self._placed(self._jets, time)
         with torch.no_grad():
             known = self._evolving_at(x)
+            moved = self._stacked(self._left(x, known, absent=True), x)
             if self._scale is None:
-                self._scale = float((self._stacked(self._left(x, known, absent=True), x) * self._roots).norm()) or 1.0
-        scale = self._scale
+                self._scale = float((moved * self._roots).norm()) or 1.0
+            if self._apart:  # what does not depend on q is computed once
+                known = self._nothing(x)
+                moved = moved - self._stacked(self._left(x, known, absent=True), x)
+        scale, offset = self._scale, moved if self._apart else 0.0
 
         def rows() -> dict[str, Tensor]:
-            return {"constraint": self._stacked(self._left(x, known), x) * (self._roots / scale)}
+            return {"constraint": (self._stacked(self._left(x, known), x) + offset) * (self._roots / scale)}
 
         with torch.no_grad():
             squares = [float(rows()["constraint"].square().sum())]
+        look = _LOOK[self._begun]
         for _ in range(_LATER if self._begun else _FIRST):
-            slow = len(squares) > _LOOK and squares[-1] > _SLOW * squares[-1 - _LOOK]
-            if squares[-1] <= _EXACT**2 or (slow and self._begun) or (slow and len(squares) > 50):
+            slow = len(squares) > look and squares[-1] > _SLOW * squares[-1 - look]
+            if squares[-1] <= _EXACT**2 or slow:
                 break
             squares.append(2 * float(self._method.step(rows)))
             if not self._method.moved:
@@ -111,11 +117,13 @@ class Algebraic:
     def _placed(self, x: Coordinates, time: float) -> Coordinates:
         return at_time(self.problem, x, time, column=self.column)
 
-    def _left(self, x: Coordinates, known: State | None = None, *, absent: bool = False) -> State:
+    def _left(
+        self, x: Coordinates, known: State | None = None, *, algebraic: State | None = None, absent: bool = False
+    ) -> State:
         """What the constraint leaves over; `absent`: with algebraic unknowns that are zero."""
         p = self.problem.bind(x, self.values)
         known = self._evolving_at(x) if known is None else known
-        algebraic = self.state(x)
+        algebraic = self.state(x) if algebraic is None else algebraic
         if absent:
             algebraic = _zero(algebraic)
         state = {**known, **algebraic}
@@ -138,21 +146,44 @@ class Algebraic:
                 "that hold the algebraic unknowns themselves: take --method pinn"
             )
 
+    def _acts_apart(self, cloud: PointCloud, kind: Mapping[str, Any]) -> bool:
+        """Whether C(rate(u, q)) is a part of u alone and a part of q alone: for a few u and q."""
+        x = self._placed(Coordinates(cloud.some(slice(0, 8)), **kind), self.start)
+        parts = []
+        for factor, algebraic in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
+            state = self._state(x, factor, algebraic)
+            known = {u.name: state[u.name] for u in self.equation.evolving}
+            own = {u.name: state[u.name] for u in self.unknowns}
+            parts.append(self._stacked(self._left(x, known, algebraic=own), x).detach())
+        none, evolving, own, both = parts
+        return torch.allclose(both - own, evolving - none, rtol=1e-8, atol=1e-8 * float(both.abs().max()))
+
+    def _nothing(self, x: Coordinates) -> State:
+        """The evolving unknowns, all zero."""
+        unknowns = self.equation.evolving
+        zeros = {name: x.constant(0.0, name) for unknown in unknowns for name in unknown.scalars}
+        return assemble(unknowns, zeros)
+
     def _probe(self, cloud: PointCloud, kind: Mapping[str, Any], factor: float, algebraic: float) -> Tensor:
         """The constraint of factor times a smooth state, and algebraic times another."""
-        x = Coordinates(cloud.some(slice(0, 8)), **kind)
-        x = self._placed(x, self.start)
-        total: Any = 1.0
-        for i, axis in enumerate(self.problem.domain.axes):
-            s = (x[axis.name] - axis.lower) / axis.length
-            total = total * (1.3 + i + s * s)
-        state: dict[str, Any] = {}
-        for unknown in self.equation.unknowns:
-            own = algebraic if unknown.algebraic else factor
-            scalars = {name: x.expand(own * (1.0 + 0.3 * i) * total) for i, name in enumerate(unknown.scalars)}
-            state |= assemble([unknown], scalars)
+        x = self._placed(Coordinates(cloud.some(slice(0, 8)), **kind), self.start)
+        state = self._state(x, factor, algebraic)
         rows = flatten(self.equation.constraint(state, self.problem.bind(x, self.values), x))
         return torch.stack([x.expand(row).values.detach() for row in rows.values()])
+
+    def _state(self, x: Coordinates, factor: float, algebraic: float) -> State:
+        """factor times a smooth state that is nothing special, and algebraic times another."""
+        state: dict[str, Any] = {}
+        for i, unknown in enumerate(self.equation.unknowns):
+            own, scalars = algebraic if unknown.algebraic else factor, {}
+            for j, name in enumerate(unknown.scalars):
+                total: Any = 1.0
+                for k, axis in enumerate(self.problem.domain.axes):
+                    s = (x[axis.name] - axis.lower) / axis.length
+                    total = total * (1.3 + k + 0.4 * j + s * s + (0.2 * i + 0.1 * j) * s**3)
+                scalars[name] = x.expand(own * total)
+            state |= assemble([unknown], scalars)
+        return state
 
     def _stacked(self, state: State, x: Coordinates) -> Tensor:
         return torch.stack([x.expand(field).values for field in flatten(state).values()])

@@ -50,6 +50,7 @@ class InitialFit:
         self.seconds = 0.0
         self.cached = False
         self.reason = ""
+        self._last = 0.0  # loss of Adam's last step
 
     def go_on(self, run: Run, *, seconds: float) -> None:
         """Fit until it ends; `seconds` of CPU time in all, with what earlier runs have spent on it."""
@@ -106,7 +107,7 @@ class InitialFit:
             instant.distance(instant.initial, instant.start), unseen.distance(unseen.initial, unseen.start),
             len(self.losses), self.seconds, self.cached,
         )  # fmt: skip
-        self._record(run, {"unseen": fit.unseen})
+        self._record(run)
         run.say(
             f"initial fit: relative L2 {fit.unseen:.1e} at unseen points after {fit.steps} steps, {fit.seconds:.0f} "
             f"CPU s{' of an earlier run, from the cache' if fit.cached else ''}"
@@ -116,7 +117,7 @@ class InitialFit:
     def _descend(self) -> None:
         self.adam.zero_grad()
         loss = self._square()
-        loss.backward()
+        loss.backward(inputs=list(self.instant.module.parameters()))  # what a lift adds is used again
         self.adam.step()
         self.adam.zero_grad()
         self.taken += 1
@@ -138,11 +139,9 @@ class InitialFit:
         terms = self.instant.terms(self.instant.initial, self.instant.start).values()
         return torch.stack([rows.square().sum() for rows in terms]).sum()
 
-    def _record(self, run: Run, more: dict[str, float] | None = None) -> None:
+    def _record(self, run: Run) -> None:
         loss = self.losses[-1] if self.losses else self._last
-        run.record(stage=STAGE, step=self.taken + len(self.losses), losses={"residual": (2 * loss) ** 0.5} | (more or {}))
-
-    _last = 0.0
+        run.record(stage=STAGE, step=self.taken + len(self.losses), losses={"residual": (2 * loss) ** 0.5})
 
 
 def fit_initial(

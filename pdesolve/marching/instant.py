@@ -10,13 +10,13 @@ from torch import Generator, Tensor, nn
 
 from pdesolve.condition import BoundaryCondition
 from pdesolve.constraint import Lift
-from pdesolve.equation import State, assemble, flatten
+from pdesolve.equation import State, assemble, flatten, velocity_name
 from pdesolve.errors import Diverged
-from pdesolve.fields import Coordinates
+from pdesolve.fields import Coordinates, Field, d
 from pdesolve.geometry import PointCloud, sample
 from pdesolve.marching.algebraic import Algebraic
 from pdesolve.marching.joined import InSpace, Joined
-from pdesolve.marching.sizes import sizes
+from pdesolve.marching.sizes import sizes, wave_speed
 from pdesolve.marching.system import FirstOrder, at_time
 from pdesolve.marching.walls import WallRows
 from pdesolve.problem import Problem, Value
@@ -40,6 +40,10 @@ class Instant:
 
     Rows are scaled so that their sum of squares is that of the relative L2 distance, the mean over the unknowns:
     `size` (scalar, 1) is the root mean square of each one's initial state. `start` is the initial time.
+
+    Of u_tt = c² Δu + ... the scalars are u, u_t and the slopes of u, and the distance is that of the energy
+    |u_t|² + c² |∇u|² (+ |u|² / T²), relative to its size: in that norm waves only turn, and so does what a projection
+    leaves of them. In L2 short waves grow, the faster the shorter.
     """
 
     def __init__(
@@ -62,9 +66,14 @@ class Instant:
         self._roots = (weights / weights.sum()).sqrt()
         self._now = self._placed(self._plain, self.start)
         self._time = self.start
-        with torch.no_grad():
-            state = problem.initial_state(self._plain, values)
-            self.initial = self._stacked({u.name: state[u.name] for u in self.equation.evolving}, self._plain)
+        self._speed = wave_speed(problem, values)
+        inner = self.equation.inner if isinstance(self.equation, FirstOrder) else None
+        waving = [] if inner is None or self._speed is None else [s for u in inner.evolving for s in u.scalars]
+        self._slopes = [(name, axis) for name in waving for axis in problem.domain.axes.names]
+        self.names = self.scalars + tuple(f"slope of {name} in {axis}" for name, axis in self._slopes)
+        smooth = Coordinates(cloud, **self._kind)
+        state = problem.initial_state(smooth, values)
+        self.initial = self._stacked({u.name: state[u.name] for u in self.equation.evolving}, smooth).detach()
         self.size = self._sizes()
         self.algebraic: Algebraic | None = None
         if isinstance(module, Joined):
@@ -73,12 +82,20 @@ class Instant:
             )
         asked = self._placed(self._plain, self.start).discretisation
         assert isinstance(asked, PointCloud)
-        wanted = Coordinates.wanted_by(lambda x: self._rates(self._placed(x, self.start)), asked, **self._kind)
+        wanted = Coordinates.wanted_by(
+            lambda x: self._fields(self._rates(self._placed(x, self.start))), asked, **self._kind
+        )
         self._jets = Coordinates.of_jets(asked, wanted, **self._kind)
+        if self._slopes:
+            sloped = Coordinates.wanted_by(
+                lambda x: self._fields(self._evolving(self._placed(x, self.start))), asked, **self._kind
+            )
+            self._plain = Coordinates.of_jets(asked, sloped, **self._kind)
+            self._now = self._placed(self._plain, self.start)
         self.walls: WallRows | None = None
         if walls:
             self.walls = WallRows(
-                problem, walls, self._evolving, values, dict(zip(self.scalars, self.size[:, 0].tolist(), strict=True)),
+                problem, walls, self._evolving, values, dict(zip(self.names, self.size[:, 0].tolist(), strict=True)),
                 points=wall_points, weight=wall_weight, column=self._timed, **self._kind,
             )  # fmt: skip
 
@@ -127,26 +144,29 @@ class Instant:
         flat = int(values.abs().nan_to_num(torch.inf).reshape(-1).argmax())
         scalar, point = divmod(flat, values.shape[-1])
         axes = self.cloud.axes.names
-        return self.scalars[scalar], ", ".join(f"{a} = {v:.4g}" for a, v in zip(axes, self.cloud.x[point], strict=True))
+        return self.names[scalar], ", ".join(f"{a} = {v:.4g}" for a, v in zip(axes, self.cloud.x[point], strict=True))
 
     def _sizes(self) -> Tensor:
         """√n times the root mean square of the initial state of each unknown, n their number, at every scalar of it."""
-        square = (self.initial * self._roots).square().sum(1)
         largest = sizes(self.problem, self.given)
-        counts = [len(unknown.scalars) for unknown in self.equation.evolving]
-        parts = []
-        for unknown, own in zip(self.equation.evolving, square.split(counts), strict=True):
-            size = float(own.sum().sqrt())
-            # the swing of a velocity that is small at first, from largest values: a root mean square is some 0.7
-            size = max(size, 0.7 * max(largest[name] for name in unknown.scalars)) if self._small(unknown.name) else size
-            size = size or 0.7 * largest[unknown.scalars[0]]
-            parts.append(own.new_full((len(own), 1), size * len(counts) ** 0.5))
-        return torch.cat(parts)
-
-    def _small(self, name: str) -> bool:
-        """Whether an unknown may start far below what it comes to: a rate of change does."""
-        inner = self.equation.inner if isinstance(self.equation, FirstOrder) else None
-        return inner is not None and name not in {unknown.name for unknown in inner.unknowns}
+        unknowns = self.equation.evolving
+        counts = [len(unknown.scalars) for unknown in unknowns]
+        square = (self.initial[: sum(counts)] * self._roots).square().sum(1)
+        found: dict[str, float] = {}
+        for unknown, own in zip(unknowns, square.split(counts), strict=True):
+            # largest values where there is nothing yet, of what a root mean square is some 0.7
+            size = float(own.sum().sqrt()) or 0.7 * largest[unknown.scalars[0]]
+            found |= dict.fromkeys(unknown.scalars, size * len(counts) ** 0.5)
+        if isinstance(self.equation, FirstOrder) and self._speed is not None:
+            assert self.problem.time is not None
+            for unknown in self.equation.inner.evolving:
+                v = next(u for u in unknowns if u.name == velocity_name(unknown.name))
+                energy = max(found[v.scalars[0]], 0.7 * largest[v.scalars[0]] * len(counts) ** 0.5)
+                found |= dict.fromkeys(v.scalars, energy)
+                found |= dict.fromkeys(unknown.scalars, energy * self.problem.time.length)
+                found |= {f"slope {name}": energy / self._speed for name in unknown.scalars}
+        names = [*self.scalars, *(f"slope {name}" for name, _ in self._slopes)]
+        return self.initial.new_tensor([[found[name]] for name in names])
 
     def _placed(self, x: Coordinates, time: float) -> Coordinates:
         return at_time(self.problem, x, time, column=self._timed)
@@ -169,6 +189,10 @@ class Instant:
             state = {**state, **self.algebraic.state(x)}
         return self.equation.rate(state, self.problem.bind(x, self.given), x)
 
-    def _stacked(self, state: State, x: Coordinates) -> Tensor:
+    def _fields(self, state: State) -> list[Field]:
+        """All scalars of a state, and the slopes that count."""
         fields = flatten(state)
-        return torch.stack([x.expand(fields[name]).values for name in self.scalars])
+        return [*(fields[name] for name in self.scalars), *(d(fields[name], axis) for name, axis in self._slopes)]
+
+    def _stacked(self, state: State, x: Coordinates) -> Tensor:
+        return torch.stack([x.expand(field).values for field in self._fields(state)])

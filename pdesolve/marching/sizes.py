@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from pdesolve.equation import State, flatten, velocity_name
 from pdesolve.errors import Diverged
-from pdesolve.fields import Coordinates
+from pdesolve.fields import Coordinates, Vector, sin
 from pdesolve.geometry import sample
 from pdesolve.marching.system import FirstOrder
 from pdesolve.problem import Problem, Value
@@ -47,6 +49,35 @@ def sizes(problem: Problem, values: Mapping[str, Value]) -> dict[str, float]:
         for unknown in equation.unknowns
         for scalar in unknown.scalars
     }
+
+
+def wave_speed(problem: Problem, values: Mapping[str, Value]) -> float | None:
+    """c of a first-order system of u_tt = c² Δu + lower derivatives; None for anything else.
+
+    From what rate makes of short waves on the initial state, of two lengths and along each axis.
+    """
+    equation, time = problem.evolution(), problem.time
+    if not isinstance(equation, FirstOrder) or time is None or any(u.algebraic for u in equation.unknowns):
+        return None
+    x = Coordinates(sample(problem.domain, _POINTS, generator=torch.Generator().manual_seed(0)))
+    here, state = x.at_instant(time.lower), problem.initial_state(x, values)
+    p = problem.bind(here, values)
+    plain = equation.inner.rate(state, p, here)
+    names = [unknown.name for unknown in equation.inner.evolving]
+    squares = []
+    for axis in problem.domain.axes:
+        for waves in (24, 48):
+            k = 2 * math.pi * waves / axis.length
+            wave = 1e-4 * sin(k * (x[axis.name] - axis.lower))
+            moved = equation.inner.rate({**state, **{name: _plus(state[name], wave) for name in names}}, p, here)
+            change = {name: moved[name] - plain[name] for name in names}
+            squares.append(_largest(change, x) / (1e-4 * k * k))
+    one, other = max(squares[0::2]), max(squares[1::2])
+    return one**0.5 if 0 < one < 2 * other < 4 * one else None
+
+
+def _plus(field: Any, wave: Any) -> Any:
+    return field.map(lambda part: part + wave) if isinstance(field, Vector) else field + wave
 
 
 def _largest(state: State, x: Coordinates) -> float:
