@@ -77,7 +77,6 @@ class Solution(ABC):
     def dataset(self, discretisation: Grid | PointCloud | None = None) -> xr.Dataset:
         """The solution as a labelled xarray.Dataset (on the problem's evaluation grid by default)."""
         from pdesolve.labelled import to_dataset
-
         from pdesolve.proof import as_far_as_solved
 
         places = discretisation or as_far_as_solved(self).problem.evaluation_set

@@ -105,7 +105,9 @@ def write_end(
     (folder / "figures").mkdir(exist_ok=True)
     save_figure(solution_figure(dataset, reference), folder / "figures" / "solution.png")
     if solution.problem.time is not None:
-        over_time = times_figure(dataset, reference, drifts(as_far_as_solved(solution)), solution.problem.up_to_constant)
+        over_time = times_figure(
+            dataset, reference, drifts(as_far_as_solved(solution)), solution.problem.up_to_constant
+        )
         if over_time is not None:
             save_figure(over_time, folder / "figures" / "times.png")
     if len(run.history) > 2:

@@ -139,7 +139,7 @@ def test_refuses_in_one_line(problem: str, settings: dict[str, float], words: st
     assert "\n" not in str(caught.value)
 
 
-def test_heat_between_walls_is_solved_stored_and_resumed_exactly(tmp_path: Path) -> None:
+def test_heat_between_walls_is_solved_stored_and_resumed_exactly(tmp_path: Path, own_folder: None) -> None:
     settings = Teng(width=5, depth=1, points=40, time_steps=12, repetitions=4, adam_steps=50, fit_steps=30)
     whole = ps.solve("heat_1d", settings, budget="60s", out=tmp_path / "whole")
     assert whole.proof is not None
@@ -197,9 +197,10 @@ def errors_of(problem: Problem, **settings: Any) -> dict[str, float]:
 
 
 def test_slopes_and_mixed_conditions_are_rows_of_every_projection() -> None:
-    settings = {"width": 6, "depth": 1, "time_steps": 6, "adam_steps": 50, "fit_steps": 80, "points": 80}
+    settings = {"width": 5, "depth": 1, "time_steps": 3, "adam_steps": 20, "fit_steps": 40, "points": 30}
+    settings |= {"repetitions": 3, "wall_points": 2}
     held = errors_of(manufactured(), **settings)["u"]
-    assert held < 2e-4
+    assert held < 1e-3
     assert held < errors_of(manufactured(), **settings, wall_weight=1e-12)["u"] / 5
 
 
@@ -220,7 +221,9 @@ def test_a_pressure_keeps_a_flow_free_of_divergence() -> None:
     assert found["pressure"] < 1e-2  # the gradient of what is missing of it would drive the flow
 
 
-def test_a_run_killed_in_its_initial_fit_goes_on_from_inside(tmp_path: Path, stopping_after: Any) -> None:
+def test_a_run_killed_in_its_initial_fit_goes_on_from_inside(
+    tmp_path: Path, own_folder: None, stopping_after: Any
+) -> None:
     settings = Teng(width=5, depth=1, points=40, time_steps=3, repetitions=4, adam_steps=6, fit_steps=20)
     whole = ps.solve("heat_1d", settings, budget="60s", out=tmp_path / "whole")
     forget_fits()

@@ -47,14 +47,22 @@ class Growth:
             name, place = self.instant.place(values)
             raise Diverged(
                 f"{name} blows up at t = {step.end:.6g}, {place}: {size / self.first:.1e} times its first size, after "
-                f"{self.largest / self.first:.1e}: either the equation does, or the step is past stability: give smaller steps"
+                f"{self.largest / self.first:.1e}: the equation does, or the step is past stability: give smaller steps"
             )
         if not step.residual < _LOST:
             raise Diverged(
-                f"the state at t = {step.end:.6g} is {step.residual:.1e} from what the equation makes of the one before: "
-                "give smaller steps or a larger network"
+                f"the state at t = {step.end:.6g} is {step.residual:.1e} from what the equation makes of the one "
+                "before: give smaller steps or a larger network"
             )
         self.largest = max(self.largest, size)
+
+    def largest_at(self, time: float) -> str:
+        """Where the state of the network is largest, for a line on what came after."""
+        with torch.no_grad():
+            values = self.instant.values(time) / self.instant.size
+        name, place = self.instant.place(values)
+        size = float(values.abs().max()) / self.first
+        return f"at t = {time:.6g} {name} was largest at {place}, {size:.1e} times its first size"
 
     def state_dict(self) -> dict[str, Any]:
         """The first and the largest size."""

@@ -157,14 +157,15 @@ class Instant:
             # largest values where there is nothing yet, of what a root mean square is some 0.7
             size = float(own.sum().sqrt()) or 0.7 * largest[unknown.scalars[0]]
             found |= dict.fromkeys(unknown.scalars, size * len(counts) ** 0.5)
-        if isinstance(self.equation, FirstOrder) and self._speed is not None:
+        speed = self._speed
+        if isinstance(self.equation, FirstOrder) and speed is not None:
             assert self.problem.time is not None
             for unknown in self.equation.inner.evolving:
                 v = next(u for u in unknowns if u.name == velocity_name(unknown.name))
                 energy = max(found[v.scalars[0]], 0.7 * largest[v.scalars[0]] * len(counts) ** 0.5)
                 found |= dict.fromkeys(v.scalars, energy)
                 found |= dict.fromkeys(unknown.scalars, energy * self.problem.time.length)
-                found |= {f"slope {name}": energy / self._speed for name in unknown.scalars}
+                found |= {f"slope {name}": energy / speed for name in unknown.scalars}
         names = [*self.scalars, *(f"slope {name}" for name, _ in self._slopes)]
         return self.initial.new_tensor([[found[name]] for name in names])
 

@@ -10,7 +10,7 @@ import torch
 from pdesolve.errors import Diverged
 from pdesolve.marching.growth import Growth
 from pdesolve.marching.instant import Instant
-from pdesolve.marching.stepper import Stepper
+from pdesolve.marching.stepper import Step, Stepper
 from pdesolve.marching.trajectory import MarchedSolution
 from pdesolve.training.interrupts import Interrupts
 from pdesolve.training.run import Run
@@ -75,7 +75,7 @@ class March:
                     left = "budget"
                 if left:
                     break
-                step = self.stepper.step(now, time.upper)
+                step = self._step(now, time.upper)
                 self.growth.check(step)
                 self.instant.settle(step.end)
                 self.worst = max(self.worst, step.residual)
@@ -92,6 +92,13 @@ class March:
         at.reason, at.loss = left or "final time", self.worst
         self._watch(run, at.step)
         run.checkpoint.write(run, parts)
+
+    def _step(self, now: float, final: float) -> Step:
+        try:
+            return self.stepper.step(now, final)
+        except Diverged as error:
+            self._take(self.trajectory.thetas[-1])
+            raise Diverged(f"{error}; {self.growth.largest_at(now)}") from error
 
     def ended(self, run: Run) -> MarchedSolution:
         """The solution with what is to be said of it."""

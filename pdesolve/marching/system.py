@@ -101,6 +101,8 @@ def _rate(value: Given) -> Given:
 
     def slope(p: Values, x: Coordinates) -> Any:
         found = evaluate(value, p, x)
-        return found.map(lambda part: d(x.expand(part), TIME)) if isinstance(found, Vector) else d(x.expand(found), TIME)
+        return (
+            found.map(lambda part: d(x.expand(part), TIME)) if isinstance(found, Vector) else d(x.expand(found), TIME)
+        )
 
     return slope

@@ -85,13 +85,14 @@ class WallRows:
     def _left(self, condition: BoundaryCondition, x: Coordinates) -> Any:
         """α u + β ∂u/∂n, for each component."""
         field = self.state(x)[condition.unknown]
-        assert x.normals is not None
+        normals = x.normals
+        assert normals is not None
         alpha, beta = condition.coefficients
 
         def side(part: Field) -> Any:
             total = alpha * part if alpha else None
             if beta:
-                slope = beta * normal_derivative(part, x.normals)
+                slope = beta * normal_derivative(part, normals)
                 total = slope if total is None else total + slope
             return total
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def error_over_time(field: xr.DataArray, truth: xr.DataArray, *, centred: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def error_over_time(
+    field: xr.DataArray, truth: xr.DataArray, *, centred: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """The times, and the L2 error at each relative to the largest L2 norm of the reference over all of them.
 
     Relative to one number, since what decays would end as rounding over nothing. centred: less the mean at each time.
@@ -38,18 +40,18 @@ def error_over_time(field: xr.DataArray, truth: xr.DataArray, *, centred: bool =
 def times_figure(
     dataset: xr.Dataset, reference: xr.Dataset | None, drifts: Mapping[str, Any], up_to_constant: Collection[str] = ()
 ) -> Figure | None:
-    """The error of each unknown and the drift of each conserved quantity (time,) over time; None where there is none."""
+    """Error of each unknown and drift of each conserved quantity (time,) over time; None where there is neither."""
     dataset = drawable(dataset)
     if "t" not in dataset.coords:  # one instant alone
         return None
     times = np.unique(dataset["t"].values)
     curves: dict[str, list[tuple[str, np.ndarray, np.ndarray]]] = {}
     if reference is not None:
-        reference = drawable(reference)
+        truth = drawable(reference)
         curves["relative L2 error"] = [
-            (str(name), *error_over_time(dataset[name], reference[name], centred=name in up_to_constant))
+            (str(name), *error_over_time(dataset[name], truth[name], centred=name in up_to_constant))
             for name in dataset.data_vars
-            if name in reference
+            if name in truth
         ]
     if drifts:
         curves["relative drift"] = [(name, times, np.asarray(values.cpu())) for name, values in drifts.items()]

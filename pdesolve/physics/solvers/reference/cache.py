@@ -151,4 +151,3 @@ def _probe(problem: Problem, x: Coordinates, scale: float) -> State:
         velocities = {name: wave(0.7 * i + 2.0) for i, name in enumerate(equation.scalars)}
         u.update({velocity_name(name): field for name, field in assemble(equation.unknowns, velocities).items()})
     return u
-
