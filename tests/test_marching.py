@@ -98,7 +98,7 @@ def test_growth_says_what_when_and_where() -> None:
         growth.check(Step(0.2, 1e-9))
     with torch.no_grad():
         module[2].bias.fill_(math.nan)  # type: ignore[union-attr]
-    with pytest.raises(Diverged, match="not finite at t = 0.2, x = "):
+    with pytest.raises(Diverged, match=r"not finite at t = 0\.2, x = "):
         here.rate(0.2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -156,16 +157,16 @@ class Instant:
         for unknown, own in zip(unknowns, square.split(counts), strict=True):
             # largest values where there is nothing yet, of what a root mean square is some 0.7
             size = float(own.sum().sqrt()) or 0.7 * largest[unknown.scalars[0]]
-            found |= dict.fromkeys(unknown.scalars, size * len(counts) ** 0.5)
+            found |= dict.fromkeys(unknown.scalars, size * math.sqrt(len(counts)))
         speed = self._speed
         if isinstance(self.equation, FirstOrder) and speed is not None:
             assert self.problem.time is not None
             for unknown in self.equation.inner.evolving:
                 v = next(u for u in unknowns if u.name == velocity_name(unknown.name))
-                energy = max(found[v.scalars[0]], 0.7 * largest[v.scalars[0]] * len(counts) ** 0.5)
+                energy = max(found[v.scalars[0]], 0.7 * largest[v.scalars[0]] * math.sqrt(len(counts)))
                 found |= dict.fromkeys(v.scalars, energy)
                 found |= dict.fromkeys(unknown.scalars, energy * self.problem.time.length)
-                found |= {f"slope {name}": energy / speed for name in unknown.scalars}
+                found |= dict.fromkeys((f"slope {name}" for name in unknown.scalars), energy / speed)
         names = [*self.scalars, *(f"slope {name}" for name, _ in self._slopes)]
         return self.initial.new_tensor([[found[name]] for name in names])
 
