@@ -30,6 +30,7 @@ class Solution(ABC):
     `parameters` counts the trainable numbers. `converged` says that the stopping rule was met, not the budget.
     `notes` holds what the method has to say of it (a scheme, an estimated error); JSON values only. `smooth` says
     whether its derivatives at single points mean anything, and with them the residual: not those of weak solutions.
+    `reached` is the time up to which it is one, None where that is all: what is there later is of no worth.
     """
 
     problem: Problem
@@ -42,6 +43,10 @@ class Solution(ABC):
     device: torch.device
     run: Path | None = None
     proof: Proof | None = None
+
+    @property
+    def reached(self) -> float | None:
+        return None
 
     def __init__(
         self, problem: Problem, values: Mapping[str, Value] | None = None, device: torch.device | str = "cpu"
@@ -72,8 +77,9 @@ class Solution(ABC):
     def dataset(self, discretisation: Grid | PointCloud | None = None) -> xr.Dataset:
         """The solution as a labelled xarray.Dataset (on the problem's evaluation grid by default)."""
         from pdesolve.labelled import to_dataset
+        from pdesolve.proof import as_far_as_solved
 
-        places = discretisation or self.problem.evaluation_set
+        places = discretisation or as_far_as_solved(self).problem.evaluation_set
         return to_dataset(self.problem, places, self.on(places), values=self.values, notes=self.notes)
 
 

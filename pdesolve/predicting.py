@@ -12,6 +12,7 @@ import torch
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, PointCloud
 from pdesolve.method import Solution
+from pdesolve.proof import as_far_as_solved
 from pdesolve.table import read_table
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def predict_on_grid(
     Raises:
         InputError: another number of sizes than axes of space, times outside the time axis.
     """
-    problem = solution.problem
+    problem = as_far_as_solved(solution).problem
     space = problem.domain.axes
     if sizes is not None and len(sizes) != len(space):
         example = ",".join([str(sizes[0] if sizes else 50)] * len(space))
@@ -51,7 +52,7 @@ def predict_at_points(solution: Solution, points: np.ndarray) -> xr.Dataset:
     Raises:
         InputError: another number of columns, points outside the bounding box.
     """
-    problem = solution.problem
+    problem = as_far_as_solved(solution).problem
     if points.ndim != 2 or points.shape[1] != len(problem.axes):
         raise InputError(f"points need the {len(problem.axes)} columns {problem.axes}, got the shape {points.shape}")
     _inside(problem.axes, points, problem.name)

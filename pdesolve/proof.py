@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from copy import copy
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -30,7 +32,8 @@ class Proof:
     errors: for each unknown `relative_l2` over the whole evaluation set, `max` over it, and `final`, the relative L2
     error at the last time. residual: root mean square over held-out points. violations: root mean square of what each
     condition leaves over. conserved: largest departure of each integral from its first value, relative to the integral
-    of its density's absolute value. reference: what the errors are against; None where there is no reference.
+    of its density's absolute value. reference: what the errors are against; None where there is no reference. reached:
+    the time up to which there is a solution, and all figures are; None where that is all of it.
     """
 
     run: str | None
@@ -53,6 +56,7 @@ class Proof:
     status: str = "finished"
     reference: Mapping[str, Any] | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    reached: float | None = None
 
     def json(self) -> dict[str, Any]:
         """A JSON object; figures that are not finite are null."""
@@ -82,12 +86,19 @@ class Proof:
             rows.append(("residual", f"{_figure(self.residual)} root mean square"))
         rows += [(name, f"violated by {_figure(value)}") for name, value in self.violations.items()]
         rows += [(f"{name} conserved", f"to {_figure(value)}") for name, value in self.conserved.items()]
+        fit = self.notes.get("initial fit")
+        if fit is not None:
+            kept = ", kept from an earlier run and counted" if self.notes.get("initial fit cached") else ""
+            took = self.notes["initial fit seconds"]
+            rows.append(("initial fit", f"{_figure(fit)} relative L2 at unseen points, {took:.1f} CPU s{kept}"))
         rows.append(("cost", f"{self.cpu_seconds:.1f} CPU s, {self.seconds:.1f} s, {self.peak_bytes / 2**20:.0f} MiB"))
         size = f"{self.parameters} parameters, " if self.parameters else ""
         rows.append(("with", f"{size}{self.dtype} on {self.device}, seed {self.seed}"))
         stopped = self.notes.get("stopped by")
         why = self.notes.get("diverged") or (f"stopped by {stopped}" if stopped else "")
         rows.append(("ended", f"{self.status}, {why}" if why else self.status))
+        if self.reached is not None:
+            rows.append(("reached", f"t = {self.reached:.6g}: all figures are those up to there, later is not solved"))
         width = max(len(name) for name, _ in rows)
         head = f"{self.problem} by {self.method}"
         return "\n".join([head, "-" * len(head), *(f"{name:<{width}}  {text}" for name, text in rows)])
@@ -95,6 +106,51 @@ class Proof:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.2e}"
+
+
+def as_far_as_solved(solution: Solution) -> Solution:
+    """The solution of the problem that ends where it has come to; itself where that is the final time."""
+    problem = solution.problem
+    if solution.reached is None or problem.time is None:
+        return solution
+    slack = 1e-9 * problem.time.length
+    # a march that has not begun is judged in an instant, which an axis cannot be
+    upper = max(solution.reached, problem.time.lower + slack)
+    times = tuple(t for t in problem.evaluation.times if t <= upper + slack) or (problem.time.lower,)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is odd about the problem was said of the whole
+        ended = replace(
+            problem, time=replace(problem.time, upper=upper), evaluation=replace(problem.evaluation, times=times)
+        )
+    shortened = copy(solution)
+    shortened.problem = ended
+    return shortened
+
+
+def reference_as_far(solution: Solution, reference: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of a reference on the whole evaluation set the times that `as_far_as_solved` keeps."""
+    ended = as_far_as_solved(solution).problem
+    if ended is solution.problem:
+        return dict(reference)
+    whole, count = len(solution.problem.evaluation.times), len(ended.evaluation.times)
+    if isinstance(ended.evaluation_set, Grid):
+        axis = -len(ended.evaluation_set.shape)
+        return {name: values.narrow(axis, 0, count) for name, values in reference.items()}
+    return {name: values.unflatten(-1, (whole, -1))[..., :count, :].flatten(-2) for name, values in reference.items()}
+
+
+def measured(solution: Solution, reference: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+    """The errors of a solution as far as it is one, against a reference on its problem's whole evaluation set.
+
+    None where it has not come to the first time of that set.
+    """
+    ended = as_far_as_solved(solution)
+    if ended is solution:
+        return errors(solution.problem, solution.on(), reference)
+    if ended.problem.evaluation.times[0] not in solution.problem.evaluation.times:
+        return {}
+    found = errors(ended.problem, ended.on(), reference_as_far(solution, reference))
+    return {name: {**figures, "final": None} for name, figures in found.items()}
 
 
 def errors(problem: Problem, found: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
@@ -174,7 +230,14 @@ def violations(solution: Solution) -> dict[str, float]:
 
 
 def conserved(solution: Solution) -> dict[str, float]:
-    """The drift of each conserved quantity over the evaluation times.
+    """The drift of each conserved quantity over the evaluation times: the largest value of `drifts`."""
+    return {name: float(drift.max()) for name, drift in drifts(solution).items()}
+
+
+def drifts(solution: Solution) -> dict[str, Tensor]:
+    """The departure (time,) of the integral of each conserved quantity from its first value at the evaluation times.
+
+    Relative to the largest integral of the density's absolute value; the largest of all samples.
 
     All that the equation conserves, where every axis of space is periodic; elsewhere what `Problem.conserved` names.
     """
@@ -207,7 +270,8 @@ def conserved(solution: Solution) -> dict[str, float]:
         density = density.reshape(*density.shape[:-1], *grid.shape) * weights
         space = tuple(range(-len(grid.shape) + 1, 0))
         totals, sizes = density.sum(space), density.abs().sum(space)
-        result[name] = float((totals - totals[..., :1]).abs().max() / sizes.max().clamp_min(1e-300))
+        drift = (totals - totals[..., :1]).abs() / sizes.max().clamp_min(1e-300)
+        result[name] = drift.reshape(-1, drift.shape[-1]).amax(0)
     return result
 
 
@@ -244,6 +308,8 @@ class Requirement:
 
     def missed(self, proof: Proof) -> str | None:
         """One line that says by how much it was missed, None where it was kept. An unknown figure is missed."""
+        if proof.reached is not None:
+            return f"required {self.name} <= {self.bound:.3g}, but the march ended at t = {proof.reached:.4g}"
         if self.name in ("rel_l2", "max", "final"):
             key = {"rel_l2": "relative_l2"}.get(self.name, self.name)
             figures = [error.get(key) for error in proof.errors.values()]

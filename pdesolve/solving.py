@@ -147,7 +147,7 @@ def carry_out(work: Work, checkpoint: Checkpoint) -> Solution:
             truth, about = _reference(problem, {k: v for k, v in values.items() if k not in names})
         if target is not None and truth is None:
             raise InputError(f"a target needs a reference, {problem.name} has none: {about['none']}")
-        measure = None if truth is None else (lambda s: proof.errors(s.problem, s.on(), truth))
+        measure = None if truth is None else (lambda s: proof.measured(s, truth))
         name = catalogue.method_name(method)
         progress = stack.enter_context(Progress(f"{problem.name} by {name}", clock.cpu_seconds))
         run = _run(work, checkpoint, measure=measure, report=progress, say=progress.say)
@@ -264,7 +264,10 @@ def reference_dataset(solution: Solution) -> xr.Dataset | None:
     problem = solution.problem
     learned = solution.proof.learned if solution.proof is not None else {}
     truth, _ = _reference(problem, {k: v for k, v in solution.values.items() if k not in learned})
-    return None if truth is None else to_dataset(problem, problem.evaluation_set, truth)
+    if truth is None:
+        return None
+    places = proof.as_far_as_solved(solution).problem.evaluation_set
+    return to_dataset(problem, places, proof.reference_as_far(solution, truth))
 
 
 def _attempt(
@@ -294,10 +297,11 @@ def _prove(
     solution: Solution, run: Run, method: str, settings: Mapping[str, Any], truth: Mapping[str, Tensor] | None,
     about: Mapping[str, Any], learn: Sequence[str], status: str,
 ) -> proof.Proof:  # fmt: skip
-    problem = solution.problem
-    # a reference that a cache held costs what it once did
+    problem, ended = solution.problem, proof.as_far_as_solved(solution)
+    # a reference or a fit that a cache held costs what it once did
     spent = run.budget.spent + (solution.notes.get("cpu_seconds", 0.0) if solution.notes.get("cached") else 0.0)
-    found = {} if truth is None else proof.errors(problem, solution.on(), truth)
+    spent += solution.notes.get("initial fit seconds", 0.0) if solution.notes.get("initial fit cached") else 0.0
+    found = {} if truth is None else proof.measured(solution, truth)
     learned = {
         # without a dtype torch would make a number float32
         name: {"value": torch.as_tensor(solution.values[name], dtype=torch.float64).item(), "standard_deviation": None}
@@ -313,9 +317,9 @@ def _prove(
         parameters=solution.parameters,
         errors=found or {name: {"relative_l2": None, "max": None, "final": None} for name in problem.equation.scalars},
         learned=learned,
-        residual=proof.residual(solution),
-        violations=proof.violations(solution),
-        conserved=proof.conserved(solution),
+        residual=proof.residual(ended),
+        violations=proof.violations(ended),
+        conserved=proof.conserved(ended),
         seconds=run.seconds,
         cpu_seconds=spent,
         peak_bytes=devices.peak_bytes(run.device),
@@ -326,4 +330,5 @@ def _prove(
         status=status,
         reference=about,
         notes=solution.notes,
+        reached=solution.reached,
     )

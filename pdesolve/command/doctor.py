@@ -106,7 +106,7 @@ def _compiler() -> str | None:
 
 def _cache() -> dict[str, Any] | None:
     """Where reference solutions are kept."""
-    from pdesolve.physics.solvers.reference.cache import folder
+    from pdesolve.cache import folder
 
     return _folder(str(folder()))
 

@@ -14,9 +14,10 @@ from torch.func import functional_call
 from pdesolve.constraint import Lift
 from pdesolve.equation import State, assemble
 from pdesolve.errors import InputError
-from pdesolve.fields import Coordinates
+from pdesolve.fields import Coordinates, Quantity
 from pdesolve.fields.jets import Jet
 from pdesolve.fields.propagation import differentiated, propagate
+from pdesolve.marching.system import first_order
 from pdesolve.method import Solution
 from pdesolve.problem import Problem, Value
 
@@ -87,7 +88,11 @@ def _(layer: Trajectory, jet: Jet) -> Jet:
 
 
 class MarchedSolution(Solution):
-    """A trajectory of networks, lifted to the conditions at every time."""
+    """A trajectory of networks, lifted to the conditions at every time.
+
+    The networks hold what evolves, of an evolution of second order its rates of change too, then what is algebraic.
+    `lift` is one of the problem itself. Until the march has come to the final time it is a solution up to `reached`.
+    """
 
     def __init__(
         self, problem: Problem, trajectory: Trajectory, lift: Lift | None, values: Mapping[str, Value] | None = None,
@@ -96,10 +101,22 @@ class MarchedSolution(Solution):
         super().__init__(problem, values, device)
         self.trajectory, self.lift, self.dtype = trajectory, lift, dtype
         self.parameters = sum(p.numel() for p in trajectory.module.parameters())
+        unknowns = first_order(problem).evolution().unknowns
+        self._columns = [s for part in (False, True) for u in unknowns if u.algebraic == part for s in u.scalars]
+
+    @property
+    def reached(self) -> float | None:
+        """The time that the march has come to; None where that is the final one."""
+        time, times = self.problem.time, self.trajectory.times
+        assert time is not None
+        return times[-1] if times and times[-1] < time.upper else None
 
     def state(self, x: Coordinates) -> State:
         equation = self.problem.equation
-        scalars = x.outputs(self.trajectory, [self.problem.quantity(name) for name in equation.scalars])
+        known = equation.scalars
+        quantities = [self.problem.quantity(name) if name in known else Quantity(name) for name in self._columns]
+        outputs = x.outputs(self.trajectory, quantities)
+        scalars = {name: outputs[name] for name in known}
         if self.lift is not None:
             lift = self.lift
             with torch.enable_grad():  # the first to ask may want values only, the next one derivatives

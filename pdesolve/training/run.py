@@ -81,16 +81,8 @@ class Run:
         """Record where the solver is, store the solution so far, and say whether the target is reached."""
         errors = self.measure(solution) if self.measure else {}
         worst = max((e["relative_l2"] for e in errors.values()), default=math.nan)
-        row = {
-            "stage": stage,
-            "step": step,
-            "seconds": self.seconds,
-            "cpu_seconds": self.budget.spent,
-            "loss": sum(losses.values()),
-            **{f"loss {name}": value for name, value in losses.items()},
-            **{f"relative_l2 {name}": e["relative_l2"] for name, e in errors.items()},
-        }
-        self.history.append(row)
+        figures = {f"relative_l2 {name}": e["relative_l2"] for name, e in errors.items()}
+        row = self._add_row(stage, step, losses, figures)
         self.solution = solution
         if self.folder is not None:
             solution.write(self.folder)
@@ -100,6 +92,29 @@ class Run:
         self.reached = self.target is not None and worst <= self.target
         self._next = self.budget.spent + self.every
         return self.reached
+
+    def record(self, *, stage: str, step: int, losses: Mapping[str, float]) -> None:
+        """Add a row to the history for a stage that has no solution yet to be measured."""
+        row = self._add_row(stage, step, losses, {})
+        self.write_history()
+        if self.report:
+            self.report(row)
+        self._next = self.budget.spent + self.every
+
+    def _add_row(
+        self, stage: str, step: int, losses: Mapping[str, float], figures: Mapping[str, float]
+    ) -> dict[str, Any]:
+        row = {
+            "stage": stage,
+            "step": step,
+            "seconds": self.seconds,
+            "cpu_seconds": self.budget.spent,
+            "loss": sum(losses.values()),
+            **{f"loss {name}": value for name, value in losses.items()},
+            **figures,
+        }
+        self.history.append(row)
+        return row
 
     def write_history(self) -> None:
         """history.csv: one row per watch, columns in the order they first appeared."""

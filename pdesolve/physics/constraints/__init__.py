@@ -2,5 +2,6 @@
 
 from pdesolve.physics.constraints.box import Affine, BoxLift
 from pdesolve.physics.constraints.exactness import lift
+from pdesolve.physics.constraints.held_walls import of_problem, walls
 
-__all__ = ["Affine", "BoxLift", "lift"]
+__all__ = ["Affine", "BoxLift", "lift", "of_problem", "walls"]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pdesolve import __version__
+from pdesolve.cache import PACKAGE, add, folder, sources
 from pdesolve.condition import BoundaryCondition, evaluate
 from pdesolve.equation import Evolution, State, assemble, flatten, velocity_name
 from pdesolve.errors import InputError
@@ -24,19 +22,8 @@ from pdesolve.physics.solvers.reference.solution import StoredSolution
 from pdesolve.physics.solvers.reference.storage import fetch
 from pdesolve.problem import Problem, Value
 
+_COMPUTING = (PACKAGE / "integration", PACKAGE / "fields", PACKAGE / "geometry", Path(__file__).parent)
 _POINTS = 2048  # of a domain, or of a part of its boundary, that no grid fits
-
-
-def folder() -> Path:
-    """Where references are kept: PDESOLVE_CACHE, or `pdesolve` in the platform's folder for caches."""
-    given = os.environ.get("PDESOLVE_CACHE")
-    if given:
-        return Path(given)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "pdesolve"
-    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"]) / "pdesolve" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pdesolve"
 
 
 def load(key: str, problem: Problem, values: Mapping[str, Value] | None, device: torch.device) -> StoredSolution | None:
@@ -73,7 +60,7 @@ def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, setting
     equation, time = problem.equation, problem.time
     words = [
         __version__,
-        _sources(),
+        sources(_COMPUTING),
         type(equation).__qualname__,
         equation,
         [*problem.axes],
@@ -83,25 +70,25 @@ def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, setting
     digest.update("\n".join(map(repr, words)).encode())
     for name, value in sorted((values or {}).items()):
         if isinstance(value, Tensor):
-            _add(digest, name, value)
+            add(digest, name, value)
     x, instants = Coordinates(_places(problem, {1: 513, 2: 65}.get(problem.domain.dimension, 13))), [None]
     if not problem.domain.is_box:
-        _add(digest, "places", x.columns())
+        add(digest, "places", x.columns())
     if isinstance(problem.domain, MeshDomain):
         mesh = problem.domain.mesh
         for name, tensor in (("points", mesh.points), ("cells", mesh.cells), *mesh.boundaries.items()):
-            _add(digest, f"mesh {name}", tensor)
+            add(digest, f"mesh {name}", tensor)
     if time is not None:
         instants = [time.lower + time.length * part for part in (0.0, 0.21, 0.5, 0.83, 1.0)]
         for name, field in sorted(problem.initial_state(x, values).items()):
             for scalar, part in flatten({name: field}).items():
-                _add(digest, f"initial {scalar}", part.values)
+                add(digest, f"initial {scalar}", part.values)
     for instant in instants:
         place = x if instant is None else x.at_instant(instant)
         for name, field in problem.bind(place, values).items():
-            _add(digest, f"parameter {name} {instant}", field.values)
+            add(digest, f"parameter {name} {instant}", field.values)
         for name, tensor in _boundary(problem, values, instant):
-            _add(digest, f"{name} {instant}", tensor)
+            add(digest, f"{name} {instant}", tensor)
     probe = Coordinates(_places(problem, 20))
     for instant in instants[:3:2]:
         place = probe if instant is None else probe.at_instant(instant)
@@ -110,17 +97,7 @@ def fingerprint(problem: Problem, values: Mapping[str, Value] | None, *, setting
             u = _probe(problem, probe, scale)
             rows = equation.rate(u, p, place) if isinstance(equation, Evolution) else equation.residual(u, p, place)
             for name, field in flatten(rows).items():
-                _add(digest, f"row {name} {instant} {scale}", place.expand(field).values)
-    return digest.hexdigest()
-
-
-@cache
-def _sources() -> str:
-    """A checksum of the modules that solutions come from: a corrected scheme must not find its old results."""
-    package, digest = Path(__file__).parents[3], hashlib.sha256()
-    for part in (package / "integration", package / "fields", package / "geometry", Path(__file__).parent):
-        for path in sorted(part.glob("*.py")):
-            digest.update(path.read_bytes())
+                add(digest, f"row {name} {instant} {scale}", place.expand(field).values)
     return digest.hexdigest()
 
 
@@ -174,9 +151,3 @@ def _probe(problem: Problem, x: Coordinates, scale: float) -> State:
         velocities = {name: wave(0.7 * i + 2.0) for i, name in enumerate(equation.scalars)}
         u.update({velocity_name(name): field for name, field in assemble(equation.unknowns, velocities).items()})
     return u
-
-
-def _add(digest: Any, name: str, values: Tensor) -> None:
-    array = values.detach().cpu().contiguous().numpy()
-    digest.update(f"{name} {array.shape} {array.dtype}".encode())
-    digest.update(array.tobytes())

@@ -12,6 +12,11 @@ Nets Toward Machine Precision", ICML 2024, arXiv 2404.10771. Departures: classic
 Euler and Heun; all parameters in each solve; Levenberg-Marquardt with geodesic acceleration instead of truncated
 singular values, so that a step that raises the residual is taken back.
 
-Needs: an evolution of first order in time on a box whose ends are periodic or have Dirichlet values. Good for smooth
-states: the error is that of the initial fit, 1e-4 to 1e-7.
+Evolutions of second order march as systems of u and u_t, waves by projections in the norm of their energy, in which
+short waves cannot grow. Dirichlet values on boxes hold by a lift, slopes, mixed conditions and values on other domains
+by weighted rows of every projection (TENG-BC). Algebraic unknowns such as a pressure are found for every rate by least
+squares on what their constraint leaves over, on periodic boxes.
+
+Needs: an evolution in one to three dimensions of space. Good for smooth states: the error is that of the initial fit,
+1e-4 to 1e-7, which is kept in the folder of caches for later runs.
 """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pdesolve.condition import Dirichlet, InitialValue, Periodic
+from pdesolve.condition import Observed
 from pdesolve.errors import InputError
 from pdesolve.physics.solvers.teng.schemes import scheme
 from pdesolve.problem import Problem, Value
@@ -26,26 +26,27 @@ def check(teng: Teng, problem: Problem, values: Mapping[str, Value] | None, lear
     equation, name = problem.evolution(), problem.name
     if learn:
         raise InputError(f"teng takes parameters as given, it cannot learn {', '.join(learn)}: take --method pinn")
-    if equation.order != 1:
-        raise InputError(f"{name}: teng marches equations of first order in time, this one is of second: take pinn")
-    if any(unknown.algebraic for unknown in equation.unknowns):
-        raise InputError(f"{name}: teng marches unknowns that have a rate, a pressure has none: take --method pinn")
     if "point" not in equation.kinds:
         raise InputError(f"teng needs an equation on point fields, {type(equation).__name__} has none: take reference")
-    if not problem.domain.is_box:
-        raise InputError(f"{name}: teng needs a box or an interval, the domain is none: take --method pinn")
+    if problem.domain.dimension > 3:
+        raise InputError(f"{name}: teng marches in one to three dimensions, got {problem.domain.dimension}: take pinn")
     for kind, condition in problem.named_conditions.items():
-        if not isinstance(condition, InitialValue | Dirichlet | Periodic):
-            raise InputError(f"{name}: teng holds initial, periodic and Dirichlet conditions, not {kind!r}: take pinn")
+        if isinstance(condition, Observed):
+            raise InputError(f"{name}: teng marches from the start and fits no {kind!r}: leave it out, or take pinn")
+    algebraic = {unknown.name for unknown in equation.unknowns if unknown.algebraic}
+    if algebraic and problem.domain.boundaries:
+        raise InputError(
+            f"{name}: teng finds {', '.join(sorted(algebraic))} on periodic boxes, this domain has walls: take pinn"
+        )
     for parameter, value in (values or {}).items():
         if isinstance(value, torch.Tensor) and value.ndim:
             raise InputError(f"teng solves one problem at a time, {parameter} has {len(value)} values: take reference")
-    for setting in ("time_steps", "repetitions", "fit_steps"):
+    for setting in ("time_steps", "repetitions", "fit_steps", "wall_points"):
         if getattr(teng, setting) < 1:
             raise InputError(f"{setting} must be at least 1, got {getattr(teng, setting)}")
     if teng.adam_steps < 0:
         raise InputError(f"adam_steps must be zero or more, got {teng.adam_steps}")
-    for setting in ("damping", "tolerance"):
+    for setting in ("damping", "tolerance", "fit_goal", "wall_weight"):
         if not getattr(teng, setting) > 0:
             raise InputError(f"{setting} must be more than zero, as 1e-9, got {getattr(teng, setting)}")
     if not 0 < teng.fit_share < 1:

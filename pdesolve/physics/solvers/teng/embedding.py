@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pdesolve.errors import InputError
-from pdesolve.fields.jets import Jet, compose, concatenated, linear, scaled, shifted
+from pdesolve.fields.jets import Jet, compose, concatenated, scaled
 from pdesolve.fields.propagation import propagate
 from pdesolve.fields.smooth import cosine
 from pdesolve.geometry import Axes
@@ -53,11 +53,17 @@ def _(layer: PeriodicUnits, x: Tensor) -> Tensor:
 def _(layer: PeriodicUnits, jet: Jet) -> Jet:
     s = propagate(layer.rescale, jet)
     parts = [s.feature(layer.plain)] if layer.plain else []
+    a, phi, c = (copied(p, jet.points) for p in (layer.amplitude, layer.phase, layer.offset))  # (point, axis, unit)
     for k, i in enumerate(layer.periodic):
-        turn = torch.full_like(layer.phase[k], math.pi)[:, None]
-        wave = compose(linear(s.feature(i), turn, layer.phase[k]), cosine())
-        parts.append(shifted(scaled(wave, layer.amplitude[k]), layer.offset[k]))
+        turned = scaled(s.feature(i), torch.full_like(layer.phase[k].detach(), math.pi))
+        wave = compose(_plus(turned, phi[..., k, :]), cosine())
+        parts.append(_plus(scaled(wave, a[..., k, :]), c[..., k, :]))
     return concatenated(parts)
+
+
+def _plus(jet: Jet, constant: Tensor) -> Jet:
+    """u + c, c as it is: `shifted` would put it on the tape once more."""
+    return jet.like([jet.channels[0] + constant, *jet.channels[1:]])
 
 
 def instant_network(

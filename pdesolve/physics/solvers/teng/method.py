@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from pdesolve.condition import Dirichlet
-from pdesolve.equation import flatten
-from pdesolve.errors import Diverged
-from pdesolve.fields import Coordinates
+from pdesolve.condition import BoundaryCondition
+from pdesolve.constraint import Lift
+from pdesolve.equation import Unknown
 from pdesolve.geometry import PointCloud, sample
 from pdesolve.marching.initial_fit import fit_initial
-from pdesolve.marching.instant import Instant
+from pdesolve.marching.instant import Instant, quadrature
+from pdesolve.marching.joined import instant_size, joined
 from pdesolve.marching.march import March
+from pdesolve.marching.sizes import sizes
+from pdesolve.marching.system import first_order
 from pdesolve.marching.trajectory import MarchedSolution, Trajectory
 from pdesolve.method import Solution, Solver
-from pdesolve.physics.constraints import BoxLift
+from pdesolve.physics.constraints import of_problem, walls
 from pdesolve.physics.solvers.teng.checks import check, check_points
 from pdesolve.physics.solvers.teng.embedding import instant_network
 from pdesolve.physics.solvers.teng.projection import Projection
@@ -51,7 +52,11 @@ class Teng(Solver):
         fit_steps: the most steps of Levenberg-Marquardt in it.
         fit_share: part of the budget that the initial fit may take.
         fit_tolerance: relative L2 at unseen points that the initial fit must reach for the march to begin; the fit
-            goes on below it for as long as it gains and has time.
+            goes on below it for as long as it gains and has time, to `fit_goal` at its own points.
+        fit_goal: relative L2 at which the initial fit has nothing more to do (1e-7 to 1e-12).
+        wall_weight: weight of the rows of conditions on walls that no lift holds, slopes and values on curved walls,
+            against those inside (1 to 100).
+        wall_points: points of each such condition.
     """
 
     scheme: SchemeName = "rk4"
@@ -67,32 +72,41 @@ class Teng(Solver):
     fit_steps: int = 2000
     fit_share: float = 0.4
     fit_tolerance: float = 1e-3
+    fit_goal: float = 1e-10
+    wall_weight: float = 10.0
+    wall_points: int = 64
 
     def solve(
         self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
     ) -> Solution:
         check(self, problem, values, learn)
-        values = dict(values or {})
-        solution = self._new(problem, values, _sizes(problem, values), run.generator, run.device, run.dtype)
-        module, kind = solution.trajectory.module, {"dtype": run.dtype, "device": run.device}
-        points = self.points or -(-_ROWS * solution.parameters // len(problem.equation.scalars))
-        sampler = "regular" if all(axis.periodic for axis in problem.domain.axes) else "gauss_legendre"
-        cloud = sample(problem.domain, points, generator=run.generator, sampler=sampler)
-        check_points(len(cloud.x) * len(problem.equation.scalars), solution.parameters)
-        instant = Instant(problem, module, solution.lift, cloud, values, **kind)
+        values, system = dict(values or {}), first_order(problem)
+        solution, lift, soft = self._new(problem, values, sizes(system, values), run.generator, run.device, run.dtype)
+        kind = {"dtype": run.dtype, "device": run.device}
+
+        def at(cloud: PointCloud) -> Instant:
+            return Instant(
+                system, solution.trajectory.module, lift, cloud, values, walls=soft, wall_weight=self.wall_weight,
+                wall_points=self.wall_points, **kind,
+            )  # fmt: skip
+
+        evolving, parameters = instant_size(system, solution.trajectory.module)
+        points = self.points or -(-_ROWS * parameters // evolving)
+        instant = at(quadrature(problem, points, run.generator))
+        check_points(len(instant.cloud.x) * evolving, parameters)
+        unseen = at(sample(problem.domain, points, generator=run.generator, sampler="sobol"))
         projection = Projection(instant, damping=self.damping, repetitions=self.repetitions)
         assert problem.time is not None
         length = problem.time.length / self.time_steps
-        march = March(Projected(scheme(self.scheme), instant, projection, length=length), solution)
+        march = March(Projected(scheme(self.scheme), instant, projection, length=length), solution, instant)
+        fit = fit_initial(
+            instant, unseen, run, adam_steps=self.adam_steps, steps=self.fit_steps,
+            seconds=self.fit_share * run.budget.left, tolerance=self.fit_tolerance, goal=self.fit_goal,
+        )  # fmt: skip
         if run.checkpoint.enter(run, {"march": march}, seconds=run.budget.left) is not None:
             return march.ended(run)
         if not march.begun:
-            others = sample(problem.domain, points, generator=run.generator, sampler="sobol")
-            fit = fit_initial(
-                instant, Instant(problem, module, solution.lift, others, values, **kind), run,
-                adam_steps=self.adam_steps, steps=self.fit_steps, seconds=self.fit_share * run.budget.left,
-                tolerance=self.fit_tolerance,
-            )  # fmt: skip
+            assert fit is not None
             projection.tolerance = self.tolerance * fit.residual
             march.begin(asdict(fit))
         march.go_on(run)
@@ -104,36 +118,28 @@ class Teng(Solver):
     def restore(
         self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
     ) -> Solution:
-        scales = dict.fromkeys(problem.equation.scalars, 1.0)  # buffers of the network, so that any will do
+        # buffers of the network, so that any will do
+        scales = dict.fromkeys(first_order(problem).equation.scalars, 1.0)
         generator = torch.Generator().manual_seed(0)
-        solution = self._new(problem, dict(values or {}), scales, generator, torch.device(device), torch.float64)
+        solution, _, _ = self._new(problem, dict(values or {}), scales, generator, torch.device(device), torch.float64)
         solution.take(folder)
         return solution
 
     def _new(
         self, problem: Problem, values: Mapping[str, Value], scales: Mapping[str, float], generator: torch.Generator,
         device: torch.device, dtype: torch.dtype,
-    ) -> MarchedSolution:  # fmt: skip
-        sizes = [scales[name] for name in problem.equation.scalars]
-        module: nn.Module = instant_network(
-            problem.domain.axes, sizes, units=self.units, width=self.width, depth=self.depth, generator=generator
-        )
-        trajectory = Trajectory(module.to(device=device, dtype=dtype))
-        return MarchedSolution(problem, trajectory, _walls(problem), values, dtype=dtype, device=device)
+    ) -> tuple[MarchedSolution, Lift | None, dict[str, BoundaryCondition]]:  # fmt: skip
+        """A solution before any fit; the lift of its instants, and the conditions that are left to rows."""
+        system = first_order(problem)
 
+        def network(unknowns: Sequence[Unknown]) -> nn.Module:
+            factors = [scales[name] for unknown in unknowns for name in unknown.scalars]
+            return instant_network(
+                problem.domain.axes, factors, units=self.units, width=self.width, depth=self.depth, generator=generator
+            )
 
-def _walls(problem: Problem) -> BoxLift | None:
-    """u = g + D N with the Dirichlet values of all times; None where there are none."""
-    held = tuple(name for name, c in problem.named_conditions.items() if isinstance(c, Dirichlet))
-    return BoxLift(problem, held, {}, {}, {}) if held else None
-
-
-def _sizes(problem: Problem, values: Mapping[str, Value]) -> dict[str, float]:
-    """The largest initial value of each scalar, at a few points; one where that is zero."""
-    cloud: PointCloud = sample(problem.domain, 512, generator=torch.Generator().manual_seed(0))
-    x = Coordinates(cloud, gradients=False)
-    state: dict[str, Any] = flatten(problem.initial_state(x, values))
-    sizes = {name: float(field.values.abs().max()) or 1.0 for name, field in state.items()}
-    if not all(size < float("inf") for size in sizes.values()):
-        raise Diverged(f"{problem.name}: the initial state is not finite at some points of the domain")
-    return sizes
+        module = joined(system, network).to(device=device, dtype=dtype)
+        lift, soft = walls(system, values)
+        held = None if lift is None else of_problem(lift, problem)
+        solution = MarchedSolution(problem, Trajectory(module), held, values, dtype=dtype, device=device)
+        return solution, lift, soft

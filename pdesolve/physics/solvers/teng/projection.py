@@ -39,7 +39,7 @@ class Projection:
         """
         if not bool(torch.isfinite(target).all()):
             raise Diverged(f"the state at t = {time:.6g} is not finite: give more --method.time_steps")
-        objective = Modular(self.instant.module, lambda: {"projection": self.instant.rows(target, time)})
+        objective = Modular(self.instant.module, lambda: self.instant.terms(target, time))
         objective.pointwise = self._pointwise
         theta = objective.theta()
         rows, parameters = target.numel(), len(theta)

@@ -1,0 +1,70 @@
+"""What becomes of an evolution's error and of its conserved quantities along time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pdesolve.plotting.drawable import drawable
+from pdesolve.plotting.figures import new_figure
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+
+def error_over_time(
+    field: xr.DataArray, truth: xr.DataArray, *, centred: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The times, and the L2 error at each relative to the largest L2 norm of the reference over all of them.
+
+    Relative to one number, since what decays would end as rounding over nothing. centred: less the mean at each time.
+    """
+    times = np.unique(field["t"].values)
+    if "t" in field.dims:
+        axis = field.get_axis_num("t")
+        values = [np.moveaxis(part.transpose(*field.dims).values, axis, 0).reshape(len(times), -1)
+                  for part in (field, truth)]  # fmt: skip
+    else:  # scattered points, each with its time
+        order = np.argsort(field["t"].values, kind="stable")
+        values = [part.values[..., order].reshape(len(times), -1) for part in (field, truth)]
+    if centred:
+        values = [part - part.mean(1, keepdims=True) for part in values]
+    found, right = values
+    size = np.sqrt((right**2).mean(1)).max() or 1.0
+    return times, np.sqrt(((found - right) ** 2).mean(1)) / size
+
+
+def times_figure(
+    dataset: xr.Dataset, reference: xr.Dataset | None, drifts: Mapping[str, Any], up_to_constant: Collection[str] = ()
+) -> Figure | None:
+    """Error of each unknown and drift of each conserved quantity (time,) over time; None where there is neither."""
+    dataset = drawable(dataset)
+    if "t" not in dataset.coords:  # one instant alone
+        return None
+    times = np.unique(dataset["t"].values)
+    curves: dict[str, list[tuple[str, np.ndarray, np.ndarray]]] = {}
+    if reference is not None:
+        truth = drawable(reference)
+        curves["relative L2 error"] = [
+            (str(name), *error_over_time(dataset[name], truth[name], centred=name in up_to_constant))
+            for name in dataset.data_vars
+            if name in truth
+        ]
+    if drifts:
+        curves["relative drift"] = [(name, times, np.asarray(values.cpu())) for name, values in drifts.items()]
+    curves = {label: found for label, found in curves.items() if found}
+    if not curves or len(times) < 2:
+        return None
+    figure = new_figure(5.0 * len(curves), 3.6)
+    for axis, (label, found) in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True):
+        for name, instants, values in found:
+            axis.plot(instants, np.where(values > 0, values, np.nan), marker="o", markersize=3, label=name)
+        axis.set(xlabel="t", ylabel=label)
+        if any(bool((values > 0).any()) for _, _, values in found):
+            axis.set_yscale("log")
+        axis.grid(alpha=0.3, which="both")
+        axis.legend(fontsize=7)
+    return figure

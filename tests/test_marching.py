@@ -1,0 +1,217 @@
+"""Marching in time: systems of first order, their sizes, growth, fits kept on disk, and what is judged of a part."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from pdesolve import catalogue, proof
+from pdesolve.cache import folder
+from pdesolve.condition import Dirichlet, InitialValue
+from pdesolve.errors import Diverged
+from pdesolve.fields import Coordinates, cos, sin
+from pdesolve.geometry import Axis, Disk, PointCloud
+from pdesolve.marching import fit_cache
+from pdesolve.marching.growth import Growth
+from pdesolve.marching.initial_fit import InitialFit
+from pdesolve.marching.instant import Instant, quadrature
+from pdesolve.marching.march import March
+from pdesolve.marching.sizes import sizes, wave_speed
+from pdesolve.marching.stepper import Step, Stepper
+from pdesolve.marching.system import at_time, first_order
+from pdesolve.marching.trajectory import MarchedSolution, Trajectory
+from pdesolve.physics.constraints import walls
+from pdesolve.physics.equations.heat import Heat
+from pdesolve.problem import Evaluation, Problem
+from pdesolve.training.run import Run
+
+CPU = torch.device("cpu")
+
+
+def linear(problem: Problem, outputs: int = 1, seed: int = 0) -> nn.Sequential:
+    generator = torch.Generator().manual_seed(seed)
+    module = nn.Sequential(nn.Linear(problem.domain.dimension, 6), nn.Tanh(), nn.Linear(6, outputs)).double()
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator, dtype=torch.float64))
+    return module
+
+
+def instant(problem: Problem, module: nn.Module, points: int = 20) -> Instant:
+    cloud = quadrature(problem, points, torch.Generator().manual_seed(0))
+    lift, soft = walls(problem)
+    return Instant(problem, module, lift, cloud, {}, walls=soft, dtype=torch.float64, device=CPU)
+
+
+def test_an_evolution_of_second_order_becomes_a_system() -> None:
+    problem = catalogue.make_problem("klein_gordon_2d", {"final_time": 1.0})
+    system = first_order(problem)
+    assert system.equation.scalars == ("u", "u_t")
+    assert first_order(catalogue.make_problem("heat_1d", {})).name == "heat_1d"
+    here = instant(system, linear(system, 2))
+    assert here.names == ("u", "u_t", "slope of u in x", "slope of u in y")
+    x, y = here.cloud.x.T
+    assert torch.allclose(here.initial[1], 2 * x * y)
+    assert torch.allclose(here.initial[2:], torch.ones(2, len(x), dtype=torch.float64))
+    # rates: u_t of u, its slopes of the slopes
+    values, rates = here.values(0.3).detach(), here.rate(0.3)
+    assert torch.allclose(rates[0], values[1], rtol=1e-12)
+    step = 1e-5
+    moved = [Coordinates(PointCloud(here.cloud.axes, here.cloud.x + s * torch.tensor([step, 0.0]))) for s in (1, -1)]
+    ends = [here._evolving(at_time(system, m, 0.3, column=True))["u_t"].values.detach() for m in moved]
+    assert torch.allclose(rates[2], (ends[0] - ends[1]) / (2 * step), rtol=1e-6, atol=1e-8)
+    # on the walls u_t is the derivative in time of what is given of u
+    corner = PointCloud(here.cloud.axes, torch.tensor([[1.0, 0.4], [-0.2, -1.0]], dtype=torch.float64))
+    u = here._evolving(at_time(system, Coordinates(corner), 0.3, column=True))["u_t"].values
+    x, y = corner.x.T
+    exact = -2 * (x + y) * math.sin(0.6) + 2 * x * y * math.cos(0.6)
+    assert torch.allclose(u, exact, rtol=1e-11)
+
+
+def test_sizes_of_velocities_and_the_speed_of_waves() -> None:
+    system = first_order(catalogue.make_problem("wave_1d", {"speed": 3.0}))
+    found = sizes(system, {})
+    assert found["u_t"] > 10 * found["u"]  # it starts at zero, and swings
+    speed = wave_speed(system, {})
+    assert speed == pytest.approx(3.0, rel=0.02)
+    assert wave_speed(catalogue.make_problem("heat_1d", {}), {}) is None
+
+
+def test_growth_says_what_when_and_where() -> None:
+    problem = catalogue.make_problem("heat_1d", {})
+    module = linear(problem)
+    here = instant(problem, module)
+    growth = Growth(here)
+    growth.begin()
+    with torch.no_grad():
+        module[2].weight.zero_()  # type: ignore[union-attr]
+        module[2].bias.fill_(0.5)  # type: ignore[union-attr]
+    growth.check(Step(0.1, 1e-9))
+    with torch.no_grad():
+        module[2].bias.fill_(300.0)  # type: ignore[union-attr]
+    with pytest.raises(Diverged, match=r"u blows up at t = 0.2, x = 0\.[45]\d*: 3.0e\+02 times its first size"):
+        growth.check(Step(0.2, 1e-9))
+    with torch.no_grad():
+        module[2].bias.fill_(math.nan)  # type: ignore[union-attr]
+    with pytest.raises(Diverged, match=r"not finite at t = 0\.2, x = "):
+        here.rate(0.2)
+
+
+def disk() -> Problem:
+    time = Axis("t", 0.0, 1.0)
+    return Problem(
+        name="disk", equation=Heat(), domain=Disk((0.0, 0.0), 1.0), time=time,
+        conditions=(
+            InitialValue("u", lambda p, x: cos(x["x"]) * sin(x["y"])),
+            Dirichlet("u", "all", lambda p, x: (1.0 + x["t"]) * cos(x["x"]) * sin(x["y"])),
+        ),
+        evaluation=Evaluation(11, (0.0, 0.5, 1.0)),
+    )  # fmt: skip
+
+
+def test_values_on_a_circle_are_rows_of_their_weight() -> None:
+    problem = disk()
+    here = instant(problem, linear(problem))
+    assert here.walls is not None
+    rows = here.walls.at(0.5)["u at the boundary"]
+    x = here.walls.x["u at the boundary"]
+    columns = x.columns().detach()
+    assert torch.allclose(columns.norm(dim=1), torch.ones(len(columns), dtype=torch.float64))
+    left = here.module(columns)[:, 0] - 1.5 * torch.cos(columns[:, 0]) * torch.sin(columns[:, 1])
+    size = here.size[0, 0]
+    weighed = (left.detach() / size).square().mean()
+    assert float(rows.detach().square().sum()) == pytest.approx(float(weighed), rel=1e-9)
+    assert set(here.terms(here.initial, 0.0)) == {"projection", "u at the boundary"}
+
+
+def test_a_fit_is_kept_on_disk_and_a_damaged_one_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PDESOLVE_CACHE", str(tmp_path))
+    problem = catalogue.make_problem("heat_1d", {})
+
+    def made(seed: int = 0) -> InitialFit:
+        return InitialFit(instant(problem, linear(problem, seed=seed)), adam_steps=1, steps=3, goal=1e-12)
+
+    first = made()
+    key = fit_cache.key(first)
+    assert key == fit_cache.key(made())
+    assert key != fit_cache.key(made(seed=1))
+    for _ in range(3):
+        first._solve()
+    fit_cache.save(key, first)
+    again = made()
+    fit_cache.load(key, again)
+    assert again.cached
+    assert again.losses == first.losses
+    for p, q in zip(again.instant.module.parameters(), first.instant.module.parameters(), strict=True):
+        assert torch.equal(p, q)
+    path = next(folder().glob("fit-*.pt"))
+    path.write_bytes(path.read_bytes()[:200])
+    fresh = made()
+    start = [p.detach().clone() for p in fresh.instant.module.parameters()]
+    fit_cache.load(key, fresh)
+    assert not fresh.cached
+    assert all(torch.equal(p, q) for p, q in zip(fresh.instant.module.parameters(), start, strict=True))
+
+
+def test_a_march_that_ended_early_is_judged_up_to_there() -> None:
+    problem = replace(catalogue.make_problem("heat_1d", {}), evaluation=Evaluation(11, (0.0, 0.25, 0.5, 1.0)))
+    trajectory = Trajectory(linear(problem))
+    theta = torch.cat([p.detach().reshape(-1) for p in trajectory.module.parameters()])
+    for time in (0.0, 0.2, 0.6):
+        trajectory.append(time, theta)
+    solution = MarchedSolution(problem, trajectory, None)
+    truth = solution.on()
+    truth["u"][-1] = 1e6  # after the last instant
+    assert solution.reached == 0.6
+    found = proof.measured(solution, truth)["u"]
+    assert found["max"] < 1e-14
+    assert found["final"] is None
+    assert solution.dataset().sizes["t"] == 3
+    assert solution.dataset(problem.evaluation_set).sizes["t"] == 4
+    trajectory.append(1.0, theta)
+    assert solution.reached is None
+    assert proof.measured(solution, truth)["u"]["max"] > 1e5
+
+
+class Breaking(Stepper):
+    """Moves the network by one, and is lost at the second step, in the midst of it."""
+
+    def __init__(self, module: nn.Sequential) -> None:
+        self.module = module
+
+    def step(self, time: float, final: float) -> Step:
+        with torch.no_grad():
+            self.module[2].bias.add_(1.0)  # type: ignore[union-attr, operator]
+        if time > 0:
+            raise Diverged("lost")
+        return Step(0.5, 1e-6)
+
+    @property
+    def notes(self) -> dict[str, float]:
+        return {}
+
+    def state_dict(self) -> dict[str, float]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, float], /) -> None:
+        pass
+
+
+def test_a_march_that_is_lost_keeps_its_last_state_and_says_where_it_was_largest() -> None:
+    problem = catalogue.make_problem("heat_1d", {})
+    module = linear(problem)
+    solution = MarchedSolution(problem, Trajectory(module), None)
+    march = March(Breaking(module), solution, instant(problem, module))
+    march.begin({"unseen": 1e-6, "seconds": 1.0, "cached": False})
+    run = Run()
+    with pytest.raises(Diverged, match=r"lost; at t = 0.5 u was largest at x = 0\.\d+, "):
+        march.go_on(run)
+    assert run.solution is solution
+    assert solution.notes["time reached"] == 0.5
+    theta = torch.cat([p.detach().reshape(-1) for p in module.parameters()])
+    assert torch.equal(theta, solution.trajectory.thetas[1])
