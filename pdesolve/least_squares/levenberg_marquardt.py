@@ -65,9 +65,7 @@ class LevenbergMarquardt(Method):
         factor = factorise(here.jacobian, here.rows("LevenbergMarquardt"), form)
         return self.descend(objective, theta, state, here, factor)
 
-    def descend(
-        self, objective: Objective, theta: Tensor, state: State, here: Linearisation, factor: Factor
-    ) -> Step:
+    def descend(self, objective: Objective, theta: Tensor, state: State, here: Linearisation, factor: Factor) -> Step:
         """One step from a linearisation at theta and its factors, which the caller may have use for afterwards."""
         r = here.rows("LevenbergMarquardt")
         damping, growth = state["damping"], state["growth"]

@@ -9,7 +9,6 @@ import torch
 
 from pdesolve.condition import Dirichlet, InitialValue, Periodic
 from pdesolve.errors import InputError
-from pdesolve.physics.solvers.teng.schemes import scheme
 from pdesolve.problem import Problem, Value
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ def check(teng: Teng, problem: Problem, values: Mapping[str, Value] | None, lear
     Raises:
         InputError: one line.
     """
-    scheme(teng.scheme)
     equation, name = problem.evolution(), problem.name
     if learn:
         raise InputError(f"teng takes parameters as given, it cannot learn {', '.join(learn)}: take --method pinn")

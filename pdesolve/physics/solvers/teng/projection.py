@@ -42,35 +42,37 @@ class Projection(Projector):
         self, instant: Instant, *, damping: float, repetitions: int, tolerance: float = 1e-13,
         by: Solve | None = None, subset: Sequence[int] = (), generator: torch.Generator | None = None,
     ) -> None:  # fmt: skip
-        self.instant, self.damping, self.repetitions, self.tolerance = instant, damping, repetitions, tolerance
+        self.instant = self._seen = instant
+        self.damping, self.repetitions, self.tolerance = damping, repetitions, tolerance
         self.by, self.subset, self.generator = by or solve("automatic", cutoff=1e-10), tuple(subset), generator
         self.solves = self.quick = self.stalls = 0
         self._now = damping
         self._pointwise: bool | None = None
         self._chord: Chord | None = None
+        self._origin: tuple[Tensor, float, float] | None = None  # parameters, instant and damping of the kept factors
 
     def onto(self, target: Tensor, time: float) -> float:
         if not bool(torch.isfinite(target).all()):
             raise Diverged(f"the state at t = {time:.6g} is not finite: give more --method.time_steps")
         objective = Modular(self.instant.module, lambda: {"projection": self.instant.rows(target, time)})
         objective.pointwise = self._pointwise
+        if self._seen is not self.instant:  # the factors are those of other points
+            self._seen, self._chord, self._origin = self.instant, None, None
+        elif self._origin is not None and self._chord is None:
+            self._rebuild(objective, *self._origin)
         theta, square = self._quickly(objective, objective.theta())
         before, done = float("inf"), False
         for k in range(self.repetitions):
             # another subset may do what this one could not
-            done = done or square > _FALL * before and not self.subset
+            done = done or (square > _FALL * before and not self.subset)
             if square <= self.tolerance**2 or done:
                 break
-            (theta, square, done), before = self._solved(objective, theta, first=k == 0), square
+            (theta, square, done), before = self._solved(objective, theta, time, first=k == 0), square
             if not done and square > self.tolerance**2:
                 theta, square = self._quickly(objective, theta)
         objective.put(theta)
         self._pointwise = objective.pointwise
         return square**0.5
-
-    def forget(self) -> None:
-        """Drop the factors, which are those of the points before."""
-        self._chord = None
 
     def _quickly(self, objective: Objective, theta: Tensor) -> tuple[Tensor, float]:
         """Steps from kept factors for as long as they are worth it; parameters and squared residual."""
@@ -88,13 +90,16 @@ class Projection(Projector):
                 break
         return theta, square
 
-    def _solved(self, objective: Objective, theta: Tensor, *, first: bool) -> tuple[Tensor, float, bool]:
+    def _solved(self, objective: Objective, theta: Tensor, time: float, *, first: bool) -> tuple[Tensor, float, bool]:
         """One step with a linearisation of its own: parameters, squared residual, whether another one is of no use."""
-        self._chord = None
+        self._chord = self._origin = None
         self.solves += 1
         count = self.subset[0 if first else -1] if self.subset else len(theta)
         if count >= len(theta):
-            return self._step(objective, theta)
+            found = self._step(objective, theta)
+            if self._chord is not None:
+                self._origin = (theta, time, float(self._chord.damping))
+            return found
         index = torch.randperm(len(theta), generator=self.generator)[:count].to(theta.device)
         part = Subset(objective, theta, index)
         end, square, _ = self._step(part, theta[index])
@@ -127,18 +132,30 @@ class Projection(Projector):
         self._now = float(step.state["damping"]) * (_LESS if straight and damped else 1.0)
         return step.theta, square, straight and not damped
 
+    def _rebuild(self, objective: Modular, theta: Tensor, time: float, damping: float) -> None:
+        """The kept factors again, where a run goes on; the damping as it was."""
+        now = objective.theta()
+        before = Modular(self.instant.module, lambda: {"projection": self.instant.rows(self.instant.initial, time)})
+        before.pointwise = self._pointwise
+        here = before.linearise(theta.to(now))
+        r = here.rows("a projection")
+        factor = factorise(here.jacobian, r, self.by.form(len(r), len(theta)))
+        self._chord = Chord(here.jacobian, factor, now.new_tensor(damping))
+        objective.put(now)
+
     @property
     def notes(self) -> dict[str, Any]:
         return {"solves": self.solves, "steps from kept factors": self.quick, "stalled projections": self.stalls}
 
     def state_dict(self) -> dict[str, Any]:
-        """The damping, the tolerance, and the counts of solves and of projections that no step lowered further."""
+        """The damping, the tolerance, the counts, and where the kept factors are from."""
         return {
             "damping": self._now, "tolerance": self.tolerance, "solves": self.solves, "quick": self.quick,
-            "stalls": self.stalls,
+            "stalls": self.stalls, "origin": self._origin,
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was."""
         self._now, self.tolerance = state["damping"], state["tolerance"]
         self.solves, self.quick, self.stalls = state["solves"], state["quick"], state["stalls"]
+        self._origin, self._chord = state["origin"], None

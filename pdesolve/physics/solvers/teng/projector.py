@@ -13,10 +13,12 @@ from pdesolve.marching.instant import Instant
 class Projector(ABC):
     """Moves the network of an instant onto targets at its points. What it remembers is in `state_dict`.
 
-    instant: the points at which targets are given; a stepper may change them between steps.
+    instant: the points at which targets are given; a stepper may change them between steps. tolerance: relative
+    residual that is good enough.
     """
 
     instant: Instant
+    tolerance: float
 
     @abstractmethod
     def onto(self, target: Tensor, time: float) -> float:
