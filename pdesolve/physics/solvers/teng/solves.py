@@ -25,7 +25,8 @@ class Solve:
     """A method of steps, and the form of its linear solves. By every method a step that raises the residual is refused.
 
     qr, cholesky and kernel damp by λ|d|² and bend along the residual's curvature (Levenberg-Marquardt), with factors of
-    J, JᵀJ or J Jᵀ. svd leaves singular values out below a cut-off and halves steps until the residual falls.
+    J, JᵀJ or J Jᵀ. kernel is for hardly more rows than parameters; with many more λ must stay above 1e-10 or so. svd
+    leaves singular values out below a cut-off and halves steps until the residual falls.
     """
 
     method: LevenbergMarquardt | GaussNewton

@@ -143,6 +143,7 @@ class Integrated(Stepper):
         now, end = self.stages.quadrature.now, next_time(time, self.length, final)
         start = parameters(now)
         self.stages.defect = 0.0
+        self.stages.look(start, self.stages.velocity(time), time, end - time)
 
         def velocity(t: Tensor, theta: Tensor) -> Tensor:
             put(now, theta)
