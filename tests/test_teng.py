@@ -13,11 +13,13 @@ from torch import nn
 
 import pdesolve as ps
 from pdesolve import catalogue
+from pdesolve.condition import Dirichlet
 from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import PointCloud, sample
 from pdesolve.marching.instant import Instant
 from pdesolve.method import Solution
+from pdesolve.physics.constraints import BoxLift
 from pdesolve.physics.solvers.teng.descent import Descent
 from pdesolve.physics.solvers.teng.embedding import instant_network
 from pdesolve.physics.solvers.teng.method import Teng
@@ -25,7 +27,15 @@ from pdesolve.physics.solvers.teng.projection import Projection
 from pdesolve.physics.solvers.teng.quadrature import PointsName, Quadrature, Watch
 from pdesolve.physics.solvers.teng.schemes import Scheme, scheme
 from pdesolve.physics.solvers.teng.solves import solve
-from pdesolve.physics.solvers.teng.stages import Attempt, ProjectedStages, Stages, TangentStages, parameters, put
+from pdesolve.physics.solvers.teng.stages import (
+    Attempt,
+    ProjectedStages,
+    Stages,
+    TangentStages,
+    lifted_rate,
+    parameters,
+    put,
+)
 from pdesolve.physics.solvers.teng.stepper import Adaptive, Equal, Integrated
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint, read_checkpoint, reopened
@@ -274,6 +284,18 @@ def test_tangent_space_velocities_are_the_method_of_lines(name: str) -> None:
     put(points.now, start)
     Integrated(stages, length=0.1, tolerance=1e-9).step(0.0, 1.0)
     assert torch.allclose(parameters(points.now), (0.1 * rates).exp() * start, rtol=1e-7)
+
+
+def test_the_rate_of_moving_walls_is_that_of_their_values() -> None:
+    problem = catalogue.make_problem("heat_1d", {})
+    walls = Dirichlet("u", "all", lambda p, x: x["t"] * x["t"])
+    problem = dataclasses.replace(problem, conditions=(problem.conditions[0], walls))
+    held = tuple(name for name, c in problem.named_conditions.items() if isinstance(c, Dirichlet))
+    cloud = sample(problem.domain, 10, generator=torch.Generator().manual_seed(0))
+    instant = Instant(
+        problem, Sines(2), BoxLift(problem, held, {}, {}, {}), cloud, {}, dtype=torch.float64, device=CPU
+    )  # fmt: skip
+    assert torch.allclose(lifted_rate(instant, 0.3), torch.full((1, 10), 0.6, dtype=torch.float64), atol=1e-8)
 
 
 def test_a_step_past_stability_is_told_with_the_numbers() -> None:
