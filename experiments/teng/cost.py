@@ -5,10 +5,11 @@ OMP_NUM_THREADS=1 python experiments/teng/cost.py [--quick] [--fit FILE] [--seco
 The released settings (Chen et al., arXiv 2404.10771), by our own parts: Heun, steps of 0.005, least squares by singular
 values down to rounding, 7 and 5 repetitions that move 1536 and then 1024 random parameters of 8 361, no step refused,
 64 x 64 fixed points. That is four points for each parameter that moves, where full steps down to rounding may destroy
-the network between them: the same with a cut-off of 1e-8 and shortened steps then stands for the released settings. Ours:
-classical Runge-Kutta with longer steps, QR with damping, factors kept where they will do, repetitions until the
-residual stops falling, two or four at most. --quick does it with 421 parameters and 32 x 32 points. The fitted network is kept in
-FILE and taken from there the next time; its cost is on both sides and left out of both.
+the network between them: the same with a cut-off of 1e-8 and shortened steps then stands for the released settings.
+
+Ours: classical Runge-Kutta with longer steps, QR with damping, factors kept where they will do, repetitions until the
+residual stops falling, two or four at most. --quick does it with 421 parameters and 32 x 32 points. The fitted network
+is kept in FILE and taken from there the next time; its cost is on both sides and left out of both.
 """
 
 from __future__ import annotations
