@@ -83,7 +83,7 @@ def test_forms_agree_on_a_damped_step() -> None:
         damping = torch.tensor(1e-2, dtype=torch.float64)
         normal = jacobian.matrix.mT @ jacobian.matrix + damping * torch.eye(parameters, dtype=torch.float64)
         steps = torch.linalg.solve(normal, jacobian.matrix.mT @ r), torch.linalg.solve(normal, g)
-        for kind in ("dense", "kernel", "matrix_free"):
+        for kind in ("dense", "kernel", "normal", "matrix_free"):
             factor = factorise(jacobian, r, form(kind, rows, parameters))
             assert torch.allclose(factor.solve(damping), steps[0], rtol=0, atol=1e-10), kind
             assert torch.allclose(factor.normal(g, damping), steps[1], rtol=0, atol=1e-10), kind

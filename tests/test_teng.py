@@ -14,19 +14,35 @@ from torch import nn
 import pdesolve as ps
 from pdesolve import catalogue
 from pdesolve.cache import folder
-from pdesolve.condition import InitialValue, Neumann, Robin
-from pdesolve.errors import InputError
+from pdesolve.condition import Dirichlet, InitialValue, Neumann, Robin
+from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates, exp, sin
 from pdesolve.geometry import Axis, Interval, PointCloud, sample
 from pdesolve.marching.instant import Instant
+from pdesolve.method import Solution
+from pdesolve.physics.constraints import BoxLift
 from pdesolve.physics.equations.heat import Heat
+from pdesolve.physics.solvers.teng.descent import Descent
 from pdesolve.physics.solvers.teng.embedding import instant_network
 from pdesolve.physics.solvers.teng.method import Teng
 from pdesolve.physics.solvers.teng.projection import Projection
-from pdesolve.physics.solvers.teng.schemes import scheme
+from pdesolve.physics.solvers.teng.quadrature import PointsName, Quadrature, Watch
+from pdesolve.physics.solvers.teng.schemes import Scheme, scheme
+from pdesolve.physics.solvers.teng.solves import solve
+from pdesolve.physics.solvers.teng.stages import (
+    Attempt,
+    ProjectedStages,
+    Stages,
+    TangentStages,
+    lifted_rate,
+    parameters,
+    put,
+)
+from pdesolve.physics.solvers.teng.stepper import Adaptive, Equal, Integrated
 from pdesolve.problem import Evaluation, Exact, Problem
 from pdesolve.proof import errors
 from pdesolve.training.budget import Budget
+from pdesolve.training.checkpoint import Checkpoint, read_checkpoint, reopened
 from pdesolve.training.run import Run
 
 CPU = torch.device("cpu")
@@ -70,38 +86,302 @@ def marched(name: str, steps: int) -> float:
     return float((instant.values(1.0).detach() - exact).norm() / exact.norm())
 
 
-@pytest.mark.parametrize("name", ["euler", "heun", "rk4"])
+@pytest.mark.parametrize("name", ["euler", "heun", "rk4", "bogacki_shampine", "dormand_prince"])
 def test_schemes_have_their_order(name: str) -> None:
     coarse, fine = marched(name, 8), marched(name, 16)
     assert math.log2(coarse / fine) == pytest.approx(scheme(name).order, abs=0.45)
 
 
-def test_projection_of_a_linear_network_is_linear_least_squares_in_one_step() -> None:
+def best(instant: Instant, target: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """Linear least squares for the weights of `Sines`, and the relative residual that is left."""
+    assert isinstance(instant.module, Sines)
+    roots = instant.rows(instant.values(0.0).detach() - 1.0, 0.0).detach()
+    basis = torch.sin(math.pi * instant._plain.columns() * torch.arange(1, instant.module.count + 1))
+    weights = torch.linalg.lstsq(basis * roots.mT, (target * roots).mT).solution
+    return weights.mT, float((roots * (basis @ weights - target.mT).mT).norm())
+
+
+def noise(instant: Instant, seed: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(instant.initial.shape, dtype=torch.float64, generator=generator)
+
+
+@pytest.mark.parametrize("name", ["automatic", "qr", "cholesky", "kernel", "svd"])
+def test_projection_of_a_linear_network_is_linear_least_squares_in_one_step(name: str) -> None:
     instant = heat_instant(5)
-    generator = torch.Generator().manual_seed(1)
-    target = torch.randn(instant.initial.shape, dtype=torch.float64, generator=generator)
-    residual = Projection(instant, damping=1e-14, repetitions=1, tolerance=1e-13).onto(target, 0.0)
-    roots = instant.rows(target, 0.0) / (instant.values(0.0) - target)
-    basis = torch.sin(math.pi * instant._plain.columns() * torch.arange(1, 6))
-    best = torch.linalg.lstsq(basis * roots.mT, (target * roots).mT).solution
-    module = instant.module
-    assert isinstance(module, Sines)
-    assert torch.allclose(module.weights.weight.mT, best, rtol=1e-9, atol=1e-12)
-    assert residual == pytest.approx(float((roots * (basis @ best - target.mT).mT).detach().norm()), rel=1e-9)
+    target = noise(instant)
+    by, damping = solve(name, cutoff=1e-12), 1e-9 if name == "kernel" else 1e-14
+    residual = Projection(instant, damping=damping, repetitions=1, tolerance=1e-13, by=by).onto(target, 0.0)
+    weights, left = best(instant, target)
+    # J J^T of more rows than parameters loses what rounding over the damping is
+    assert torch.allclose(parameters(instant), weights[0], rtol=1e-9, atol=1e-6 if name == "kernel" else 1e-10)
+    assert residual == pytest.approx(left, rel=1e-9)
 
 
-def test_a_step_that_raises_the_residual_is_taken_back() -> None:
+def test_kept_factors_do_for_another_target_and_again_after_a_resume() -> None:
+    instant = heat_instant(5)
+    projection = Projection(instant, damping=1e-14, repetitions=5, tolerance=1e-11)
+    projection.onto(instant.initial, 0.0)
+    state, there = projection.state_dict(), parameters(instant)
+    assert projection.onto(0.5 * instant.initial, 0.0) < 1e-11
+    assert projection.solves == 1
+    assert projection.quick > 0
+    other = Projection(instant, damping=1e-14, repetitions=5, tolerance=1e-11)
+    other.load_state_dict(state)
+    end = parameters(instant)
+    put(instant, there)
+    other.onto(0.5 * instant.initial, 0.0)
+    assert torch.equal(parameters(instant), end)
+    assert other.solves == 1
+
+
+@pytest.mark.parametrize("name", ["qr", "svd"])
+def test_subsets_move_their_parameters_alone_and_converge(name: str) -> None:
+    instant = heat_instant(6)
+    target, before = noise(instant), parameters(instant)
+
+    def projection(subset: tuple[int, ...], repetitions: int) -> Projection:
+        return Projection(
+            instant, damping=1e-14, repetitions=repetitions, by=solve(name, cutoff=1e-12), subset=subset,
+            generator=torch.Generator().manual_seed(2),
+        )  # fmt: skip
+
+    projection((4, 2), 1).onto(target, 0.0)
+    assert int((parameters(instant) != before).sum()) == 4
+    put(instant, before)
+    residual = projection((4, 2), 60).onto(target, 0.0)
+    weights, left = best(instant, target)
+    assert torch.allclose(parameters(instant), weights[0], rtol=1e-7, atol=1e-8)
+    assert residual == pytest.approx(left, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["qr", "cholesky", "kernel", "svd"])
+def test_a_step_that_raises_the_residual_is_taken_back(name: str) -> None:
     axes = catalogue.make_problem("heat_1d", {}).domain.axes
     network = instant_network(axes, [1.0], units=1, width=4, depth=2, generator=torch.Generator().manual_seed(3))
     instant = heat_instant(0, network)
     target = 50.0 * torch.cos(40.0 * instant.initial)  # far out of what the network can be
-    projection = Projection(instant, damping=1e-14, repetitions=1, tolerance=1e-13)
+    by = solve(name, cutoff=1e-12)
+    projection = Projection(instant, damping=1e-14, repetitions=1, tolerance=1e-13, by=by)
     last = instant.distance(target, 0.0)
-    for _ in range(12):
+    for _ in range(6):
         now = projection.onto(target, 0.0)
         assert now <= last
         assert now == pytest.approx(instant.distance(target, 0.0), rel=1e-12)
         last = now
+
+
+def quadrature(count: int, points: PointsName = "fixed", module: nn.Module | None = None) -> Quadrature:
+    problem = catalogue.make_problem("heat_1d", {})
+    network = module or Sines(count)
+
+    def at(cloud: PointCloud) -> Instant:
+        return Instant(problem, network, None, cloud, {}, dtype=torch.float64, device=CPU)
+
+    generator = torch.Generator().manual_seed(5)
+    made = Quadrature(at, problem, 40, points=points, generator=generator)
+    Projection(made.now, damping=1e-14, repetitions=3).onto(made.now.initial, 0.0)
+    return made
+
+
+DIFFUSIVITY = 0.25  # of heat_1d
+
+
+@pytest.mark.parametrize(("name", "power"), [("bogacki_shampine", 3), ("dormand_prince", 5)])
+def test_embedded_pairs_estimate_the_error_that_they_make(name: str, power: int) -> None:
+    held, pair, errors = torch.ones(1, dtype=torch.float64), scheme(name), []
+
+    def reach(target: torch.Tensor, time: float) -> None:
+        nonlocal held
+        held = target
+
+    def rate(time: float) -> torch.Tensor:
+        return -held
+
+    for dt in (0.1, 0.05):
+        held = torch.ones(1, dtype=torch.float64)
+        rates = pair.step(held, 0.0, dt, rate, reach)
+        errors.append(float(pair.error([*rates, -held], dt).abs()))
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(power, abs=0.15)
+
+
+@pytest.mark.parametrize("name", ["bogacki_shampine", "dormand_prince"])
+def test_adaptive_steps_keep_their_tolerance(name: str) -> None:
+    points, errors, counts = quadrature(1), [], []
+    start = parameters(points.now)
+    for tolerance in (1e-4, 1e-6):
+        put(points.now, start)
+        projector = Projection(points.now, damping=1e-14, repetitions=5, tolerance=1e-12)
+        stages = ProjectedStages(scheme(name), points, projector, Watch(lambda line: None))
+        stepper, time = Adaptive(stages, length=1.0, tolerance=tolerance), 0.0
+        while time < 1.0:
+            time = stepper.step(time, 1.0).end
+        exact = start * math.exp(-DIFFUSIVITY * math.pi**2)
+        errors.append(float((parameters(points.now) - exact).norm() / start.norm()))
+        counts.append(stepper.accepted)
+        assert stepper.rejected > 0
+    assert errors[0] < 1e-3
+    assert errors[1] < 1e-5
+    assert counts[1] > counts[0]
+
+
+class Spoiling(Stages):
+    """Moves the network, and says that the step was bad until it is short."""
+
+    def __init__(self, points: Quadrature, *, lost: bool) -> None:
+        self.scheme, self.quadrature, self.lost = scheme("bogacki_shampine"), points, lost
+        self.seen: list[torch.Tensor] = []
+
+    def attempt(self, time: float, end: float) -> Attempt:
+        self.seen.append(parameters(self.quadrature.now))
+        put(self.quadrature.now, self.seen[-1] + 1.0)
+        if self.lost and end - time > 0.1:
+            raise Diverged("lost")
+        return Attempt(0.0, (end - time) / 0.1)
+
+    def renew(self) -> None:
+        pass
+
+    @property
+    def notes(self) -> dict[str, float]:
+        return {}
+
+    def state_dict(self) -> dict[str, float]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, float], /) -> None:
+        pass
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_rejected_step_puts_the_network_back(*, lost: bool) -> None:
+    stages = Spoiling(quadrature(3), lost=lost)
+    Adaptive(stages, length=1.0, tolerance=1.0).step(0.0, 1.0)
+    assert len(stages.seen) > 1
+    assert all(torch.equal(theta, stages.seen[0]) for theta in stages.seen)
+
+
+def amplification(tableau: Scheme, z: torch.Tensor) -> torch.Tensor:
+    """R(z) of a scheme, u_t = z u over a unit step."""
+    held = torch.ones_like(z)
+
+    def reach(target: torch.Tensor, time: float) -> None:
+        nonlocal held
+        held = target
+
+    tableau.step(held, 0.0, 1.0, lambda time: z * held, reach)
+    return held
+
+
+@pytest.mark.parametrize("name", ["qr", "svd"])
+def test_tangent_space_velocities_are_the_method_of_lines(name: str) -> None:
+    points = quadrature(3)
+    rates = -DIFFUSIVITY * (math.pi * torch.arange(1, 4, dtype=torch.float64)) ** 2
+    start = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    put(points.now, start)
+    by = solve(name, cutoff=1e-13)
+    stages = TangentStages(scheme("rk4"), points, Watch(lambda line: None), by=by, damping=1e-16)
+    stepper = Equal(stages, length=0.02, name="rk4", by=by, damping=1e-16)
+    for i in range(3):
+        stepper.step(i * 0.02, 1.0)
+    assert torch.allclose(parameters(points.now), amplification(scheme("rk4"), 0.02 * rates) ** 3 * start, rtol=1e-9)
+    put(points.now, start)
+    Integrated(stages, length=0.1, tolerance=1e-9).step(0.0, 1.0)
+    assert torch.allclose(parameters(points.now), (0.1 * rates).exp() * start, rtol=1e-7)
+
+
+def test_the_rate_of_moving_walls_is_that_of_their_values() -> None:
+    problem = catalogue.make_problem("heat_1d", {})
+    walls = Dirichlet("u", "all", lambda p, x: x["t"] * x["t"])
+    problem = dataclasses.replace(problem, conditions=(problem.conditions[0], walls))
+    held = tuple(name for name, c in problem.named_conditions.items() if isinstance(c, Dirichlet))
+    cloud = sample(problem.domain, 10, generator=torch.Generator().manual_seed(0))
+    instant = Instant(
+        problem, Sines(2), BoxLift(problem, held, {}, {}, {}), cloud, {}, dtype=torch.float64, device=CPU
+    )  # fmt: skip
+    assert torch.allclose(lifted_rate(instant, 0.3), torch.full((1, 10), 0.6, dtype=torch.float64), atol=1e-8)
+
+
+def test_a_step_past_stability_is_told_with_the_numbers() -> None:
+    points, by = quadrature(4), solve("qr", cutoff=1e-12)
+    put(points.now, torch.ones(4, dtype=torch.float64))
+    largest = DIFFUSIVITY * (4 * math.pi) ** 2
+    assert [scheme(name).limit for name in ("euler", "heun", "rk4")] == pytest.approx([2.0, 2.0, 2.78], abs=0.011)
+    stages = TangentStages(scheme("euler"), points, Watch(lambda line: None), by=by, damping=1e-14)
+
+    def stepper(length: float) -> Equal:
+        return Equal(stages, length=length, name="euler", by=by, damping=1e-14)
+
+    assert stepper(1.9 / largest).advice(0.0) == ""
+    long = stepper(0.1)
+    advice = long.advice(0.0)
+    assert long.radius == pytest.approx(largest, rel=0.02)
+    assert "euler takes 2" in advice
+    assert int(advice.rsplit(maxsplit=1)[-1]) == math.ceil(long.radius / 2)
+
+
+def test_a_lost_target_leaves_the_network_and_names_the_radius() -> None:
+    points, by = quadrature(4), solve("qr", cutoff=1e-12)
+    put(points.now, torch.ones(4, dtype=torch.float64))
+    stages = ProjectedStages(
+        scheme("euler"), points, Descent(points.now, by="adam", iterations=1, rate=1e-9), Watch(lambda line: None)
+    )
+    with pytest.raises(Diverged, match=r"spectral radius .* give --method.time_steps"):
+        Equal(stages, length=0.2, name="euler", by=by, damping=1e-14).step(0.0, 1.0)
+    assert torch.equal(parameters(points.now), torch.ones(4, dtype=torch.float64))
+
+
+def test_points_are_shifted_or_redrawn_and_stay_in_the_domain() -> None:
+    problem = catalogue.make_problem("teng_heat", {})
+    network = instant_network(problem.domain.axes, [1.0], units=2, width=3, depth=1, generator=torch.Generator())
+
+    def drawn(points: PointsName) -> list[torch.Tensor]:
+        def at(cloud: PointCloud) -> Instant:
+            return Instant(problem, network, None, cloud, {}, dtype=torch.float64, device=CPU)
+
+        generator = torch.Generator().manual_seed(4)
+        made, clouds = Quadrature(at, problem, 36, points=points, generator=generator), []
+        for _ in range(3):
+            made.renew()
+            clouds.append(made.now._plain.columns())
+        return clouds
+
+    fixed, shifted, redrawn = drawn("fixed"), drawn("shifted"), drawn("redrawn")
+    assert torch.equal(fixed[0], fixed[2])
+    for clouds in (shifted, redrawn):
+        assert not torch.equal(clouds[0], clouds[1])
+        assert all(bool(((x >= 0) & (x < 2 * math.pi)).all()) for x in clouds)
+    spacing = shifted[1].sort(0).values[::6].diff(dim=0)  # each coordinate comes six times
+    assert torch.allclose(spacing, torch.full_like(spacing, 2 * math.pi / 6), atol=1e-12)
+    assert all(torch.equal(a, b) for a, b in zip(redrawn, drawn("redrawn"), strict=True))
+
+
+def test_overfitting_between_the_points_is_said_once() -> None:
+    lines: list[str] = []
+    points, watch = quadrature(39), Watch(lines.append)  # 40 points
+    projector = Projection(points.now, damping=1e-14, repetitions=3)
+    stages = ProjectedStages(scheme("euler"), points, projector, watch, tolerance=1e-9)
+    kink = (points.now._plain.columns() - 0.3).abs().mT
+    projector.onto(kink, 0.0)
+    own, rough = points.now.distance(kink, 0.0), (points.unseen._plain.columns() - 0.3).abs().mT
+    for _ in range(2):
+        watch.look(own, points.unseen.distance(rough, 0.0), time=0.0, tolerance=1e-9)
+    assert len(lines) == 1
+    assert "redrawn" in lines[0]
+    assert stages.notes["unseen over own residual"] > 3
+
+
+@pytest.mark.parametrize("by", ["adam", "lbfgs"])
+def test_descent_keeps_the_best_that_it_has_seen(by: str) -> None:
+    instant = heat_instant(3)
+    target = noise(instant)
+    rate = 3.0 if by == "adam" else 1.0  # so long that Adam oscillates
+    before = instant.distance(target, 0.0)
+    residual = Descent(instant, by=by, iterations=25, rate=rate).onto(target, 0.0)  # type: ignore[arg-type]
+    assert residual == pytest.approx(instant.distance(target, 0.0), rel=1e-12)
+    assert residual <= before
+    if by == "lbfgs":
+        assert residual == pytest.approx(best(instant, target)[1], rel=1e-9)
 
 
 def test_periodic_units_have_the_partials_that_autograd_finds() -> None:
@@ -130,11 +410,18 @@ def test_periodic_units_have_the_partials_that_autograd_finds() -> None:
         ),
         ("heat_1d", {"repetitions": 0}, "repetitions must be at least 1"),
         ("heat_1d", {"damping": 0.0}, "damping must be more than zero"),
+        ("heat_1d", {"points": 12, "subset": 15}, "12 rows .* cannot determine 15 parameters"),
+        ("heat_1d", {"projection": "cholesk"}, "unknown projection 'cholesk': did you mean 'cholesky'"),
+        ("heat_1d", {"variant": "tvdp"}, "unknown variant 'tvdp': did you mean 'tdvp'"),
+        ("heat_1d", {"quadrature": "shift"}, "unknown quadrature 'shift': did you mean 'shifted'"),
+        ("heat_1d", {"quadrature": "shifted"}, "needs a periodic axis"),
+        ("heat_1d", {"scheme": "dopri8"}, "write --method.variant tdvp"),
+        ("heat_1d", {"first_subset": 5}, "give --method.subset too"),
     ],
 )
-def test_refuses_in_one_line(problem: str, settings: dict[str, float], words: str) -> None:
-    method = catalogue.make_method("teng", {"width": 6, "depth": 1, "adam_steps": 2, **settings})
+def test_refuses_in_one_line(problem: str, settings: dict[str, float | str], words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
+        method = dataclasses.replace(Teng(width=6, depth=1, adam_steps=2), **settings)  # type: ignore[arg-type]
         method.solve(catalogue.make_problem(problem, {}), Run(budget=Budget.from_now(20.0)))
     assert "\n" not in str(caught.value)
 
@@ -152,6 +439,26 @@ def test_heat_between_walls_is_solved_stored_and_resumed_exactly(tmp_path: Path,
     ps.solve("heat_1d", settings, budget="60s", steps=4, out=tmp_path / "part")
     resumed = ps.resume(tmp_path / "part", steps=12)
     assert torch.equal(resumed.on()["u"], whole.on()["u"])
+
+
+def test_subsets_redraws_and_adaptive_steps_resume_exactly(tmp_path: Path) -> None:
+    settings = Teng(
+        width=4, depth=1, points=40, scheme="bogacki_shampine", step_tolerance=1e-3, quadrature="redrawn", subset=8,
+        first_subset=10, repetitions=3, adam_steps=30, fit_steps=20, fit_tolerance=0.1,
+    )  # fmt: skip
+    problem = catalogue.make_problem("heat_1d", {})
+
+    def solved(steps: int, folder: Path, content: dict[str, Any] | None = None) -> Solution:
+        folder.mkdir(exist_ok=True)
+        run = Run(budget=Budget.from_now(60.0), steps=steps, checkpoint=Checkpoint(folder, content))
+        return settings.solve(problem, run)
+
+    whole = solved(4, tmp_path / "whole")
+    solved(2, tmp_path / "part")
+    resumed = solved(4, tmp_path / "part", reopened(read_checkpoint(tmp_path / "part", "")))
+    assert torch.equal(resumed.on()["u"], whole.on()["u"])
+    for name in ("solves", "rejected steps", "worst projection at unseen points", "longest step"):
+        assert resumed.notes[name] == whole.notes[name], name
 
 
 def test_periodic_heat_in_two_dimensions_falls_as_it_must() -> None:
@@ -212,6 +519,7 @@ def test_waves_march_as_a_system_of_first_order() -> None:
     assert errors_of(problem, **settings)["u"] < 1e-3
 
 
+@pytest.mark.slow
 def test_a_pressure_keeps_a_flow_free_of_divergence() -> None:
     problem = catalogue.make_problem("taylor_green_2d", {"final_time": 0.05})
     problem = dataclasses.replace(problem, evaluation=Evaluation(16, (0.0, 0.05)))

@@ -7,6 +7,7 @@ an error of about 1e-16 cond(J)², that is 1e-7 and worse for networks, where or
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -22,9 +23,11 @@ class Factor(ABC):
     """A Jacobian and a right-hand side r, prepared for solves with many dampings λ (*batch).
 
     note: what a solve found out by the way about directions that J leaves undetermined, in a line; empty for none.
+    damping: that of the last solve; another one with the same costs products with J only.
     """
 
     note: str = ""
+    damping: Tensor | None = None
 
     @abstractmethod
     def solve(self, damping: Tensor, r: Tensor | None = None) -> Tensor:
@@ -42,6 +45,8 @@ def factorise(jacobian: Jacobian, r: Tensor, form: Form) -> Factor:
             return Orthogonal(jacobian, r)
         case "kernel":
             return Kernel(jacobian, r)
+        case "normal":
+            return Normal(jacobian, r)
         case "matrix_free":
             return Iterative(jacobian, r, form)
 
@@ -52,6 +57,7 @@ class Orthogonal(Factor):
     def __init__(self, jacobian: Jacobian, r: Tensor) -> None:
         self._jacobian = jacobian
         self._small, self._r, self._basis = reduced(jacobian, r)
+        self._kept: tuple[Tensor, Tensor] | None = None
         n, p = jacobian.rows, jacobian.parameters
         if n != p:  # else no triangle
             # a column that depends on those before it leaves rounding on the diagonal
@@ -64,12 +70,13 @@ class Orthogonal(Factor):
     def solve(self, damping: Tensor, r: Tensor | None = None) -> Tensor:
         if r is not None:  # Q is not kept; the normal equations of the triangle will do for a correction
             return self.normal(self._jacobian.transposed(r), damping)
-        d = augmented(self._small, self._r, damping)
+        triangle, c = self._damped(damping)
+        d = torch.linalg.solve_triangular(triangle, c[..., None], upper=True)[..., 0]
         return d if self._basis is None else (self._basis @ d[..., None])[..., 0]
 
     def normal(self, g: Tensor, damping: Tensor) -> Tensor:
         inside = g if self._basis is None else (self._basis.mT @ g[..., None])[..., 0]
-        triangle = torch.linalg.qr(_over_damping(self._small, damping), mode="r").R
+        triangle, _ = self._damped(damping)
         half = torch.linalg.solve_triangular(triangle.mT, inside[..., None], upper=False)
         d = torch.linalg.solve_triangular(triangle, half, upper=True)
         if self._basis is None:
@@ -77,12 +84,51 @@ class Orthogonal(Factor):
         outside = g - (self._basis @ inside[..., None])[..., 0]
         return (self._basis @ d)[..., 0] + outside / damping[..., None]
 
+    def _damped(self, damping: Tensor) -> tuple[Tensor, Tensor]:
+        """The triangle of the small system over √λ I and its right-hand side, kept for the next solve."""
+        if self._kept is None or self.damping is None or not torch.equal(self.damping, damping):
+            self._kept, self.damping = over_damping(self._small, self._r, damping), damping
+        return self._kept
+
+
+class Normal(Factor):
+    """Cholesky of JᵀJ + λ: d = (JᵀJ + λ)⁻¹ Jᵀr, refined twice by products with J.
+
+    For more rows than parameters; rounding raises λ to about 1e-16 parameters times the mean square of J's columns.
+    """
+
+    def __init__(self, jacobian: Jacobian, r: Tensor) -> None:
+        self._jacobian, self._r = jacobian, r
+        self._gram = symmetric_product(jacobian.dense())
+        self._kept: tuple[Tensor, Tensor] | None = None
+
+    def solve(self, damping: Tensor, r: Tensor | None = None) -> Tensor:
+        right = self._r if r is None else r
+        factor, used = self._cholesky(damping)
+        d = torch.cholesky_solve(self._jacobian.transposed(right)[..., None], factor)[..., 0]
+        for _ in range(2):  # the residual by J itself gives back what the square of its condition number has taken
+            left = self._jacobian.transposed(right - self._jacobian.times(d)) - used[..., None] * d
+            d = d + torch.cholesky_solve(left[..., None], factor)[..., 0]
+        return d
+
+    def normal(self, g: Tensor, damping: Tensor) -> Tensor:
+        factor, used = self._cholesky(damping)
+        d = torch.cholesky_solve(g[..., None], factor)[..., 0]
+        left = g - self._jacobian.transposed(self._jacobian.times(d)) - used[..., None] * d
+        return d + torch.cholesky_solve(left[..., None], factor)[..., 0]
+
+    def _cholesky(self, damping: Tensor) -> tuple[Tensor, Tensor]:
+        if self._kept is None or self.damping is None or not torch.equal(self.damping, damping):
+            self._kept, self.damping = damped_cholesky(self._gram, damping, "J^T J"), damping
+        return self._kept
+
 
 class Kernel(Factor):
     """Cholesky of J Jᵀ + λ: d = Jᵀ (J Jᵀ + λ)⁻¹ r, with one step of refinement by products with J."""
 
     def __init__(self, jacobian: Jacobian, r: Tensor) -> None:
         self._jacobian, self._r, self._gram = jacobian, r, jacobian.gram()
+        self._kept: tuple[Tensor, Tensor] | None = None
 
     def solve(self, damping: Tensor, r: Tensor | None = None) -> Tensor:
         right = self._r if r is None else r
@@ -98,24 +144,16 @@ class Kernel(Factor):
         return (g - self._jacobian.transposed(inside)) / used[..., None]
 
     def _cholesky(self, damping: Tensor) -> tuple[Tensor, Tensor]:
-        """The factor, and the damping: raised to what rounding of J Jᵀ asks for where it is less."""
-        diagonal = self._gram.diagonal(dim1=-2, dim2=-1).mean(-1)
-        floor = torch.finfo(damping.dtype).eps * self._gram.shape[-1] * diagonal
-        used = torch.maximum(damping, floor.clamp_min(torch.finfo(damping.dtype).tiny))
-        while True:
-            damped = self._gram.clone()
-            damped.diagonal(dim1=-2, dim2=-1).add_(used[..., None])
-            factor, failed = torch.linalg.cholesky_ex(damped)
-            if not bool(failed.any()):
-                # what a row adds to those before it, λ included; 4: a repeated row adds 2 λ or less
-                squares = factor.diagonal(dim1=-2, dim2=-1).square()
-                above = int((squares > 4 * used[..., None]).sum(-1).min())
-                few = above < squares.shape[-1]
-                self.note = f"{above} of {squares.shape[-1]} rows determine more than the damping" if few else ""
-                return factor, used
-            used = torch.where(failed > 0, 10 * used, used)
-            if not bool(torch.isfinite(used).all()):  # no damping helps: rows were finite, their derivatives are not
-                raise Diverged("J J^T has entries that are not finite: take smaller steps or float64")
+        if self._kept is not None and self.damping is not None and torch.equal(self.damping, damping):
+            return self._kept
+        factor, used = self._kept = damped_cholesky(self._gram, damping, "J J^T")
+        self.damping = damping
+        # what a row adds to those before it, λ included; 4: a repeated row adds 2 λ or less
+        squares = factor.diagonal(dim1=-2, dim2=-1).square()
+        above = int((squares > 4 * used[..., None]).sum(-1).min())
+        few = above < squares.shape[-1]
+        self.note = f"{above} of {squares.shape[-1]} rows determine more than the damping" if few else ""
+        return factor, used
 
 
 class Iterative(Factor):
@@ -151,14 +189,45 @@ def reduced(jacobian: Jacobian, r: Tensor) -> tuple[Tensor, Tensor, Tensor | Non
 
 def augmented(matrix: Tensor, r: Tensor, damping: Tensor) -> Tensor:
     """The minimiser of |A d − r|² + λ |d|² by QR of A over √λ I, which keeps A's own condition number."""
-    small, c = compress(
-        _over_damping(matrix, damping), torch.cat([r, r.new_zeros(*r.shape[:-1], matrix.shape[-1])], -1)
-    )
+    small, c = over_damping(matrix, r, damping)
     return torch.linalg.solve_triangular(small, c[..., None], upper=True)[..., 0]
 
 
-def _over_damping(matrix: Tensor, damping: Tensor) -> Tensor:
+def over_damping(matrix: Tensor, r: Tensor, damping: Tensor) -> tuple[Tensor, Tensor]:
+    """R and Qᵀ(r, 0) of A over √λ I = QR."""
     p = matrix.shape[-1]
     identity = torch.eye(p, dtype=matrix.dtype, device=matrix.device)
-    below = damping.sqrt()[..., None, None] * identity
-    return torch.cat([matrix, below.expand(*matrix.shape[:-2], p, p)], -2)
+    below = (damping.sqrt()[..., None, None] * identity).expand(*matrix.shape[:-2], p, p)
+    return compress(torch.cat([matrix, below], -2), torch.cat([r, r.new_zeros(*r.shape[:-1], p)], -1))
+
+
+def damped_cholesky(gram: Tensor, damping: Tensor, what: str) -> tuple[Tensor, Tensor]:
+    """The Cholesky factor of a Gram matrix + λ, and λ: raised to what rounding of the matrix asks for where it is less.
+
+    Raises:
+        Diverged: entries that are not finite.
+    """
+    diagonal = gram.diagonal(dim1=-2, dim2=-1).mean(-1)
+    floor = torch.finfo(damping.dtype).eps * gram.shape[-1] * diagonal
+    used = torch.maximum(damping, floor.clamp_min(torch.finfo(damping.dtype).tiny))
+    while True:
+        damped = gram.clone()
+        damped.diagonal(dim1=-2, dim2=-1).add_(used[..., None])
+        factor, failed = torch.linalg.cholesky_ex(damped)
+        if not bool(failed.any()):
+            return factor, used
+        used = torch.where(failed > 0, 10 * used, used)
+        if not bool(torch.isfinite(used).all()):  # no damping helps: rows were finite, their derivatives are not
+            raise Diverged(f"{what} has entries that are not finite: take smaller steps or float64")
+
+
+def symmetric_product(matrix: Tensor, parts: int = 4) -> Tensor:
+    """AᵀA (*batch, column, column) from its blocks on and above the diagonal: three fifths of the work of a product."""
+    p = matrix.shape[-1]
+    out = matrix.new_empty(*matrix.shape[:-2], p, p)
+    bounds = [p * k // parts for k in range(parts + 1)]
+    for start, stop in pairwise(bounds):
+        block = matrix[..., start:stop].mT @ matrix[..., start:]
+        out[..., start:stop, start:] = block
+        out[..., start:, start:stop] = block.mT
+    return out

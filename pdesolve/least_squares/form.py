@@ -12,7 +12,7 @@ from torch import Tensor
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.least_squares.footprint import Footprint
 
-Kind = Literal["dense", "kernel", "matrix_free"]
+Kind = Literal["dense", "kernel", "normal", "matrix_free"]
 
 _WORK = 2e11  # floating-point operations of one solve: some seconds of one core
 _NOTHING = Footprint()
@@ -24,6 +24,7 @@ class Form:
 
     dense: QR or singular values of J, at the accuracy of J's own condition number.
     kernel: Cholesky of J Jᵀ + λ, which squares the condition number but needs rows² of memory only.
+    normal: Cholesky of JᵀJ + λ, which squares it too, for many rows; three fifths of the work. Never chosen by size.
     matrix_free: conjugate gradients on products with J; to `tolerance` or for `iterations`; preconditioned by a
     Nystrom sketch of `sketch` directions (0: none).
     """
@@ -49,6 +50,7 @@ class Form:
         text = {
             "dense": "orthogonal factors of J",
             "kernel": "J J^T without J",
+            "normal": "J^T J",
             "matrix_free": f"conjugate gradients, up to {self.iterations}",
         }[self.kind]
         return (
@@ -114,6 +116,8 @@ def predicted_bytes(kind: Kind, rows: int, parameters: int, itemsize: int = 8, l
         return itemsize * (max(first, then) + min(rows, parameters) ** 2)
     if kind == "kernel":  # J Jᵀ, its damped copy, the factor, one product; one block of J
         return itemsize * (4 * rows**2 + rows * min(largest or parameters, parameters))
+    if kind == "normal":  # J and the blocks of its product; JᵀJ, its damped copy, the factor
+        return itemsize * (rows * parameters + 4 * parameters**2)
     return itemsize * (8 * parameters + 6 * rows)
 
 

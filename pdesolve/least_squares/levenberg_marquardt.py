@@ -62,6 +62,11 @@ class LevenbergMarquardt(Method):
 
     def step(self, objective: Objective, theta: Tensor, state: State, *, form: Form) -> Step:
         here = objective.linearise(theta)
+        factor = factorise(here.jacobian, here.rows("LevenbergMarquardt"), form)
+        return self.descend(objective, theta, state, here, factor)
+
+    def descend(self, objective: Objective, theta: Tensor, state: State, here: Linearisation, factor: Factor) -> Step:
+        """One step from a linearisation at theta and its factors, which the caller may have use for afterwards."""
         r = here.rows("LevenbergMarquardt")
         damping, growth = state["damping"], state["growth"]
         if bool((damping < 0).any()):
@@ -69,7 +74,6 @@ class LevenbergMarquardt(Method):
             damping = torch.where(damping < 0, first, damping)
         tiny = torch.finfo(r.dtype).tiny ** 0.5  # a Jacobian of zeros is solved too
         damping = damping.clamp_min(tiny)
-        factor = factorise(here.jacobian, r, form)
         loss, moved = here.loss, torch.zeros_like(here.loss, dtype=torch.bool)
         new = theta
         for _ in range(self.trials):

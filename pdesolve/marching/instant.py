@@ -113,6 +113,10 @@ class Instant:
             Diverged: a rate that is not finite, with the place.
         """
         self.settle(time)
+        return self.settled_rate(time)
+
+    def settled_rate(self, time: float) -> Tensor:
+        """As `rate`, with the algebraic unknowns as they are."""
         x = self._placed(self._jets, time)
         with torch.no_grad():
             found = self._stacked(self._rates(x), x).detach()

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pdesolve.condition import Observed
+from pdesolve.condition import BoundaryCondition, Observed
 from pdesolve.errors import InputError
-from pdesolve.physics.solvers.teng.schemes import scheme
 from pdesolve.problem import Problem, Value
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ def check(teng: Teng, problem: Problem, values: Mapping[str, Value] | None, lear
     Raises:
         InputError: one line.
     """
-    scheme(teng.scheme)
     equation, name = problem.evolution(), problem.name
     if learn:
         raise InputError(f"teng takes parameters as given, it cannot learn {', '.join(learn)}: take --method pinn")
@@ -65,4 +63,17 @@ def check_points(rows: int, parameters: int) -> None:
         raise InputError(
             f"{rows} rows at the quadrature points cannot determine {parameters} parameters: give at least "
             f"--method.points {4 * parameters}, or a smaller network"
+        )
+
+
+def check_walls(teng: Teng, problem: Problem, soft: Mapping[str, BoundaryCondition]) -> None:
+    """Refuse velocities of parameters where conditions are rows of values.
+
+    Raises:
+        InputError: naming the conditions.
+    """
+    if soft and teng.variant == "tdvp":
+        raise InputError(
+            f"{problem.name}: tdvp projects rates and keeps what lifts hold, it has no rows for {', '.join(soft)}: "
+            "write --method.variant teng"
         )

@@ -12,9 +12,9 @@ from torch import nn
 from pdesolve.condition import BoundaryCondition
 from pdesolve.constraint import Lift
 from pdesolve.equation import Unknown
-from pdesolve.geometry import PointCloud, sample
+from pdesolve.geometry import PointCloud
 from pdesolve.marching.initial_fit import fit_initial
-from pdesolve.marching.instant import Instant, quadrature
+from pdesolve.marching.instant import Instant
 from pdesolve.marching.joined import instant_size, joined
 from pdesolve.marching.march import March
 from pdesolve.marching.sizes import sizes
@@ -22,11 +22,12 @@ from pdesolve.marching.system import first_order
 from pdesolve.marching.trajectory import MarchedSolution, Trajectory
 from pdesolve.method import Solution, Solver
 from pdesolve.physics.constraints import of_problem, walls
-from pdesolve.physics.solvers.teng.checks import check, check_points
+from pdesolve.physics.solvers.teng.checks import check, check_walls
 from pdesolve.physics.solvers.teng.embedding import instant_network
-from pdesolve.physics.solvers.teng.projection import Projection
-from pdesolve.physics.solvers.teng.schemes import SchemeName, scheme
-from pdesolve.physics.solvers.teng.stepper import Projected
+from pdesolve.physics.solvers.teng.quadrature import PointsName, Quadrature
+from pdesolve.physics.solvers.teng.schemes import SchemeName
+from pdesolve.physics.solvers.teng.solves import ProjectionName
+from pdesolve.physics.solvers.teng.variants import Variant, VariantName, check_choices, check_rows
 from pdesolve.problem import Problem, Value
 from pdesolve.training.run import Run
 
@@ -38,15 +39,29 @@ class Teng(Solver):
     """Time-evolving natural gradient: a network of one instant, marched by projections onto its tangent space.
 
     Attributes:
-        scheme: euler, heun or rk4, of the orders 1, 2 and 4; 1, 2 and 4 projections a step.
-        time_steps: equal steps from the initial to the final time (20 to 1000); `--steps` stops after fewer. Explicit
-            schemes need D k^2 dt < 2 for the highest wavenumber k that the network carries.
+        variant: teng projects the target of each stage; tdvp projects the rate and steps the parameters; obti_adam and
+            obti_lbfgs reach the target of each stage by descent. The last three are for comparison.
+        scheme: euler, heun or rk4, of the orders 1, 2 and 4 (1, 2 and 4 projections a step), or an embedded pair with
+            steps of its own: bogacki_shampine 3(2), dormand_prince 5(4); for tdvp also dopri8, torchdiffeq's.
+        time_steps: equal steps from the initial to the final time (20 to 1000); `--steps` stops after fewer; a pair
+            begins with the first of them. Explicit schemes need D k^2 dt < 2 for the highest wavenumber k that the
+            network carries: the rate's spectral radius is measured and a step past stability told.
+        step_tolerance: error that a step of a pair may make, relative in L2 (1e-8 to 1e-5).
         units: learned units a cos(k x + phi) + c for each periodic axis (8 to 20).
         width: units in each hidden layer (10 to 40).
         depth: hidden layers (2 to 5).
-        points: quadrature points in all; none: four rows for each parameter. Fewer rows than parameters are refused.
+        points: quadrature points in all; none: four rows for each parameter that moves at once. Fewer rows than these
+            are refused.
+        quadrature: fixed points; shifted, a regular grid moved at random before each step; or redrawn.
+        projection: automatic (qr), qr (of J over sqrt(damping) rows), cholesky (damped normal equations), kernel (of
+            J J^T, for fewer rows) or svd (truncated).
+        cutoff: singular values below this part of the largest are left out by svd (1e-12 to 1e-8).
+        subset: parameters that move in a repetition, drawn anew each time; none: all.
+        first_subset: parameters that move in the first repetition of a projection; none: as in the others.
         damping: the largest λ with which a projection begins (1e-12 to 1e-6; rows are scaled to the state's size).
         repetitions: the most Gauss-Newton steps in a projection (3 to 10).
+        iterations: the most steps of Adam or L-BFGS towards a target (obti).
+        learning_rate: of Adam (obti).
         tolerance: residual at which a projection is good enough, as a part of the initial fit's (0.01 to 0.1).
         adam_steps: steps of Adam with which the initial fit begins.
         fit_steps: the most steps of Levenberg-Marquardt in it.
@@ -59,14 +74,23 @@ class Teng(Solver):
         wall_points: points of each such condition.
     """
 
+    variant: VariantName = "teng"
     scheme: SchemeName = "rk4"
     time_steps: int = 50
-    units: int = 8
+    step_tolerance: float = 1e-6
+    units: int = 20
     width: int = 12
     depth: int = 2
     points: int | None = None
+    quadrature: PointsName = "fixed"
+    projection: ProjectionName = "automatic"
+    cutoff: float = 1e-10
+    subset: int | None = None
+    first_subset: int | None = None
     damping: float = 1e-8
     repetitions: int = 7
+    iterations: int = 300
+    learning_rate: float = 1e-3
     tolerance: float = 0.03
     adam_steps: int = 300
     fit_steps: int = 2000
@@ -80,8 +104,10 @@ class Teng(Solver):
         self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()
     ) -> Solution:
         check(self, problem, values, learn)
+        check_choices(self)
         values, system = dict(values or {}), first_order(problem)
         solution, lift, soft = self._new(problem, values, sizes(system, values), run.generator, run.device, run.dtype)
+        check_walls(self, problem, soft)
         kind = {"dtype": run.dtype, "device": run.device}
 
         def at(cloud: PointCloud) -> Instant:
@@ -91,23 +117,23 @@ class Teng(Solver):
             )  # fmt: skip
 
         evolving, parameters = instant_size(system, solution.trajectory.module)
-        points = self.points or -(-_ROWS * parameters // evolving)
-        instant = at(quadrature(problem, points, run.generator))
-        check_points(len(instant.cloud.x) * evolving, parameters)
-        unseen = at(sample(problem.domain, points, generator=run.generator, sampler="sobol"))
-        projection = Projection(instant, damping=self.damping, repetitions=self.repetitions)
+        moved = min(self.first_subset or self.subset or parameters, parameters)
+        points = self.points or -(-_ROWS * moved // evolving)
+        quadrature = Quadrature(at, problem, points, points=self.quadrature, generator=run.generator)
+        check_rows(self, len(quadrature.now.cloud.x) * evolving, parameters)
         assert problem.time is not None
         length = problem.time.length / self.time_steps
-        march = March(Projected(scheme(self.scheme), instant, projection, length=length), solution, instant)
+        variant = Variant(self, quadrature, length=length, generator=run.generator, say=run.say)
+        march = March(variant.stepper, solution, quadrature.now)
         fit = fit_initial(
-            instant, unseen, run, adam_steps=self.adam_steps, steps=self.fit_steps,
+            quadrature.now, quadrature.unseen, run, adam_steps=self.adam_steps, steps=self.fit_steps,
             seconds=self.fit_share * run.budget.left, tolerance=self.fit_tolerance, goal=self.fit_goal,
         )  # fmt: skip
         if run.checkpoint.enter(run, {"march": march}, seconds=run.budget.left) is not None:
             return march.ended(run)
         if not march.begun:
             assert fit is not None
-            projection.tolerance = self.tolerance * fit.residual
+            variant.begin(fit.residual, problem.time.lower)
             march.begin(asdict(fit))
         march.go_on(run)
         return march.ended(run)

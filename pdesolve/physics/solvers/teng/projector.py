@@ -1,0 +1,42 @@
+"""How a network is brought onto a target: the contract of projections and of descents."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor
+
+from pdesolve.marching.instant import Instant
+
+
+class Projector(ABC):
+    """Moves the network of an instant onto targets at its points. What it remembers is in `state_dict`.
+
+    instant: the points at which targets are given; a stepper may change them between steps. tolerance: relative
+    residual that is good enough.
+    """
+
+    instant: Instant
+    tolerance: float
+
+    @abstractmethod
+    def onto(self, target: Tensor, time: float) -> float:
+        """Move the network onto a target (scalar, point) at an instant; the relative residual that is left.
+
+        Raises:
+            Diverged: a target that is not finite.
+        """
+
+    @property
+    @abstractmethod
+    def notes(self) -> dict[str, Any]:
+        """What is to be said of the fits so far, as JSON values."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that going on needs, as tensors and plain values."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Go on where `state_dict` was."""
