@@ -88,7 +88,7 @@ def marched(name: str, steps: int) -> float:
 
 @pytest.mark.parametrize("name", ["euler", "heun", "rk4", "bogacki_shampine", "dormand_prince"])
 def test_schemes_have_their_order(name: str) -> None:
-    coarse, fine = marched(name, 8), marched(name, 16)
+    coarse, fine = marched(name, 7), marched(name, 14)
     assert math.log2(coarse / fine) == pytest.approx(scheme(name).order, abs=0.45)
 
 
@@ -149,7 +149,7 @@ def test_subsets_move_their_parameters_alone_and_converge(name: str) -> None:
     projection((4, 2), 1).onto(target, 0.0)
     assert int((parameters(instant) != before).sum()) == 4
     put(instant, before)
-    residual = projection((4, 2), 60).onto(target, 0.0)
+    residual = projection((4, 2), 25).onto(target, 0.0)
     weights, left = best(instant, target)
     assert torch.allclose(parameters(instant), weights[0], rtol=1e-7, atol=1e-8)
     assert residual == pytest.approx(left, rel=1e-9)
@@ -209,7 +209,7 @@ def test_embedded_pairs_estimate_the_error_that_they_make(name: str, power: int)
 def test_adaptive_steps_keep_their_tolerance(name: str) -> None:
     points, errors, counts = quadrature(1), [], []
     start = parameters(points.now)
-    for tolerance in (1e-4, 1e-6):
+    for tolerance in (1e-2, 1e-4):
         put(points.now, start)
         projector = Projection(points.now, damping=1e-14, repetitions=5, tolerance=1e-12)
         stages = ProjectedStages(scheme(name), points, projector, Watch(lambda line: None))
@@ -220,8 +220,8 @@ def test_adaptive_steps_keep_their_tolerance(name: str) -> None:
         errors.append(float((parameters(points.now) - exact).norm() / start.norm()))
         counts.append(stepper.accepted)
         assert stepper.rejected > 0
-    assert errors[0] < 1e-3
-    assert errors[1] < 1e-5
+    assert errors[0] < 3e-2
+    assert errors[1] < 1e-3
     assert counts[1] > counts[0]
 
 
@@ -464,7 +464,7 @@ def test_subsets_redraws_and_adaptive_steps_resume_exactly(tmp_path: Path) -> No
 def test_periodic_heat_in_two_dimensions_falls_as_it_must() -> None:
     problem = catalogue.make_problem("teng_heat", {"final_time": 0.04})
     run = Run(budget=Budget.from_now(30.0))
-    method = Teng(units=5, width=8, depth=1, points=400, time_steps=2, fit_steps=40, fit_tolerance=0.1)
+    method = Teng(units=5, width=8, depth=1, points=400, time_steps=2, fit_steps=25, fit_tolerance=0.1)
     solution = method.solve(problem, run)
     truth = catalogue.make_method("reference").solve(problem, Run())
     error = (solution.on()["u"] - truth.on()["u"]).norm() / truth.on()["u"].norm()
