@@ -80,8 +80,10 @@ def solve_ivp(
     if first is None:
         choice = starting_length(f, t, y, slope, end=end, method=method, relative=relative, absolute=absolute)
         first, evaluations = float(choice), 2
-    if not (math.isfinite(first) and first > 0):
-        raise Diverged(_not_finite(t) if not bool(slope.isfinite().all()) else _not_finite(t, "near "))
+        if not math.isfinite(first):  # f is not finite here, which the steps will tell, or where this looked ahead
+            first = 1e-6 * abs(end - t)
+    if not 0 < first < math.inf:
+        raise InputError(f"expected a first step above zero, got {first:g}: leave it out")
     length, previous, accepted, rejected, again = first, 1e-4, 0, 0, False
     states, errors, stiffness, starts, lengths = [y], [], [], [], []
     while len(states) < len(where):
@@ -233,14 +235,14 @@ def _words(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> 
     return f"{list(shape)} {str(dtype).removeprefix('torch.')} on {device}"
 
 
-def _not_finite(t: float, near: str = "") -> str:
-    return f"the right-hand side is not finite {near}at t = {t:.6g}: look at f(t, y) there, and at the start y"
+def _not_finite(t: float, where: str = "at ") -> str:
+    return f"the right-hand side is not finite {where}t = {t:.6g}: look at f(t, y) there, and at the state it starts from"
 
 
 def _given_up(step: Step, t: float, q: float, length: float) -> str:
     """Why steps do not lead on from t."""
     if not math.isfinite(q):
-        return _not_finite(t) if not bool(step.slopes[0].isfinite().all()) else _not_finite(t, "a short step from ")
+        return _not_finite(t) if not bool(step.slopes[0].isfinite().all()) else _not_finite(t, "just after ")
     stiffness = step.stiffness()
     product = 0.0 if stiffness is None else abs(step.length) * float(stiffness.detach())
     if product > 0.5 * step.method.radius:
