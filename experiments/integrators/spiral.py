@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import math
 import statistics
 import time
 from collections.abc import Callable
@@ -83,7 +82,9 @@ class Variant:
     solve: Callable[..., OdeSolution] = solve_ivp
 
 
-def variants(error: tuple[float, float], stiffness: tuple[float, float], local: tuple[float, float]) -> dict[str, Variant]:
+def variants(
+    error: tuple[float, float], stiffness: tuple[float, float], local: tuple[float, float]
+) -> dict[str, Variant]:
     return {
         "vanilla": Variant(),
         "global error": Variant(((error_penalty, *error),)),
@@ -175,7 +176,9 @@ def main() -> None:
     every = variants(*weights)
     chosen = [name for name in every if not arguments.variants or name in arguments.variants.split(",")]
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
-    print("| penalty | evaluations | relative L2 error, unseen times | sum q h | training, CPU s |\n|---|---|---|---|---|")
+    print(
+        "| penalty | evaluations | relative L2 error, unseen times | sum q h | training, CPU s |\n|---|---|---|---|---|"
+    )
     plain: list[Dynamics] = []
     for name in chosen:
         rows = []
