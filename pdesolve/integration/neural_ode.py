@@ -86,7 +86,7 @@ def solve_ivp(
         raise InputError(f"expected a first step above zero, got {first:g}: leave it out")
     length, previous, accepted, rejected, again = first, 1e-4, 0, 0, False
     states, errors, stiffness, starts, lengths = [y], [], [], [], []
-    while len(states) < len(where):
+    while t != end:
         # a last step that would be a hundredth is not worth its evaluations
         whole = 1.01 * length >= abs(end - t)
         h = end - t if whole else math.copysign(length, end - t)
@@ -111,7 +111,8 @@ def solve_ivp(
         else:
             length, again = abs(h) * control.after_rejection(q, order=method.order), True
             rejected += 1
-        if len(states) < len(where) and (length <= _SHORTEST * abs(end - where[0]) or accepted + rejected >= attempts):
+        lost = length <= max(_SHORTEST * abs(end - where[0]), 4 * math.ulp(t)) or accepted + rejected >= attempts
+        if lost and t != end:
             raise Diverged(_given_up(step, t, q, length))
     return OdeSolution(
         times=torch.tensor(where, dtype=torch.float64),
