@@ -96,6 +96,22 @@ def test_coefficients_are_those_of_torchdiffeq(ours: RungeKutta, theirs: Any) ->
 
 
 @METHODS
+def test_coefficients_are_consistent(method: RungeKutta) -> None:
+    """Conditions that a wrong digit anywhere would break."""
+    nodes, weights = (0.0, *method.nodes), (*method.stages[-1], 0.0)
+    for node, row in zip(method.nodes, method.stages, strict=True):
+        assert sum(row) == pytest.approx(node, abs=1e-14)
+    for k in range(method.order):
+        assert sum(b * c**k for b, c in zip(weights, nodes, strict=True)) == pytest.approx(1 / (k + 1), abs=1e-14)
+    for k in range(method.order - 1):
+        assert sum(e * c**k for e, c in zip(method.error, nodes, strict=True)) == pytest.approx(0.0, abs=1e-14)
+    for fraction in (0.5, 0.3):
+        for k in range(min(method.order, 4)):
+            reached = sum(b * c**k for b, c in zip(method.weights(fraction), nodes, strict=True))
+            assert reached == pytest.approx(fraction ** (k + 1) / (k + 1), abs=1e-13)
+
+
+@METHODS
 def test_orders_of_solution_error_estimate_and_interpolant(method: RungeKutta) -> None:
     def errors(count: int) -> Tensor:
         h, y, between, estimate = 2.0 / count, number([1.0]), 0.0, 0.0

@@ -237,7 +237,9 @@ def _words(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> 
 
 
 def _not_finite(t: float, where: str = "at ") -> str:
-    return f"the right-hand side is not finite {where}t = {t:.6g}: look at f(t, y) there, and at the state it starts from"
+    return (
+        f"the right-hand side is not finite {where}t = {t:.6g}: look at f(t, y) there, and at the state it starts from"
+    )
 
 
 def _given_up(step: Step, t: float, q: float, length: float) -> str:

@@ -34,8 +34,7 @@ class StepControl:
 
     def after_rejection(self, error: float, *, order: int) -> float:
         """h+ / h after a rejected step, whose error need not be finite."""
-        factor = self.safety * error ** (-1 / order)
-        return max(self.shrinkage, factor) if factor < 1.0 else self.shrinkage
+        return max(self.shrinkage, self.safety * error ** (-1 / order))  # max(0.2, nan) is 0.2
 
 
 @torch.no_grad()
