@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchdiffeq import odeint
 from torchdiffeq._impl.bosh3 import Bosh3Solver
 from torchdiffeq._impl.dopri5 import Dopri5Solver
@@ -202,6 +203,19 @@ def test_backward_in_time_returns_to_the_start() -> None:
     back = solve_ivp(spiral, there.states[-1], [1.0, 0.4, 0.0], relative=1e-10, absolute=1e-12)
     torch.testing.assert_close(back.states.flip(0), there.states, rtol=0, atol=1e-8)
     assert bool((back.lengths < 0).all()) and float(back.starts[0]) == 1.0
+
+
+def test_the_host_waits_once_a_step() -> None:
+    class Waits(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.count += func is torch.ops.aten._local_scalar_dense.default
+            return func(*args, **(kwargs or {}))
+
+    with Waits() as waits:
+        found = solve_ivp(spiral, START, [0.0, 0.3, 0.5, 1.0])
+    assert waits.count == 1 + found.accepted + found.rejected  # one for the length of the first step
 
 
 def test_lines_complex_and_single_precision() -> None:

@@ -181,9 +181,8 @@ def main() -> None:
     every = variants(arguments.error, arguments.stiffness, arguments.local)
     chosen = [name for name in every if not arguments.variants or name in arguments.variants.split(",")]
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
-    print(
-        "| penalty | evaluations | relative L2 error | sum q h | largest s | training, CPU s |\n|---|---|---|---|---|---|"
-    )
+    print("| penalty | evaluations | relative L2 error | sum q h | largest s | training, CPU s |")
+    print("|---|---|---|---|---|---|")
     plain: list[Dynamics] = []
     for name in chosen:
         rows = []
