@@ -361,10 +361,11 @@ def test_what_cannot_be_integrated_is_told_with_the_time() -> None:
         solve_ivp(lambda t, y: torch.log(y - 2.0), y, [-1.0, 2.0])
     with pytest.raises(Diverged, match=r"h s = 3\.\d* is at the bound of stability: stiff"):
         solve_ivp(lambda t, y: -1e6 * (y - torch.cos(t)), y, [0.0, 1.0], attempts=300)
-    with pytest.raises(Diverged, match="cannot go on from t ="):
-        bad = Learned()
-        bad.network[0].bias.data.fill_(math.nan)
+    bad = Learned()
+    bad.network[0].bias.data.fill_(math.nan)
+    with pytest.raises(Diverged, match="cannot go on from t = 0: ") as caught:
         solve_adjoint(bad, START, [0.0, 1.0])
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

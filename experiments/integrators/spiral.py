@@ -172,9 +172,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--noise", type=float, default=0.1)
     parser.add_argument("--variants", default="")
-    parser.add_argument("--error", type=float, nargs=2, default=(0.3, 0.1))
+    parser.add_argument("--error", type=float, nargs=2, default=(0.3, 0.03))
     parser.add_argument("--stiffness", type=float, nargs=2, default=(0.003, 0.003))
-    parser.add_argument("--local", type=float, nargs=2, default=(1000, 100))
+    parser.add_argument("--local", type=float, nargs=2, default=(1000, 10))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     system = SYSTEMS[arguments.system]

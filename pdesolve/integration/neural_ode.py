@@ -157,12 +157,13 @@ def solve_adjoint(
     with torch.no_grad():
         _first_slope(f, where[0], y, relative=relative, absolute=absolute)
     # float64: torchdiffeq chooses its steps in the dtype of the times
-    t = torch.tensor(where, dtype=torch.float64 if y.device.type != "mps" else torch.float32, device=y.device)
+    t = torch.tensor(where, dtype=torch.float64, device=y.device)
     try:
         states = odeint_adjoint(watched, y, t, rtol=relative, atol=absolute, method="dopri5")
     except AssertionError as error:
         at = float(watched.starts[-1]) if watched.starts else where[0]
-        raise Diverged(f"the integration cannot go on from t = {at:.6g}: {error}"[:300]) from error
+        reason = " ".join(str(error).split())[:150]  # with all of a state
+        raise Diverged(f"the integration cannot go on from t = {at:.6g}: {reason}; solve_ivp says more") from error
     assert isinstance(states, Tensor)
     sign = math.copysign(1.0, where[-1] - where[0])
     real = y.dtype.to_real()

@@ -102,12 +102,13 @@ def unbiased_local_error(
     On average over draws the mean of that penalty over the time, whatever steps the solver takes. generator: of the
     CPU. With an adjoint the drawn time is one more at which its way back begins anew.
     """
+    times = [float(time) for time in times]
     place = float(torch.rand((), generator=generator, dtype=torch.float64))
     t = times[0] + place * (times[-1] - times[0])
     index = sum((t - other) * (times[-1] - times[0]) > 0 for other in times)
     if t in times:
         solution = solve(f, y, times, relative=relative, absolute=absolute)
-        here = solution.states[list(times).index(t)]
+        here = solution.states[times.index(t)]
     else:
         more = solve(f, y, [*times[:index], t, *times[index:]], relative=relative, absolute=absolute)
         kept = [i for i in range(len(times) + 1) if i != index]
@@ -129,6 +130,7 @@ def biased_local_error(
 
     More often where the solver takes short steps than `unbiased_local_error`. generator: of the CPU.
     """
+    times = [float(time) for time in times]
     drawn = _Drawn(generator)
     solution = solve(f, y, times, relative=relative, absolute=absolute, watch=drawn)
     assert drawn.state is not None
