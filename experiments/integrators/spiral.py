@@ -3,7 +3,7 @@
 python experiments/integrators/spiral.py [--seeds 0,1,2,3,4] [--noise 0.1] [--variants vanilla,both]
 
 z' = A^T z^3 from (2, 0) to t = 1.5, of speeds near 16. An MLP 2-50-2 of z^3 learns it from 30 states with noise: each
-of the first 26 is integrated to the next four, all of them in one batch. Penalties have weights that fall. The table has
+of the first 26 is integrated to the next four, all in one batch. Penalties have weights that fall. The table has
 medians over the seeds, least and most in brackets: evaluations for the whole trajectory at the tolerance of the test,
 the relative L2 error there at 301 times against the true trajectory without noise, and the CPU time of training. The
 last lines are the true dynamics, and ours beside torchdiffeq's dopri5 on the vanilla networks at the same tolerance.
