@@ -21,6 +21,7 @@ from pdesolve.physics.solvers.teng.projector import Projector
 from pdesolve.physics.solvers.teng.solves import Solve, solve
 
 _FALL = 0.7  # factor of the squared residual above which a repetition has not lowered it
+_SLOW = 0.95  # the same where what is left is kept
 _STRAIGHT = 2.0  # factor of the squared residual that J predicts, up to which the network was as good as linear
 _DAMPED = 0.1  # λ|d|² over the squared residual, above which the damping keeps the residual up
 _LESS = 0.03  # factor of a damping that does
@@ -51,7 +52,7 @@ class Projection(Projector):
         self._chord: Chord | None = None
         self._origin: tuple[Tensor, float, float] | None = None  # parameters, instant and damping of the kept factors
 
-    def onto(self, target: Tensor, time: float) -> float:
+    def onto(self, target: Tensor, time: float, *, counts: float = 1.0) -> float:
         if not bool(torch.isfinite(target).all()):
             raise Diverged(f"the state at t = {time:.6g} is not finite: give more --method.time_steps")
         objective = Modular(self.instant.module, lambda: self.instant.terms(target, time))
@@ -61,14 +62,16 @@ class Projection(Projector):
         elif self._origin is not None and self._chord is None:
             self._rebuild(objective, *self._origin)
         theta, square = self._quickly(objective, objective.theta())
-        before, done = float("inf"), False
+        before, done, enough = float("inf"), False, (self.tolerance / counts) ** 2
+        slow = _SLOW if counts >= 1 else _FALL
         for k in range(self.repetitions):
             # another subset may do what this one could not
-            done = done or (square > _FALL * before and not self.subset)
-            if square <= self.tolerance**2 or done:
+            if square <= enough or (square > slow * before and not self.subset):
                 break
             (theta, square, done), before = self._solved(objective, theta, time, first=k == 0), square
-            if not done and square > self.tolerance**2:
+            if done and counts < 1:
+                break
+            if square > enough:
                 theta, square = self._quickly(objective, theta)
         objective.put(theta)
         self._pointwise = objective.pointwise

@@ -18,6 +18,7 @@ from pdesolve.physics.solvers.teng.schemes import Scheme
 from pdesolve.physics.solvers.teng.solves import Solve
 
 _LOST = 0.1  # relative residual of a projection at which a march has lost its target
+_INNER = 0.1  # of what is left at inner stages, how much counts in the state after the step
 _NUDGE = 1e-5  # part of the time or of the parameters over which differences are taken
 _SEEN = 1e-7  # defect of a velocity over a step, relative in L2, below which nobody need look between the points
 
@@ -73,7 +74,7 @@ class ProjectedStages(Stages):
 
     def attempt(self, time: float, end: float) -> Attempt:
         now, unseen = self.quadrature.now, self.quadrature.unseen
-        own, worst, last, other = now.initial.shape[-1], 0.0, 0.0, 0.0
+        own, worst, last, other, stage = now.initial.shape[-1], 0.0, 0.0, 0.0, 0
         with torch.no_grad():
             u = torch.cat([now.values(time), unseen.values(time)], -1)
 
@@ -81,8 +82,10 @@ class ProjectedStages(Stages):
             return torch.cat([now.rate(at), unseen.settled_rate(at)], -1)
 
         def reach(target: Tensor, at: float) -> None:
-            nonlocal worst, last, other
-            last = self.projector.onto(target[:, :own], at)
+            nonlocal worst, last, other, stage
+            stage += 1
+            counts = 1.0 if stage == len(self.scheme.rows) - 1 else _INNER
+            last = self.projector.onto(target[:, :own], at, counts=counts)
             worst = max(worst, last)
             if not worst < _LOST:
                 raise Diverged(f"the network is {worst:.1e} from its target at t = {at:.6g}")
