@@ -53,6 +53,10 @@ OTHERS = {
     "poisson_nd_sister": {"dimension": 2},
     "taylor_green_2d": {"waves": 2, "viscosity": 0.2},
     "elastic_plate": {"tension": 0.3},
+    "advection_1d": {"speed": 0.4, "width": 0.2, "final_time": 2.0},
+    "advection_2d": {"turns": 0.3, "width": 0.15},
+    "taylor_green_walls_2d": {"viscosity": 0.05, "final_time": 1.0},
+    "taylor_green_walls_2d_sister": {"final_time": 1.0},
 }
 # parameters that an exact solution is for one value of
 FIXED = {"elastic_plate": {"force_x", "force_y"}}

@@ -20,6 +20,7 @@ Rows = Callable[[], Mapping[str, Tensor]]
 
 _FALL = 0.7  # factor of the squared residual above which another step has not lowered it
 _MOVES = 3  # changes of parameters that are remembered for each fit of a step
+_SLOWLY = 2  # slow steps in a row after which a fit ends: one alone is often a change of damping
 _FIRST = 5  # times the repetitions, where no move is known
 _EXACT = 1e-12  # relative residual below which a first fit has nothing more to give
 _SLOW, _LOOK = 0.99, 20  # factor of the loss over so many steps above which a first fit has stalled
@@ -59,7 +60,10 @@ class Fitting(ABC):
 
 
 class SecondOrder(Fitting):
-    """Levenberg-Marquardt at points that stay, until the residual is at `tolerance` or falls no more."""
+    """Levenberg-Marquardt at points that stay, until the residual is at `tolerance` or falls slowly twice in a row.
+
+    A fit starts from the parameters moved as in the steps before, which saves most of its own steps.
+    """
 
     def __init__(
         self, points: Points, *, repetitions: int, damping: float, first_steps: int = 1, tolerance: float = 1e-13
@@ -82,8 +86,10 @@ class SecondOrder(Fitting):
         state = {"damping": theta.new_tensor(start), "growth": theta.new_tensor(2.0)}
         origin, theta = theta, self._guess(name, objective, theta)
         square, before = 2 * float(objective.loss(theta)), float("inf")
-        for _ in range(self.repetitions if name in self._moves else _FIRST * self.repetitions):
-            if square <= self.tolerance**2 or square > fall * before:
+        known, slow = name in self._moves, 0
+        for _ in range(self.repetitions if known else _FIRST * self.repetitions):
+            slow = slow + 1 if square > (fall if known else max(fall, _SLOW)) * before else 0
+            if square <= self.tolerance**2 or slow == _SLOWLY:
                 break
             step = self._method.step(objective, theta, state, form=form)
             self.iterations += 1

@@ -50,10 +50,10 @@ class Insr(Solver):
         time_steps: equal steps from the initial to the final time (20 to 1000); `--steps` stops after fewer.
         fit: levenberg_marquardt at fixed points, or adam, the paper's recipe: fresh random points each iteration, a
             rate that falls to a tenth after 500 iterations without progress.
-        network: tanh, siren (sines of the frequency below), or auto: siren for adam, tanh for levenberg_marquardt.
+        network: siren (sines), or tanh.
         width: units in each hidden layer (12 to 40; of a flow's velocity and of its pressure each).
         depth: hidden layers (2 to 5).
-        frequency: the factor in a siren's sines (30 is the paper's).
+        frequency: the factor in a siren's sines; none: 30 for adam, as in the paper, 8 for levenberg_marquardt.
         points: points of a fit; none: four rows for each parameter, or 5000 in each iteration of adam.
         damping: the largest λ with which a fit by levenberg_marquardt begins (1e-12 to 1e-6).
         repetitions: the most steps of levenberg_marquardt in a fit (3 to 15).
@@ -69,10 +69,10 @@ class Insr(Solver):
     scheme: SchemeName = "auto"
     time_steps: int = 50
     fit: Literal["levenberg_marquardt", "adam"] = "levenberg_marquardt"
-    network: NetworkName = "auto"
+    network: NetworkName = "siren"
     width: int = 16
     depth: int = 2
-    frequency: float = 30.0
+    frequency: float | None = None
     points: int | None = None
     damping: float = 1e-8
     repetitions: int = 7
@@ -116,12 +116,12 @@ class Insr(Solver):
         self, problem: Problem, values: Mapping[str, Value], scales: Mapping[str, float], generator: torch.Generator,
         device: torch.device, dtype: torch.dtype,
     ) -> MarchedSolution:  # fmt: skip
-        kind: NetworkName = ("siren" if self.fit == "adam" else "tanh") if self.network == "auto" else self.network
+        frequency = (30.0 if self.fit == "adam" else 8.0) if self.frequency is None else self.frequency
 
         def network(scalars: Sequence[str]) -> nn.Module:
             return instant_network(
-                problem.domain.axes, [scales[name] for name in scalars], kind=kind, width=self.width, depth=self.depth,
-                frequency=self.frequency, generator=generator,
+                problem.domain.axes, [scales[name] for name in scalars], kind=self.network, width=self.width, depth=self.depth,
+                frequency=frequency, generator=generator,
             )  # fmt: skip
 
         unknowns = problem.equation.unknowns

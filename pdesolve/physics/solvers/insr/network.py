@@ -1,4 +1,4 @@
-"""The networks of one instant: perceptrons of tanh for least squares, sine networks as the paper trains by Adam."""
+"""The networks of one instant: sine networks, as the paper has them, or perceptrons of tanh."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pdesolve.geometry import Axes
 from pdesolve.nn import Affine, PeriodicEmbedding, Rescale, mlp
 from pdesolve.nn.mlp import Sine
 
-NetworkName = Literal["auto", "tanh", "siren"]
+NetworkName = Literal["siren", "tanh"]
 
 
 def instant_network(
