@@ -1,4 +1,4 @@
-"""One round vortex between slippery walls: the sister of `taylor_green_walls_2d` whose solution is made of no sines.
+"""One round vortex between slippery walls: taylor_green_walls_2d without sines.
 
     v_t = -(v . grad) v - grad p,  div v = 0,  n . v = 0 on the walls     on -1 < x, y < 1, 0 < t <= 5
     exact: v = A (-y, x) exp(-r^2 / (2 d^2)),  p = -A^2 d^2 exp(-r^2 / d^2) / 2,  A = 4, d = 0.12, r^2 = x^2 + y^2

@@ -3,7 +3,7 @@
     v_t = -(v . grad) v - grad p + nu lap v,  div v = 0     on -1 <= x, y < 1 periodic, 0 < t <= 1, nu = 0.002
     v(0) = (dS/dy, -dS/dx),  S = sum over j of sin(m_j pi x) sin(m_j pi y) W_j / (2 m_j pi^2)
     W_j = exp((cos pi (x - c_j) + cos pi (y - c_j) - 2) / (pi^2 d_j^2))
-    m = 2, c = -0.5, d = 0.2 for the large ones;  m = 8, c = 0.875, d = 0.05 for the small ones
+    m = 2, c = -0.5, d = 0.25 for the large ones;  m = 8, c = 0.875, d = 0.0625 for the small ones
 
 Four swirls of the Taylor-Green kind in a square of side 1 around (-0.5, -0.5), and four in a square of side 1/4 around
 (0.875, 0.875), each group in a window W; their speeds at first are alike, and between them the fluid is at rest.
@@ -24,7 +24,7 @@ from pdesolve.geometry import Axis, Box
 from pdesolve.physics.equations.navier_stokes import NavierStokes
 from pdesolve.problem import Evaluation, Problem
 
-_GROUPS = ((2.0, -0.5, 0.2), (8.0, 0.875, 0.05))  # waves m, centre c and width d
+_GROUPS = ((2.0, -0.5, 0.25), (8.0, 0.875, 0.0625))  # waves m, centre c and width d
 
 
 def problem(*, viscosity: float = 2e-3, final_time: float = 1.0) -> Problem:

@@ -15,7 +15,7 @@ from pdesolve.physics.solvers.insr.fitting import Fitting, Rows
 from pdesolve.physics.solvers.insr.places import Medium, Points, stacked
 from pdesolve.physics.solvers.insr.schemes import Fitted
 
-_FALL = 1.0 - 1e-12  # a potential is no residual that vanishes: steps go on while it falls at all
+_FALL = 1.0 - 1e-8  # a potential is no residual that vanishes: steps go on while it falls at all
 
 
 class Incremental(Fitted):
@@ -23,8 +23,11 @@ class Incremental(Fitted):
 
     implicit_euler: q = u and v = (u - u_n) / dt, of first order and damping. midpoint: q = (u + u_n) / 2 and
     v = 2 (u - u_n) / dt - v_n, of second order and keeping the energy of small vibrations. The energy W is a sum of
-    squares, and with it the potential, so that least squares minimise it; in Adam's case at random points.
+    squares, and with it the potential, so that least squares minimise it; in Adam's case at random points. What a step
+    leaves is said as the part by which the last repetition lowered the potential.
     """
+
+    lost = math.inf
 
     def __init__(
         self, module: nn.Module, fitting: Fitting, medium: Medium, points: Points | None, *, name: str, length: float
@@ -60,7 +63,7 @@ class Incremental(Fitted):
 
         self.fitting.minimise("potential", self.module, rows, fall=_FALL)
         self._remember(old, time, end)
-        return math.sqrt(abs(self.fitting.fall))
+        return self.fitting.fall
 
     def _remember(self, old: nn.Module, time: float, end: float) -> None:
         if self.points is None:

@@ -21,7 +21,6 @@ Rows = Callable[[], Mapping[str, Tensor]]
 _FALL = 0.7  # factor of the squared residual above which another step has not lowered it
 _MOVES = 3  # changes of parameters that are remembered for each fit of a step
 _SLOWLY = 2  # slow steps in a row after which a fit ends: one alone is often a change of damping
-_FIRST = 5  # times the repetitions, where no move is known
 _EXACT = 1e-12  # relative residual below which a first fit has nothing more to give
 _SLOW, _LOOK = 0.99, 20  # factor of the loss over so many steps above which a first fit has stalled
 _PATIENCE = 500  # iterations without progress after which Adam's rate falls to a tenth
@@ -87,7 +86,7 @@ class SecondOrder(Fitting):
         origin, theta = theta, self._guess(name, objective, theta)
         square, before = 2 * float(objective.loss(theta)), float("inf")
         known, slow = name in self._moves, 0
-        for _ in range(self.repetitions if known else _FIRST * self.repetitions):
+        for _ in range(self.repetitions if known else self.first_steps):
             slow = slow + 1 if square > (fall if known else max(fall, _SLOW)) * before else 0
             if square <= self.tolerance**2 or slow == _SLOWLY:
                 break

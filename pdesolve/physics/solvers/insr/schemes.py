@@ -27,13 +27,15 @@ TABLEAUX: dict[str, tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]] = {
 class Fitted(Stepper):
     """Equal steps whose fits share an optimiser."""
 
+    lost = LOST
+
     def __init__(self, module: nn.Module, fitting: Fitting, medium: Medium, *, length: float) -> None:
         self.module, self.fitting, self.medium, self.length = module, fitting, medium, length
 
     def step(self, time: float, final: float) -> Step:
         end = next_time(time, self.length, final)
         residual = self.advance(time, end)
-        if not residual < LOST:
+        if not residual < self.lost:
             raise Diverged(
                 f"the network is {residual:.1e} from its target at t = {end:.6g}: the step is past stability or the "
                 "network too small, give more --method.time_steps or --method.width"
