@@ -23,8 +23,8 @@ SchemeName = Literal[
 ]
 
 
-def fitting_schemes(problem: Problem) -> tuple[str, ...]:
-    """The schemes that fit an equation, the default first.
+def fitting_schemes(problem: Problem, fit: str = "levenberg_marquardt") -> tuple[str, ...]:
+    """The schemes that fit an equation, the default first. At fresh points no velocities are kept, as midpoint needs.
 
     Raises:
         InputError: none does.
@@ -33,7 +33,7 @@ def fitting_schemes(problem: Problem) -> tuple[str, ...]:
     if isinstance(equation, NavierStokes):
         return ("rk4", "euler", "splitting")
     if isinstance(equation, Hyperelasticity):
-        return ("midpoint", "implicit_euler")
+        return ("implicit_euler",) if fit == "adam" else ("midpoint", "implicit_euler")
     name = type(equation).__name__
     if any(unknown.algebraic for unknown in equation.unknowns):
         raise InputError(f"{problem.name}: insr splits NavierStokes alone of the equations with a pressure, not {name}")
@@ -46,7 +46,7 @@ def fitting_schemes(problem: Problem) -> tuple[str, ...]:
     return ("semi_lagrangian", *plain) if carried(problem) else plain
 
 
-def chosen_scheme(name: str, problem: Problem) -> str:
+def chosen_scheme(name: str, problem: Problem, fit: str) -> str:
     """The scheme of that name, or the equation's own for auto.
 
     Raises:
@@ -54,12 +54,12 @@ def chosen_scheme(name: str, problem: Problem) -> str:
     """
     if name not in get_args(SchemeName):
         raise unknown_name("scheme", name, get_args(SchemeName))
-    known = fitting_schemes(problem)
+    known = fitting_schemes(problem, fit)
     if name == "auto":
         return known[0]
     if name not in known:
         raise InputError(
-            f"{problem.name}: the scheme {name} does not fit {type(problem.equation).__name__}, these do: "
+            f"{problem.name}: the scheme {name} does not fit {type(problem.equation).__name__} by {fit}, these do: "
             f"{', '.join(known)}"
         )
     return name
@@ -72,7 +72,7 @@ def check(insr: Insr, problem: Problem, values: Mapping[str, Value] | None, lear
         InputError: one line.
     """
     equation, name = problem.evolution(), problem.name
-    chosen_scheme(insr.scheme, problem)
+    chosen_scheme(insr.scheme, problem, insr.fit)
     if learn:
         raise InputError(f"insr takes parameters as given, it cannot learn {', '.join(learn)}: take --method pinn")
     if "point" not in equation.kinds:

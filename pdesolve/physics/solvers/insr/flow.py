@@ -144,25 +144,35 @@ class Flow(Dynamics):
 
         def rows(points: Points) -> Rows:
             inside = self.pressure.at(points.inside)
-            on_walls = None if points.walls is None else self._walls(points.walls)
             with torch.no_grad():
                 wanted = source(self.medium.at(points.inside))
                 scale = float((wanted * inside.roots).norm()) + self._inertia
-                if on_walls is not None:
-                    moving, pressed, normals = on_walls
-                    pushed = (normals * slope(moving)).sum(0, keepdim=True)
+            at_walls = None if points.walls is None else self._rows_at_walls(points.walls, second, time, slope)
 
             def now() -> Mapping[str, Tensor]:
                 left = inside.formula("laplacian", inside.state(second, time), time)
                 terms = {"pressure": (left - wanted) * (inside.roots / scale)}
-                if on_walls is not None:
-                    left = (normals * pressed.formula("gradient", pressed.state(second, time), time)).sum(0, True)
-                    terms["pressure at walls"] = (left - pushed) * (pressed.roots * self._length / scale)
+                if at_walls is not None:
+                    terms["pressure at walls"] = at_walls() * (self._length / scale)
                 return terms
 
             return now
 
         return rows
+
+    def _rows_at_walls(
+        self, cloud: PointCloud, second: nn.Module, time: float, slope: Callable[[Places], Tensor]
+    ) -> Callable[[], Tensor]:
+        """n . (grad p - slope) (1, point), times the roots of the weights."""
+        moving, pressed, normals = self._walls(cloud)
+        with torch.no_grad():
+            pushed = (normals * slope(moving)).sum(0, keepdim=True)
+
+        def now() -> Tensor:
+            left = normals * pressed.formula("gradient", pressed.state(second, time), time)
+            return (left.sum(0, keepdim=True) - pushed) * pressed.roots
+
+        return now
 
     def _walls(self, cloud: PointCloud) -> tuple[Places, Places, Tensor]:
         """Velocity and pressure at points of walls, with their normals (axis, point)."""

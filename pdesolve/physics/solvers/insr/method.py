@@ -24,10 +24,10 @@ from pdesolve.physics.equations.hyperelasticity import Hyperelasticity
 from pdesolve.physics.equations.navier_stokes import NavierStokes
 from pdesolve.physics.solvers.insr.characteristics import SemiLagrangian, carrier
 from pdesolve.physics.solvers.insr.checks import SchemeName, check, check_points, chosen_scheme
-from pdesolve.physics.solvers.insr.dynamics import Dynamics, Evolving
+from pdesolve.physics.solvers.insr.dynamics import Evolving
 from pdesolve.physics.solvers.insr.elastic import Incremental
 from pdesolve.physics.solvers.insr.fitting import FirstOrder, Fitting, Rows, SecondOrder
-from pdesolve.physics.solvers.insr.flow import Flow, Splitting, velocity_problem
+from pdesolve.physics.solvers.insr.flow import Flow, Splitting
 from pdesolve.physics.solvers.insr.network import NetworkName, instant_network
 from pdesolve.physics.solvers.insr.places import Medium, Points, stacked
 from pdesolve.physics.solvers.insr.schemes import TABLEAUX, Fitted, Implicit, RungeKutta
@@ -125,8 +125,11 @@ class Insr(Solver):
             )  # fmt: skip
 
         unknowns = problem.equation.unknowns
-        parts = [network([s for u in unknowns if u.algebraic is kind for s in u.scalars]) for kind in (False, True)
-                 if any(u.algebraic is kind for u in unknowns)]
+        parts = [
+            network([s for u in unknowns if u.algebraic is kind for s in u.scalars])
+            for kind in (False, True)
+            if any(u.algebraic is kind for u in unknowns)
+        ]
         module = Beside(*parts) if len(parts) == 2 else parts[0]
         trajectory = Trajectory(module.to(device=device, dtype=dtype))
         return MarchedSolution(problem, trajectory, walls(problem), values, dtype=dtype, device=device)
@@ -163,7 +166,7 @@ class Insr(Solver):
     ) -> Fitted:
         assert problem.time is not None
         module, kind = solution.trajectory.module, {"dtype": run.dtype, "device": run.device}
-        name, length = chosen_scheme(self.scheme, problem), problem.time.length / self.time_steps
+        name, length = chosen_scheme(self.scheme, problem, self.fit), problem.time.length / self.time_steps
         equation = problem.equation
         if isinstance(equation, Hyperelasticity):
             points = fitting.points if isinstance(fitting, SecondOrder) else None

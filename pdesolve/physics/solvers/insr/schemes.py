@@ -60,9 +60,7 @@ class Fitted(Stepper):
 class RungeKutta(Fitted):
     """An explicit scheme: each stage u + dt Σ_j a_j k_j is fitted, k_j the rate of the network at stage j."""
 
-    def __init__(
-        self, module: nn.Module, fitting: Fitting, dynamics: Dynamics, name: str, *, length: float
-    ) -> None:
+    def __init__(self, module: nn.Module, fitting: Fitting, dynamics: Dynamics, name: str, *, length: float) -> None:
         super().__init__(module, fitting, dynamics.medium, length=length)
         self.dynamics, (self.nodes, self.rows) = dynamics, TABLEAUX[name]
 
@@ -92,9 +90,7 @@ class RungeKutta(Fitted):
 class Implicit(Fitted):
     """u − u_n = dt f(u), f of the new state (implicit Euler), of both by halves (trapezoidal) or of their mean."""
 
-    def __init__(
-        self, module: nn.Module, fitting: Fitting, dynamics: Dynamics, name: str, *, length: float
-    ) -> None:
+    def __init__(self, module: nn.Module, fitting: Fitting, dynamics: Dynamics, name: str, *, length: float) -> None:
         super().__init__(module, fitting, dynamics.medium, length=length)
         self.dynamics, self.name = dynamics, name
 

@@ -282,8 +282,8 @@ def _one_condition_each(problem: Problem) -> None:
     for name, condition in problem.named_conditions.items():
         if isinstance(condition, Impermeable):
             raise InputError(
-                f"{problem.name}: no scheme of the reference holds {name}: give the problem an exact formula, or reflect "
-                "it to a periodic box"
+                f"{problem.name}: no scheme of the reference holds {name}: give the problem an exact formula, or "
+                "reflect it to a periodic box"
             )
     for (unknown, part), order in normal_orders(problem).items():
         if order >= 4 and any(
