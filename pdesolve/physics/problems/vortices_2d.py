@@ -38,8 +38,9 @@ def problem(*, viscosity: float = 2e-3, final_time: float = 1.0) -> Problem:
         return steep * sin(waves * pi * b) * window / (2.0 * waves * pi**2)
 
     def swirls(p: Any, x: Any) -> Vector:
-        u = sum((slope(x["y"], x["x"], *group) for group in _GROUPS[1:]), slope(x["y"], x["x"], *_GROUPS[0]))
-        v = sum((slope(x["x"], x["y"], *group) for group in _GROUPS[1:]), slope(x["x"], x["y"], *_GROUPS[0]))
+        large, small = _GROUPS
+        u = slope(x["y"], x["x"], *large) + slope(x["y"], x["x"], *small)
+        v = slope(x["x"], x["y"], *large) + slope(x["x"], x["y"], *small)
         return Vector({"x": u, "y": -v})
 
     return Problem(

@@ -150,19 +150,23 @@ def _extrapolations(moves: list[Tensor]) -> list[Tensor]:
 class FirstOrder(Fitting):
     """Adam from anew at fresh random points each iteration; its rate falls to a tenth where the loss stalls.
 
-    Ends once the rate is at its floor, after four stalls from 1e-4, or after `cap` iterations.
+    Ends once the rate is at its floor, after four stalls from 1e-4, or after `cap` iterations (`first_cap` for a
+    network that knows nothing).
     """
 
-    def __init__(self, draw: Callable[[], Points], *, rate: float, cap: int) -> None:
-        self.draw, self.rate, self.cap, self.iterations = draw, rate, cap, 0
+    def __init__(self, draw: Callable[[], Points], *, rate: float, cap: int, first_cap: int | None = None) -> None:
+        self.draw, self.rate, self.cap, self.first_cap, self.iterations = draw, rate, cap, first_cap or cap, 0
 
     def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, fall: float = _FALL) -> float:
+        return self._train(name, module, rows, cap=self.cap)
+
+    def _train(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, cap: int) -> float:
         optimiser = torch.optim.Adam(module.parameters(), lr=self.rate)
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimiser, factor=0.1, patience=_PATIENCE, threshold=_PROGRESS, min_lr=_FLOOR
         )
         loss = 0.0
-        for _ in range(self.cap):
+        for _ in range(cap):
             optimiser.zero_grad()
             with torch.enable_grad():
                 total = torch.stack([term.square().sum() for term in rows(self.draw())().values()]).sum()
@@ -179,7 +183,7 @@ class FirstOrder(Fitting):
         return loss**0.5
 
     def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], run: Run, *, until: float) -> float:
-        return self.minimise(name, module, rows)
+        return self._train(name, module, rows, cap=self.first_cap)
 
     def state_dict(self) -> dict[str, Any]:
         return {"iterations": self.iterations}

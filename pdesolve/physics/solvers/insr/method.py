@@ -61,7 +61,7 @@ class Insr(Solver):
         iterations: the most iterations of adam in a fit (the paper's 20 000; 500 is a quick look).
         learning_rate: of adam at the start of each fit (1e-4 is the paper's).
         adam_steps: steps of Adam with which the initial fit begins, for levenberg_marquardt.
-        fit_steps: the most steps of Levenberg-Marquardt in it.
+        fit_steps: the most steps of Levenberg-Marquardt in it; of adam at least so many.
         fit_share: part of the budget that the initial fit may take.
         fit_tolerance: relative L2 at unseen points that the initial fit must reach for the march to begin.
     """
@@ -120,8 +120,8 @@ class Insr(Solver):
 
         def network(scalars: Sequence[str]) -> nn.Module:
             return instant_network(
-                problem.domain.axes, [scales[name] for name in scalars], kind=self.network, width=self.width, depth=self.depth,
-                frequency=frequency, generator=generator,
+                problem.domain.axes, [scales[name] for name in scalars], kind=self.network, width=self.width,
+                depth=self.depth, frequency=frequency, generator=generator,
             )  # fmt: skip
 
         unknowns = problem.equation.unknowns
@@ -144,7 +144,9 @@ class Insr(Solver):
                 inside = sample(problem.domain, count, generator=run.generator, sampler="uniform")
                 return Points(inside, None if periodic else _walls(problem, count // 100, run.generator))
 
-            return FirstOrder(draw, rate=self.learning_rate, cap=self.iterations)
+            return FirstOrder(
+                draw, rate=self.learning_rate, cap=self.iterations, first_cap=max(self.iterations, self.fit_steps)
+            )
         module = solution.trajectory.module
         network = module.first if isinstance(module, Beside) else module
         parameters = sum(p.numel() for p in network.parameters())
@@ -204,7 +206,8 @@ class Insr(Solver):
             )  # fmt: skip
             fitting.tolerance = self.tolerance * fit.residual
         else:
-            residual = fitting.minimise("initial", module, _initial_rows(medium, module, start))
+            rows = _initial_rows(medium, module, start)
+            residual = fitting.begin("initial", module, rows, run, until=began + share)
             unseen = instant(others)
             found = unseen.distance(unseen.initial, start)
             fit = Fit(residual, found, fitting.iterations, run.budget.spent - began)
