@@ -124,8 +124,8 @@ def main() -> None:
         errors = ", ".join(f"{scalar} {value:.1e}" for scalar, value in found["final"].items())
         drift = "" if found["energy drift"] is None else f", energy drift {found['energy drift']:.1e}"
         print(
-            f"{name}: final relative L2 {errors}{drift}; initial fit {found['initial fit']:.1e}, t = {found['reached']:g}, "
-            f"{found['parameters']} parameters, {found['cpu_seconds']:.0f} CPU s",
+            f"{name}: final relative L2 {errors}{drift}; initial fit {found['initial fit']:.1e}, "
+            f"t = {found['reached']:g}, {found['parameters']} parameters, {found['cpu_seconds']:.0f} CPU s",
             flush=True,
         )
 

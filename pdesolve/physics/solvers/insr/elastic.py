@@ -15,7 +15,7 @@ from pdesolve.physics.solvers.insr.fitting import Fitting, Rows
 from pdesolve.physics.solvers.insr.places import Medium, Points, stacked
 from pdesolve.physics.solvers.insr.schemes import Fitted
 
-_FALL = 1.0 - 1e-8  # a potential is no residual that vanishes: steps go on while it falls at all
+_FALL = 1.0 - 1e-6  # a potential is no residual that vanishes: steps go on while it falls at all
 
 
 class Incremental(Fitted):

@@ -56,8 +56,9 @@ class Insr(Solver):
         frequency: the factor in a siren's sines; none: 30 for adam, as in the paper, 8 for levenberg_marquardt.
         points: points of a fit; none: four rows for each parameter, or 5000 in each iteration of adam.
         damping: the largest λ with which a fit by levenberg_marquardt begins (1e-12 to 1e-6).
-        repetitions: the most steps of levenberg_marquardt in a fit (3 to 15).
-        tolerance: residual at which such a fit is good enough, as a part of the initial fit's (0.01 to 0.1).
+        repetitions: the most steps of levenberg_marquardt in a fit (20 to 60): most take 2 to 5, but one fit that is
+            left half done is what all later ones inherit.
+        tolerance: residual at which such a fit is good enough, as a part of the initial fit's (0.03 to 0.5).
         iterations: the most iterations of adam in a fit (the paper's 20 000; 500 is a quick look).
         learning_rate: of adam at the start of each fit (1e-4 is the paper's).
         adam_steps: steps of Adam with which the initial fit begins, for levenberg_marquardt.
@@ -75,8 +76,8 @@ class Insr(Solver):
     frequency: float | None = None
     points: int | None = None
     damping: float = 1e-8
-    repetitions: int = 7
-    tolerance: float = 0.03
+    repetitions: int = 40
+    tolerance: float = 0.3
     iterations: int = 20_000
     learning_rate: float = 1e-4
     adam_steps: int = 300
