@@ -271,7 +271,7 @@ def test_adam_lowers_the_loss_at_fresh_points_and_ends_at_its_floor() -> None:
         ("heat_1d", {"damping": 0.0}, "damping must be more than zero"),
         ("heat_1d", {"frequency": -1.0}, "frequency"),
         ("heat_1d", {"fit_tolerance": 1e-14, "fit_steps": 2, "points": 150}, "fits the initial state to"),
-        ("heat_1d", {"fit": "adam", "iterations": 2, "points": 50, "fit_tolerance": 1e-9}, "Adam fits the initial"),
+        ("heat_1d", {"fit": "adam", "iterations": 2, "fit_steps": 2, "fit_tolerance": 1e-9}, "Adam fits the initial"),
     ],
 )
 def test_refuses_in_one_line(problem: str, settings: dict[str, object], words: str) -> None:
