@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pdesolve.catalogue import make_problem as make_problem
     from pdesolve.comparing import compare as compare
     from pdesolve.condition import Dirichlet as Dirichlet
+    from pdesolve.condition import Impermeable as Impermeable
     from pdesolve.condition import InitialRate as InitialRate
     from pdesolve.condition import InitialValue as InitialValue
     from pdesolve.condition import Neumann as Neumann
@@ -107,7 +108,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "pdesolve.catalogue": "make_method make_problem",
     "pdesolve.comparing": "compare",
-    "pdesolve.condition": "Dirichlet InitialRate InitialValue Neumann Observed Robin",
+    "pdesolve.condition": "Dirichlet Impermeable InitialRate InitialValue Neumann Observed Robin",
     "pdesolve.equation": "Conserving Energetic Equation Evolution FluxForm Parameter State Unknown Values",
     "pdesolve.errors": "Diverged InputError",
     "pdesolve.fields": (

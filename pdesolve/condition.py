@@ -14,7 +14,7 @@ from torch import Generator
 
 from pdesolve.equation import State, Values, flatten
 from pdesolve.errors import InputError
-from pdesolve.fields import Constant, Coordinates, Field, GridField, Quantity, Vector, d
+from pdesolve.fields import Constant, Coordinates, Field, GridField, Quantity, Vector, d, dot
 from pdesolve.fields.interpolation import interpolate
 from pdesolve.geometry import PointCloud, Sampler, sample_boundary, sample_instant
 
@@ -176,6 +176,31 @@ class Robin(BoundaryCondition):
     @property
     def coefficients(self) -> tuple[float, float]:
         return self.alpha, self.beta
+
+
+@dataclass(frozen=True)
+class Impermeable(Condition):
+    """n . v = 0 for a vector v on parts of the boundary: nothing flows through, along the wall all is free (slip)."""
+
+    unknown: str
+    boundary: str | tuple[str, ...] = "all"
+
+    @property
+    def name(self) -> str:
+        where = self.boundary if isinstance(self.boundary, str) else ", ".join(self.boundary)
+        return f"{self.unknown} through {'the boundary' if where == 'all' else where}"
+
+    def parts(self, problem: Problem) -> tuple[str, ...]:
+        """The names of the boundary parts it holds on."""
+        return Dirichlet(self.unknown, self.boundary).parts(problem)
+
+    def sample(self, problem: Problem, n: int, sampler: Sampler, generator: Generator) -> PointCloud:
+        return Dirichlet(self.unknown, self.boundary).sample(problem, n, sampler, generator)
+
+    def residual(self, problem: Problem, u: Evaluate, x: Coordinates, p: Values) -> Any:
+        if x.normals is None:
+            raise InputError(f"{self.name} needs points with normals: sample them from the boundary")
+        return dot(x.normals, u(x)[self.unknown])
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pdesolve.condition import (
     BoundaryCondition,
     Condition,
     Dirichlet,
+    Impermeable,
     InitialRate,
     InitialValue,
     Observed,
@@ -105,7 +106,9 @@ def _check_names(problem: Problem) -> None:
                 f"{problem.name}: write Axis({condition.axis!r}, ..., periodic=True) instead of a Periodic condition; "
                 "the problem then has that condition by itself"
             )
-        if isinstance(condition, BoundaryCondition):
+        if isinstance(condition, Impermeable) and not problem.unknown(condition.unknown).components:
+            raise InputError(f"{problem.name}: {condition.name} is about a vector: write Dirichlet or Neumann")
+        if isinstance(condition, (BoundaryCondition, Impermeable)):
             known = problem.domain.boundaries
             if not known:
                 raise InputError(
@@ -285,7 +288,7 @@ def _warn_of_open_boundaries(problem: Problem) -> None:
     held = {
         (condition.unknown, part)
         for condition in problem.conditions
-        if isinstance(condition, BoundaryCondition)
+        if isinstance(condition, (BoundaryCondition, Impermeable))
         for part in condition.parts(problem)
     }
     for unknown in problem.equation.unknowns:

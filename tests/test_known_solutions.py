@@ -130,6 +130,13 @@ def circles(p, x):
     return {"u": sin(2 * s) + x["x"] ** 2 + x["y"] ** 2}, {"velocity_x": a, "velocity_y": b}
 
 
+def pressed(p, x):
+    """A wave of volume of any height along (0.6, 0.8): F is symmetric, so that nothing turns."""
+    speed = math.sqrt(2.0 * (1.3 + 0.7))
+    wave = 0.3 * sin(2.0 * (0.6 * x["x"] + 0.8 * x["y"] - speed * x["t"]))
+    return {"displacement": Vector({"x": 0.6 * wave, "y": 0.8 * wave})}
+
+
 def strained(p, x):
     """lap u = -2 u, grad div u = -3/2 w."""
     w = {"x": sin(x["x"]) * cos(x["y"]), "y": cos(x["x"]) * sin(x["y"])}
@@ -246,6 +253,7 @@ SOLUTIONS = {
     "minimal_surface": (dome, {"tension": 1.3}),
     "p_laplacian": (hardening, {"exponent": 3.0, "slope": 0.7, "regularisation": 0.3}),
     "stokes": (cellular, {"viscosity": 0.7}),
+    "hyperelasticity": (pressed, {"shape_stiffness": 1.3, "volume_stiffness": 0.7}),
     "linear_elasticity": (strained, {"first_lame": 1.3, "shear_modulus": 0.7}),
     "navier_stokes": (vortices, {"viscosity": 0.3, "force_x": 0.0, "force_y": 0.0}),
     "steady_navier_stokes": (behind_a_grid, {"viscosity": 0.3, "force_x": 0.0, "force_y": 0.0}),

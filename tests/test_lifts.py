@@ -49,6 +49,8 @@ SOFT = {
         "initial density": "value jumps at x = 0.5", "initial energy": "value jumps at x = 0.5",
         "density at the boundary": "slope", "energy at the boundary": "slope",
     },
+    "taylor_green_walls_2d": {"velocity through the boundary": "one component of a vector"},
+    "taylor_green_walls_2d_sister": {"velocity through the boundary": "one component of a vector"},
 }  # fmt: skip
 
 

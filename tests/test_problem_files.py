@@ -102,12 +102,17 @@ def agree(a: ps.Problem, b: ps.Problem) -> None:
 
 # their exact solutions branch on the values of the parameters
 RIEMANN = ("shallow_water_dam", "sod")
-# draws of random fields, which are tensors and no formulas
-DRAWN = {"darcy_2d": "the parameter permeability", "navier_stokes_2d": "initial vorticity"}
+# draws of random fields, which are tensors and no formulas, and walls for one component of a vector
+DRAWN = {
+    "darcy_2d": "the parameter permeability",
+    "navier_stokes_2d": "initial vorticity",
+    "taylor_green_walls_2d": "velocity through the boundary",
+    "taylor_green_walls_2d_sister": "velocity through the boundary",
+}
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_draws_of_random_fields_cannot_be_written(name: str) -> None:
+def test_draws_of_random_fields_and_impermeable_walls_cannot_be_written(name: str) -> None:
     with pytest.raises(ps.InputError, match=f"{DRAWN[name]} cannot be written as text"):
         problem_text(make_problem(name))
 

@@ -10,7 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pdesolve.condition import BoundaryCondition, Condition, Dirichlet, InitialRate, InitialValue, Periodic, evaluate
+from pdesolve.condition import (
+    BoundaryCondition,
+    Condition,
+    Dirichlet,
+    Impermeable,
+    InitialRate,
+    InitialValue,
+    Periodic,
+    evaluate,
+)
 from pdesolve.equation import Evolution, flatten
 from pdesolve.errors import unknown_name
 from pdesolve.fields import Constant, Coordinates, Field, Vector, d
@@ -140,6 +149,8 @@ def _of_another_kind(problem: Problem, condition: Condition) -> str | None:
         return "the domain is no box"
     if isinstance(condition, BoundaryCondition) and not isinstance(condition, Dirichlet):
         return "it holds a slope, a lift holds values"
+    if isinstance(condition, Impermeable):
+        return "it holds one component of a vector, a lift holds values"
     if not isinstance(condition, (Dirichlet, InitialValue, InitialRate)):
         return "measurements need not be exact"
     return None

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from pdesolve.condition import BoundaryCondition
+from pdesolve.condition import BoundaryCondition, Impermeable
 from pdesolve.errors import Diverged, InputError, unknown_name
 from pdesolve.fields import GridField
 from pdesolve.integration.fourier import Dealiasing
@@ -278,7 +278,13 @@ def _smooth(n: int) -> bool:
 
 
 def _one_condition_each(problem: Problem) -> None:
-    """Refuse what needs several conditions at a place: values on a grid or a mesh obey one."""
+    """Refuse what needs several conditions at a place, or one of a component: values on a grid or a mesh obey one."""
+    for name, condition in problem.named_conditions.items():
+        if isinstance(condition, Impermeable):
+            raise InputError(
+                f"{problem.name}: no scheme of the reference holds {name}: give the problem an exact formula, or "
+                "reflect it to a periodic box"
+            )
     for (unknown, part), order in normal_orders(problem).items():
         if order >= 4 and any(
             isinstance(c, BoundaryCondition) and c.unknown == unknown and part in c.parts(problem)

@@ -1,0 +1,192 @@
+"""The fit of a step: rows at points made small by Levenberg-Marquardt, or by Adam as the paper does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.errors import Diverged
+from pdesolve.least_squares import LeastSquares, LevenbergMarquardt
+from pdesolve.least_squares.form import Form, predicted_bytes
+from pdesolve.least_squares.modular import Modular
+from pdesolve.physics.solvers.insr.places import Points
+from pdesolve.training.run import Run
+
+Rows = Callable[[], Mapping[str, Tensor]]
+
+_FALL = 0.7  # factor of the squared residual above which another step has not lowered it
+_MOVES = 3  # changes of parameters that are remembered for each fit of a step
+_SLOWLY = 2  # slow steps in a row after which a fit ends: one alone is often a change of damping
+_EXACT = 1e-12  # relative residual below which a first fit has nothing more to give
+_SLOW, _LOOK = 0.99, 20  # factor of the loss over so many steps above which a first fit has stalled
+_PATIENCE = 500  # iterations without progress after which Adam's rate falls to a tenth
+_FLOOR = 1e-8  # the least rate
+_PROGRESS = 1e-4  # relative fall of the loss that counts as such
+
+
+class Fitting(ABC):
+    """What makes rows small. `rows(points)` gives what computes them at these points with the network as it is."""
+
+    iterations = 0
+    fall = 0.0  # the relative fall of the sum of squares in the last repetition
+
+    @abstractmethod
+    def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], run: Run, *, until: float) -> float:
+        """As `minimise`, from a network that knows nothing, until so many CPU seconds of the run."""
+
+    @abstractmethod
+    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, fall: float = _FALL) -> float:
+        """Train a module on rows; the root of their sum of squares at the end.
+
+        name: which fit of a step it is, for what is remembered from one step to the next. fall: factor of the sum of
+        squares by which a repetition must lower it for another to follow.
+
+        Raises:
+            Diverged: rows that are not finite.
+        """
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """What going on needs."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where `state_dict` stood."""
+
+
+class SecondOrder(Fitting):
+    """Levenberg-Marquardt at points that stay, until the residual is at `tolerance` or falls slowly twice in a row.
+
+    A fit starts from the parameters moved as in the steps before, which saves most of its own steps.
+    """
+
+    def __init__(
+        self, points: Points, *, repetitions: int, damping: float, first_steps: int = 1, tolerance: float = 1e-13
+    ) -> None:
+        self.points, self.repetitions, self.damping, self.tolerance = points, repetitions, damping, tolerance
+        self.first_steps = first_steps
+        self.iterations = 0
+        self._method = LevenbergMarquardt()
+        self._dampings: dict[str, float] = {}
+        self._pointwise: dict[str, bool | None] = {}
+        self._moves: dict[str, list[Tensor]] = {}
+
+    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, fall: float = _FALL) -> float:
+        objective = Modular(module, rows(self.points))
+        objective.pointwise = self._pointwise.get(name)
+        theta = objective.theta()
+        count = len(objective.values(theta))
+        form = Form("dense", count, len(theta), predicted_bytes("dense", count, len(theta)))
+        start = min(self._dampings.get(name, self.damping), self.damping)
+        state = {"damping": theta.new_tensor(start), "growth": theta.new_tensor(2.0)}
+        origin, theta = theta, self._guess(name, objective, theta)
+        square, before = 2 * float(objective.loss(theta)), float("inf")
+        known, slow = name in self._moves, 0
+        for _ in range(self.repetitions if known else self.first_steps):
+            slow = slow + 1 if square > (fall if known else max(fall, _SLOW)) * before else 0
+            if square <= self.tolerance**2 or slow == _SLOWLY:
+                break
+            step = self._method.step(objective, theta, state, form=form)
+            self.iterations += 1
+            theta, state, before, square = step.theta, step.state, square, 2 * float(step.loss)
+            self.fall = (before - square) / before
+            if not bool(step.moved):
+                break
+        objective.put(theta)
+        self._moves[name] = [theta - origin, *self._moves.get(name, [])][:_MOVES]
+        self._pointwise[name] = objective.pointwise
+        self._dampings[name] = float(state["damping"]) if state["damping"] > 0 else self.damping
+        return square**0.5
+
+    def _guess(self, name: str, objective: Modular, theta: Tensor) -> Tensor:
+        """Where to start: the parameters as they are, or moved as in the fits of this name before, whichever fits best.
+
+        What a step changes, it changes much as the step before: to zeroth, first and second order in the step's number.
+        """
+        moves = self._moves.get(name, [])
+        ways = [m for k, m in enumerate(_extrapolations(moves)) if k < len(moves)]
+        starts = [theta, *(theta + way for way in ways)]
+        losses = [float(objective.loss(start)) for start in starts] if ways else [0.0]
+        return starts[min(range(len(starts)), key=losses.__getitem__)]
+
+    def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], run: Run, *, until: float) -> float:
+        here, losses = rows(self.points), [float("inf")]
+        method = LeastSquares(module, LevenbergMarquardt())
+        for _ in range(self.first_steps):
+            losses.append(float(method.step(here)))
+            self.iterations += 1
+            stalled = len(losses) > _LOOK and losses[-1] > _SLOW * losses[-1 - _LOOK]
+            if not method.moved or stalled or 2 * losses[-1] <= _EXACT**2 or run.budget.spent > until:
+                break
+        return (2 * losses[-1]) ** 0.5
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "dampings": dict(self._dampings),
+            "moves": {name: list(moves) for name, moves in self._moves.items()},
+            "tolerance": self.tolerance,
+            "iterations": self.iterations,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._dampings, self.tolerance = dict(state["dampings"]), state["tolerance"]
+        device = self.points.inside.x.device
+        self._moves = {name: [m.to(device) for m in moves] for name, moves in state["moves"].items()}
+        self.iterations = state["iterations"]
+
+
+def _extrapolations(moves: list[Tensor]) -> list[Tensor]:
+    """The next move by polynomials through the last one, two and three."""
+    if not moves:
+        return []
+    a, b, c = [*moves, moves[-1], moves[-1]][:3]
+    return [a, 2 * a - b, 3 * a - 3 * b + c]
+
+
+class FirstOrder(Fitting):
+    """Adam from anew at fresh random points each iteration; its rate falls to a tenth where the loss stalls.
+
+    Ends once the rate is at its floor, after four stalls from 1e-4, or after `cap` iterations (`first_cap` for a
+    network that knows nothing).
+    """
+
+    def __init__(self, draw: Callable[[], Points], *, rate: float, cap: int, first_cap: int | None = None) -> None:
+        self.draw, self.rate, self.cap, self.first_cap, self.iterations = draw, rate, cap, first_cap or cap, 0
+
+    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, fall: float = _FALL) -> float:
+        return self._train(name, module, rows, cap=self.cap)
+
+    def _train(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, cap: int) -> float:
+        optimiser = torch.optim.Adam(module.parameters(), lr=self.rate)
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimiser, factor=0.1, patience=_PATIENCE, threshold=_PROGRESS, min_lr=_FLOOR
+        )
+        loss = 0.0
+        for _ in range(cap):
+            optimiser.zero_grad()
+            with torch.enable_grad():
+                total = torch.stack([term.square().sum() for term in rows(self.draw())().values()]).sum()
+            total.backward()
+            optimiser.step()
+            self.iterations += 1
+            loss = float(total.detach())
+            if not loss < float("inf"):
+                raise Diverged(f"the loss of the {name} fit is {loss}: give a smaller --method.learning_rate")
+            plateau.step(loss)
+            if optimiser.param_groups[0]["lr"] <= 1.1 * _FLOOR:
+                break
+        optimiser.zero_grad()
+        return loss**0.5
+
+    def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], run: Run, *, until: float) -> float:
+        return self._train(name, module, rows, cap=self.first_cap)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"iterations": self.iterations}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.iterations = state["iterations"]
