@@ -164,7 +164,7 @@ def test_a_march_that_ended_early_is_judged_up_to_there() -> None:
     theta = torch.cat([p.detach().reshape(-1) for p in trajectory.module.parameters()])
     for time in (0.0, 0.2, 0.6):
         trajectory.append(time, theta)
-    solution = MarchedSolution(problem, trajectory, None)
+    solution = MarchedSolution(problem, trajectory, None, columns=["u"])
     truth = solution.on()
     truth["u"][-1] = 1e6  # after the last instant
     assert solution.reached == 0.6
@@ -205,7 +205,7 @@ class Breaking(Stepper):
 def test_a_march_that_is_lost_keeps_its_last_state_and_says_where_it_was_largest() -> None:
     problem = catalogue.make_problem("heat_1d", {})
     module = linear(problem)
-    solution = MarchedSolution(problem, Trajectory(module), None)
+    solution = MarchedSolution(problem, Trajectory(module), None, columns=["u"])
     march = March(Breaking(module), solution, instant(problem, module))
     march.begin({"unseen": 1e-6, "seconds": 1.0, "cached": False})
     run = Run()

@@ -17,7 +17,6 @@ from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Quantity
 from pdesolve.fields.jets import Jet
 from pdesolve.fields.propagation import differentiated, propagate
-from pdesolve.marching.system import first_order
 from pdesolve.method import Solution
 from pdesolve.problem import Problem, Value
 
@@ -87,22 +86,27 @@ def _(layer: Trajectory, jet: Jet) -> Jet:
     return differentiated(layer, jet)  # few points at once: windows differ from point to point
 
 
+def columns_of(problem: Problem) -> list[str]:
+    """The scalars of a problem's equation: of what evolves first, then of what is algebraic."""
+    unknowns = problem.evolution().unknowns
+    return [s for part in (False, True) for u in unknowns if u.algebraic == part for s in u.scalars]
+
+
 class MarchedSolution(Solution):
     """A trajectory of networks, lifted to the conditions at every time.
 
-    The networks hold what evolves, of an evolution of second order its rates of change too, then what is algebraic.
-    `lift` is one of the problem itself. Until the march has come to the final time it is a solution up to `reached`.
+    columns: the scalars that the networks hold, in order, see `columns_of`. `lift` is one of the problem itself. Until
+    the march has come to the final time it is a solution up to `reached`.
     """
 
     def __init__(
         self, problem: Problem, trajectory: Trajectory, lift: Lift | None, values: Mapping[str, Value] | None = None,
-        *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu",
+        *, columns: Sequence[str], dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu",
     ) -> None:  # fmt: skip
         super().__init__(problem, values, device)
         self.trajectory, self.lift, self.dtype = trajectory, lift, dtype
         self.parameters = sum(p.numel() for p in trajectory.module.parameters())
-        unknowns = first_order(problem).evolution().unknowns
-        self._columns = [s for part in (False, True) for u in unknowns if u.algebraic == part for s in u.scalars]
+        self._columns = tuple(columns)
 
     @property
     def reached(self) -> float | None:

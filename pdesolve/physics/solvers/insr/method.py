@@ -17,7 +17,7 @@ from pdesolve.geometry import PointCloud, sample, sample_boundary
 from pdesolve.marching.initial_fit import Fit, fit_initial
 from pdesolve.marching.instant import Instant
 from pdesolve.marching.march import March
-from pdesolve.marching.trajectory import MarchedSolution, Trajectory
+from pdesolve.marching.trajectory import MarchedSolution, Trajectory, columns_of
 from pdesolve.method import Solution, Solver
 from pdesolve.nn.features import Beside
 from pdesolve.physics.equations.hyperelasticity import Hyperelasticity
@@ -93,11 +93,35 @@ class Insr(Solver):
         solution = self._new(problem, values, _sizes(problem, values), run.generator, run.device, run.dtype)
         fitting = self._fitting(problem, solution, run)
         stepper = self._stepper(problem, solution, values, fitting, run)
-        march = March(stepper, solution)
+        medium = stepper.medium
+        generator = torch.Generator().manual_seed(run.seed)
+        others = sample(problem.domain, self.points or 2000, generator=generator, sampler="sobol")
+
+        def instant(cloud: PointCloud) -> Instant:
+            module = _evolving(solution.trajectory.module)
+            return Instant(medium.problem, module, medium.lift, cloud, values, dtype=run.dtype, device=run.device)
+
+        unseen = instant(others)
+        own = instant(fitting.points.inside) if isinstance(fitting, SecondOrder) else unseen
+        march, share = March(stepper, solution, own), self.fit_share * run.budget.left
+        fit = None
+        if isinstance(fitting, SecondOrder):
+            fit = fit_initial(
+                own, unseen, run, adam_steps=self.adam_steps, steps=self.fit_steps,
+                seconds=share / 2 if isinstance(solution.trajectory.module, Beside) else share,
+                tolerance=self.fit_tolerance,
+            )  # fmt: skip
         if run.checkpoint.enter(run, {"march": march}, seconds=run.budget.left) is not None:
             return march.ended(run)
         if not march.begun:
-            march.begin(asdict(self._begin(problem, solution, values, stepper, run)))
+            until = run.budget.spent + share
+            if isinstance(fitting, SecondOrder):
+                assert fit is not None
+                fitting.tolerance = self.tolerance * fit.residual
+            else:
+                fit = self._descended(stepper, unseen, run, until=until)
+            self._press(problem, solution, stepper, run, until=until)
+            march.begin(asdict(fit))
         march.go_on(run)
         return march.ended(run)
 
@@ -133,7 +157,9 @@ class Insr(Solver):
         ]
         module = Beside(*parts) if len(parts) == 2 else parts[0]
         trajectory = Trajectory(module.to(device=device, dtype=dtype))
-        return MarchedSolution(problem, trajectory, walls(problem), values, dtype=dtype, device=device)
+        return MarchedSolution(
+            problem, trajectory, walls(problem), values, columns=columns_of(problem), dtype=dtype, device=device
+        )
 
     def _fitting(self, problem: Problem, solution: MarchedSolution, run: Run) -> Fitting:
         """The optimiser of all fits, with its points."""
@@ -149,8 +175,7 @@ class Insr(Solver):
                 draw, rate=self.learning_rate, cap=self.iterations, first_cap=max(self.iterations, self.fit_steps)
             )
         module = solution.trajectory.module
-        network = module.first if isinstance(module, Beside) else module
-        parameters = sum(p.numel() for p in network.parameters())
+        parameters = sum(p.numel() for p in _evolving(module).parameters())
         evolving = sum(len(u.scalars) for u in problem.equation.unknowns if not u.algebraic)
         pressed = isinstance(module, Beside)
         rows = 1 if pressed else evolving
@@ -186,44 +211,40 @@ class Insr(Solver):
             return SemiLagrangian(module, fitting, dynamics, carrier(problem, values, kind), length=length)
         return (RungeKutta if name in TABLEAUX else Implicit)(module, fitting, dynamics, name, length=length)
 
-    def _begin(
-        self, problem: Problem, solution: MarchedSolution, values: Mapping[str, Value], stepper: Fitted, run: Run
-    ) -> Fit:
-        """Fit the initial state, and the pressure of a flow."""
-        assert problem.time is not None
-        began, share, start = run.budget.spent, self.fit_share * run.budget.left, problem.time.lower
-        medium, fitting, whole = stepper.medium, stepper.fitting, solution.trajectory.module
-        module = whole.first if isinstance(whole, Beside) else whole
-        generator = torch.Generator().manual_seed(run.seed)
-        others = sample(problem.domain, self.points or 2000, generator=generator, sampler="sobol")
+    def _descended(self, stepper: Fitted, unseen: Instant, run: Run, *, until: float) -> Fit:
+        """The fit of the initial state by Adam.
 
-        def instant(cloud: PointCloud) -> Instant:
-            return Instant(medium.problem, module, medium.lift, cloud, values, dtype=run.dtype, device=run.device)
+        Raises:
+            InputError: a relative L2 above the tolerance.
+        """
+        fitting, began = stepper.fitting, run.budget.spent
+        assert isinstance(fitting, FirstOrder)
+        rows = _initial_rows(stepper.medium, unseen.module, unseen.start)
+        residual = fitting.begin("initial", unseen.module, rows, run, until=until)
+        found = unseen.distance(unseen.initial, unseen.start)
+        run.say(f"initial fit: relative L2 {found:.1e} after {fitting.iterations} iterations of Adam")
+        if not found <= self.fit_tolerance:
+            raise InputError(
+                f"Adam fits the initial state to {found:.1e}, not to {self.fit_tolerance:g}: give more "
+                "--method.iterations, another --method.learning_rate or a larger --method.fit_tolerance"
+            )
+        return Fit(residual, found, fitting.iterations, run.budget.spent - began)
 
-        if isinstance(fitting, SecondOrder):
-            fit = fit_initial(
-                instant(fitting.points.inside), instant(others), run, adam_steps=self.adam_steps, steps=self.fit_steps,
-                seconds=share / 2 if module is not whole else share, tolerance=self.fit_tolerance,
-            )  # fmt: skip
-            fitting.tolerance = self.tolerance * fit.residual
-        else:
-            rows = _initial_rows(medium, module, start)
-            residual = fitting.begin("initial", module, rows, run, until=began + share)
-            unseen = instant(others)
-            found = unseen.distance(unseen.initial, start)
-            fit = Fit(residual, found, fitting.iterations, run.budget.spent - began)
-            run.say(f"initial fit: relative L2 {found:.1e} after {fitting.iterations} iterations of Adam")
-            if not found <= self.fit_tolerance:
-                raise InputError(
-                    f"Adam fits the initial state to {found:.1e}, not to {self.fit_tolerance:g}: give more "
-                    "--method.iterations, another --method.learning_rate or a larger --method.fit_tolerance"
-                )
+    def _press(
+        self, problem: Problem, solution: MarchedSolution, stepper: Fitted, run: Run, *, until: float
+    ) -> None:  # fmt: skip
+        """Fit the first pressure of a flow."""
         if isinstance(stepper, RungeKutta | Splitting) and isinstance(stepper.dynamics, Flow):
-            flow, length = stepper.dynamics, problem.time.length / self.time_steps
-            rows = flow.rows_of_pressure(whole, start, length)
-            left = fitting.begin("pressure", flow.second(whole), rows, run, until=began + share)
+            assert problem.time is not None
+            flow, whole = stepper.dynamics, solution.trajectory.module
+            rows = flow.rows_of_pressure(whole, problem.time.lower, problem.time.length / self.time_steps)
+            left = stepper.fitting.begin("pressure", flow.second(whole), rows, run, until=until)
             run.say(f"pressure at first: relative residual {left:.1e}")
-        return fit
+
+
+def _evolving(module: nn.Module) -> nn.Module:
+    """The network of what evolves, beside which may stand that of a pressure."""
+    return module.first if isinstance(module, Beside) else module
 
 
 def _initial_rows(medium: Medium, module: nn.Module, start: float) -> Any:

@@ -19,7 +19,7 @@ from pdesolve.marching.joined import instant_size, joined
 from pdesolve.marching.march import March
 from pdesolve.marching.sizes import sizes
 from pdesolve.marching.system import first_order
-from pdesolve.marching.trajectory import MarchedSolution, Trajectory
+from pdesolve.marching.trajectory import MarchedSolution, Trajectory, columns_of
 from pdesolve.method import Solution, Solver
 from pdesolve.physics.constraints import of_problem, walls
 from pdesolve.physics.solvers.teng.checks import check, check_walls
@@ -167,5 +167,7 @@ class Teng(Solver):
         module = joined(system, network).to(device=device, dtype=dtype)
         lift, soft = walls(system, values)
         held = None if lift is None else of_problem(lift, problem)
-        solution = MarchedSolution(problem, Trajectory(module), held, values, dtype=dtype, device=device)
+        solution = MarchedSolution(
+            problem, Trajectory(module), held, values, columns=columns_of(system), dtype=dtype, device=device
+        )
         return solution, lift, soft
