@@ -1,0 +1,197 @@
+"""Networks marched by natural gradient beside their floors.
+
+python experiments/teng/accuracy.py [ROW ...]        rows: see ROWS below; without any, all of them
+
+Each row is the plain command with the settings printed, and is kept in experiments/teng/rows.json as it ends; it is not
+computed again: remove the file, or name the row. Beside the rows on the torus stand
+
+    time floor   the same scheme and steps without error in space: Fourier modes, 192 along each axis
+    features     linear least squares of the initial state on the last hidden units of the network as it is drawn
+    modes        the exponential integrator of `reference` on a grid with as many points as the network has parameters
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import pdesolve as ps
+from pdesolve import catalogue, proof
+from pdesolve.fields import Coordinates
+from pdesolve.geometry import sample
+from pdesolve.marching.sizes import sizes
+from pdesolve.method import Solution
+from pdesolve.physics.solvers.teng.embedding import instant_network
+from pdesolve.physics.solvers.teng.method import Teng
+from pdesolve.physics.solvers.teng.schemes import scheme
+from pdesolve.training.budget import Budget
+from pdesolve.training.run import Run
+
+FILE = Path(__file__).with_name("rows.json")
+MODES = 192
+
+
+@dataclass(frozen=True)
+class Row:
+    """A problem, its settings, those of the method, CPU minutes, and the error that is asked at the final time."""
+
+    problem: str
+    method: dict[str, Any]
+    minutes: float
+    asked: float
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+TORUS: dict[str, Any] = {"width": 16, "time_steps": 20, "repetitions": 40, "fit_share": 0.2}
+SMOOTH = str(Path(__file__).with_name("allen_cahn_smooth.yaml"))
+ROWS = {
+    "heat": Row("teng_heat", TORUS, 30, 1e-5, {"final_time": 0.5}),
+    "allen-cahn": Row("teng_allen_cahn", TORUS, 30, 2e-5, {"final_time": 0.5}),
+    "burgers": Row("teng_burgers", TORUS, 30, 5e-5, {"final_time": 0.5}),
+    "burgers in 1-D": Row(
+        "burgers_shock", {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.1}, 5, 1e-6,
+        {"viscosity": 0.01},
+    ),
+    "smooth allen-cahn in 1-D": Row(
+        SMOOTH, {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.2}, 5, 1e-6
+    ),
+    "allen-cahn in 1-D": Row(
+        "allen_cahn", {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.2}, 5, 1e-4
+    ),
+    "heat between walls": Row("heat_1d", {"width": 16, "time_steps": 100, "repetitions": 20}, 5, 1e-7),
+    "two solitons": Row(
+        "kdv_two_solitons", {"width": 20, "time_steps": 200, "repetitions": 20}, 5, 1e-5, {"final_time": 1.0}
+    ),
+    "waves": Row("wave_1d", {"width": 16, "time_steps": 400, "repetitions": 20}, 5, 1e-6),
+}  # fmt: skip
+
+
+def time_floor(row: Row, final: float) -> float:
+    """The relative L2 error of the row's scheme and steps by Fourier modes, against twenty times as many steps."""
+    n, steps = MODES, row.method["time_steps"]
+    x = torch.arange(n, dtype=torch.float64) * (2 * math.pi / n)
+    x, y = torch.meshgrid(x, x, indexing="ij")
+    k = torch.fft.fftfreq(n, 1 / n, dtype=torch.float64)
+    kx, ky = torch.meshgrid(k, k, indexing="ij")
+    kept = (kx.abs() < n / 3) & (ky.abs() < n / 3)
+    problem = catalogue.make_problem(row.problem, row.settings)
+    diffusivity = next(float(v) for v in problem.values.values() if isinstance(v, (int, float)))
+
+    def rate(c: Tensor) -> Tensor:
+        right = -diffusivity * (kx**2 + ky**2) * c
+        u = torch.fft.ifft2(c).real
+        if row.problem == "teng_allen_cahn":
+            right = right + kept * torch.fft.fft2(u - u**3)
+        if row.problem == "teng_burgers":
+            right = right - kept * torch.fft.fft2(u * torch.fft.ifft2(1j * (kx + ky) * c).real)
+        return right
+
+    sines = (1, 1, 1), (-1, 1, 1), (1, -1, -1), (-1, -1, -1)
+    start = sum(0.01 * sign * torch.exp(3 * a * torch.sin(x) + b * torch.sin(y)) for a, b, sign in sines)
+    ends = []
+    for count in (steps, 20 * steps):
+        c, dt, tableau = torch.fft.fft2(start), final / count, scheme(row.method.get("scheme", "rk4"))
+        for _ in range(count):
+            held = c
+
+            def reach(target: Tensor, at: float) -> None:
+                nonlocal held
+                held = target
+
+            tableau.step(c, 0.0, dt, lambda at: rate(held), reach)  # noqa: B023
+            c = held
+        ends.append(c)
+    return float((ends[0] - ends[1]).norm() / ends[1].norm())
+
+
+def features(row: Row) -> float:
+    """Relative L2, at unseen points, of least squares of the initial state on the last hidden units, untrained."""
+    problem, method = catalogue.make_problem(row.problem, row.settings), Teng(**row.method)
+    generator = torch.Generator().manual_seed(0)
+    network = instant_network(
+        problem.domain.axes, list(sizes(problem, {}).values()), units=method.units, width=method.width,
+        depth=method.depth, generator=generator,
+    )  # fmt: skip
+    found = []
+    for seed in (1, 2):
+        cloud = sample(problem.domain, 4096, generator=torch.Generator().manual_seed(seed))
+        u = problem.initial_state(Coordinates(cloud, gradients=False), {})["u"].values
+        with torch.no_grad():
+            hidden = network[:-2](cloud.x)  # less the output layer and its scale
+        found.append((torch.cat([hidden, torch.ones_like(u)[:, None]], 1), u[:, None]))
+    (a, b), (c, d) = found
+    weights = torch.linalg.lstsq(a, b).solution
+    return float((c @ weights - d).norm() / d.norm())
+
+
+def modes(row: Row, parameters: int) -> float:
+    """Relative L2 at the final time of as many Fourier modes as there are parameters."""
+    problem = catalogue.make_problem(row.problem, row.settings)
+    settings = {"scheme": "etdrk4", "resolution": 2 * round(math.sqrt(parameters) / 2), "cache": "none"}
+    return final(ps.make_method("reference", settings).solve(problem, Run(budget=Budget.from_now(120.0))))["u"]
+
+
+def final(solution: Solution) -> dict[str, float]:
+    """Relative L2 errors at the final time."""
+    truth = catalogue.make_method("reference").solve(solution.problem, Run(budget=Budget.from_now(600.0))).on()
+    return {n: e["final"] for n, e in proof.errors(solution.problem, solution.on(), truth).items()}
+
+
+def solve(row: Row) -> dict[str, Any]:
+    """What a row comes to."""
+    problem = catalogue.make_problem(row.problem, row.settings)
+    run = Run(budget=Budget.from_now(60 * row.minutes), say=lambda line: print(" ", line, file=sys.stderr))
+    solution = catalogue.make_method("teng", row.method).solve(problem, run)
+    notes, beside = solution.notes, {}
+    if row.problem.startswith("teng_"):
+        assert problem.time is not None
+        beside = {
+            "time floor": time_floor(row, problem.time.upper),
+            "features": features(row),
+            "modes": modes(row, solution.parameters),
+        }
+    reached = notes["time reached"]
+    return {
+        "final": final(solution) if solution.converged else None,
+        "initial fit": notes["initial fit"],
+        "fit seconds": notes["initial fit seconds"],
+        "march seconds": run.budget.spent - (0 if notes["initial fit cached"] else notes["initial fit seconds"]),
+        "reached": reached,
+        "worst projection": notes["worst projection"],
+        "parameters": solution.parameters,
+        "beside": beside,
+    }
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    kept: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
+    named = sys.argv[1:]
+    unknown = [name for name in named if name not in ROWS]
+    if unknown:
+        sys.exit(f"no row {unknown[0]!r}: known are {', '.join(ROWS)}")
+    for name in named or ROWS:
+        row = ROWS[name]
+        if name not in kept or named:
+            kept[name] = solve(row)
+            FILE.write_text(json.dumps(kept, indent=1))
+        found = kept[name]
+        errors = "not reached" if found["final"] is None else ", ".join(f"{v:.1e}" for v in found["final"].values())
+        beside = "".join(f", {what} {value:.1e}" for what, value in found["beside"].items())
+        print(
+            f"{name}: asked {row.asked:g}, final relative L2 {errors} at t = {found['reached']:.4g}; initial fit "
+            f"{found['initial fit']:.1e} in {found['fit seconds']:.0f} CPU s, march {found['march seconds']:.0f}, "
+            f"{found['parameters']} parameters{beside}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
