@@ -21,7 +21,7 @@ from pdesolve.physics.solvers.teng.projector import Projector
 from pdesolve.physics.solvers.teng.solves import Solve, solve
 
 _FALL = 0.7  # factor of the squared residual above which a repetition has not lowered it
-_SLOW = 0.95  # the same where what is left is kept
+_SLOW = 0.9  # the same where what is left is kept
 _STRAIGHT = 2.0  # factor of the squared residual that J predicts, up to which the network was as good as linear
 _DAMPED = 0.1  # λ|d|² over the squared residual, above which the damping keeps the residual up
 _LESS = 0.03  # factor of a damping that does
