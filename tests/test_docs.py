@@ -1,4 +1,4 @@
-"""The page on physics-informed networks: its examples run, its tables are complete."""
+"""The pages on methods: examples run, commands have settings that exist, tables are complete."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ import pytest
 
 from pdesolve.catalogue import make_method, make_problem
 from pdesolve.command.arguments import split_settings
+from pdesolve.physics.solvers.insr.checks import SchemeName as InsrScheme
+from pdesolve.physics.solvers.insr.checks import check as check_insr
+from pdesolve.physics.solvers.insr.method import Insr
+from pdesolve.physics.solvers.teng.checks import check as check_teng
+from pdesolve.physics.solvers.teng.method import Teng
+from pdesolve.physics.solvers.teng.quadrature import PointsName
+from pdesolve.physics.solvers.teng.schemes import SchemeName as TengScheme
+from pdesolve.physics.solvers.teng.solves import ProjectionName
+from pdesolve.physics.solvers.teng.variants import VariantName, check_choices
 from pdesolve.training.budget import parse_duration
 from pdesolve.training.optimisers import Optimiser
 
@@ -50,3 +59,27 @@ def test_tables_name_every_optimiser_and_every_reason() -> None:
     named = {name for row in re.findall(r"^\| (`.*?) \|", TEXT, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
     reasons = {"converged", "target", "stalled", "budget", "steps", "features", "diverged"}
     assert named == {"auto", "output_layer", *get_args(Optimiser), *reasons}
+
+
+def test_commands_of_the_page_on_marching_have_settings_that_exist() -> None:
+    text = (Path(__file__).parent.parent / "docs/marching.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for code in blocks for line in code.splitlines() if line.startswith("pdesolve solve")]
+    assert len(lines) == 7
+    for line in lines:
+        rest, settings = split_settings(shlex.split(line)[2:])
+        problem = make_problem(rest[0], settings.get("problem"))
+        method = make_method(rest[rest.index("--method") + 1], settings.get("method"))
+        assert isinstance(method, Teng | Insr)
+        if isinstance(method, Insr):
+            check_insr(method, problem, None, ())
+        else:
+            check_teng(method, problem, None, ())
+            check_choices(method)
+
+
+def test_tables_of_the_page_on_marching_name_every_scheme_and_variant() -> None:
+    text = (Path(__file__).parent.parent / "docs/marching.md").read_text()
+    named = set(re.findall(r"`(\w+)`", text))
+    for names in (VariantName, TengScheme, ProjectionName, PointsName, InsrScheme):
+        assert set(get_args(names)) - {"auto"} <= named

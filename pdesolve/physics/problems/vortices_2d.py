@@ -9,7 +9,7 @@ Four swirls of the Taylor-Green kind in a square of side 1 around (-0.5, -0.5), 
 (0.875, 0.875), each group in a window W; their speeds at first are alike, and between them the fluid is at rest.
 The paper cuts the vortices off over a narrow gap, which leaves a divergence and kinks, between walls and without
 viscosity, and has no reference; here the window is smooth and on the stream function, the box is periodic and the
-fluid slightly viscous, so that the reference is exact. The pressure is judged up to its mean.
+fluid slightly viscous, so that a numerical reference resolves it. The pressure is judged up to its mean.
 H. Chen, R. Wu, E. Grinspun, C. Zheng, P. Y. Chen, ICML 2023, arXiv 2210.00124.
 """
 
