@@ -245,7 +245,10 @@ def test_weak_forms_agree_with_points_to_second_order(name: str) -> None:
         assert errors[1][scalar] < 0.4 * errors[0][scalar] or errors[1][scalar] < 2e-4 * size, scalar
 
 
-@pytest.mark.parametrize("name", [n for n, e in EQUATIONS.items() if "mesh" not in e.kinds])
+MOVING = ("hyperelasticity",)  # of second order, but its energy asks for rates, which mesh fields do not carry
+
+
+@pytest.mark.parametrize("name", [n for n, e in EQUATIONS.items() if "mesh" not in e.kinds and n not in MOVING])
 def test_equations_of_higher_order_do_not_claim_mesh_fields(name: str) -> None:
     with pytest.raises(InputError, match=r"of degree 1 and 2 have no|is a MeshField, and nonlocal"):
         weak(EQUATIONS[name], meshes()[0])
