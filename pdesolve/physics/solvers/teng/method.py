@@ -68,7 +68,8 @@ class Teng(Solver):
         fit_share: part of the budget that the initial fit may take.
         fit_tolerance: relative L2 at unseen points that the initial fit must reach for the march to begin; the fit
             goes on below it for as long as it gains and has time, to `fit_goal` at its own points.
-        fit_goal: relative L2 at which the initial fit has nothing more to do (1e-7 to 1e-12).
+        fit_goal: relative L2 at which the initial fit has nothing more to do (1e-6 to 1e-8): what a small network fits
+            still more tightly it finds harder to move.
         wall_weight: weight of the rows of conditions on walls that no lift holds, slopes and values on curved walls,
             against those inside (1 to 100).
         wall_points: points of each such condition.
@@ -96,7 +97,7 @@ class Teng(Solver):
     fit_steps: int = 2000
     fit_share: float = 0.4
     fit_tolerance: float = 1e-3
-    fit_goal: float = 1e-10
+    fit_goal: float = 1e-7
     wall_weight: float = 10.0
     wall_points: int = 64
 
