@@ -308,7 +308,7 @@ def test_walls_hold_and_the_velocity_problem_keeps_them() -> None:
     ("problem", "settings"),
     [
         ("heat_1d", {"width": 5, "depth": 1, "points": 40}),
-        ("elastic_square_2d", {"width": 4, "depth": 1, "points": 36}),
+        pytest.param("elastic_square_2d", {"width": 4, "depth": 1, "points": 36}, marks=pytest.mark.slow),
         ("advection_1d", {"width": 5, "depth": 1, "points": 40, "fit": "adam", "iterations": 10}),
     ],
 )

@@ -504,6 +504,7 @@ def errors_of(problem: Problem, **settings: Any) -> dict[str, float]:
     return {name: e["relative_l2"] for name, e in errors(problem, solution.on(), truth.on()).items()}
 
 
+@pytest.mark.slow
 def test_slopes_and_mixed_conditions_are_rows_of_every_projection() -> None:
     settings = {"width": 5, "depth": 1, "time_steps": 3, "adam_steps": 20, "fit_steps": 40, "points": 30}
     settings |= {"repetitions": 3, "wall_points": 2}
