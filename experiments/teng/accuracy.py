@@ -5,7 +5,7 @@ python experiments/teng/accuracy.py [ROW ...]        rows: see ROWS below; witho
 Each row is the plain command with the settings printed, and is kept in experiments/teng/rows.json as it ends; it is not
 computed again: remove the file, or name the row. Beside the rows on the torus stand
 
-    time floor   the same scheme and steps without error in space: Fourier modes, 192 along each axis
+    time floor   the same scheme and steps without error in space: at most 192 Fourier modes an axis
     features     linear least squares of the initial state on the last hidden units of the network as it is drawn
     modes        the exponential integrator of `reference` on a grid with as many points as the network has parameters
 """
@@ -75,14 +75,16 @@ ROWS = {
 
 def time_floor(row: Row, final: float) -> float:
     """The relative L2 error of the row's scheme and steps by Fourier modes, against twenty times as many steps."""
-    n, steps = MODES, row.method["time_steps"]
+    problem, steps = catalogue.make_problem(row.problem, row.settings), row.method["time_steps"]
+    diffusivity = next(float(v) for v in problem.values.values() if isinstance(v, (int, float)))
+    tableau = scheme(row.method.get("scheme", "rk4"))
+    # explicit steps hold only so many waves: 2 D k^2 dt within the scheme's limit
+    n = min(MODES, 2 * int(math.sqrt(tableau.limit * steps / (2 * diffusivity * final))))
     x = torch.arange(n, dtype=torch.float64) * (2 * math.pi / n)
     x, y = torch.meshgrid(x, x, indexing="ij")
     k = torch.fft.fftfreq(n, 1 / n, dtype=torch.float64)
     kx, ky = torch.meshgrid(k, k, indexing="ij")
     kept = (kx.abs() < n / 3) & (ky.abs() < n / 3)
-    problem = catalogue.make_problem(row.problem, row.settings)
-    diffusivity = next(float(v) for v in problem.values.values() if isinstance(v, (int, float)))
 
     def rate(c: Tensor) -> Tensor:
         right = -diffusivity * (kx**2 + ky**2) * c
@@ -97,7 +99,7 @@ def time_floor(row: Row, final: float) -> float:
     start = sum(0.01 * sign * torch.exp(3 * a * torch.sin(x) + b * torch.sin(y)) for a, b, sign in sines)
     ends = []
     for count in (steps, 20 * steps):
-        c, dt, tableau = torch.fft.fft2(start), final / count, scheme(row.method.get("scheme", "rk4"))
+        c, dt = torch.fft.fft2(start), final / count
         for _ in range(count):
             held = c
 
