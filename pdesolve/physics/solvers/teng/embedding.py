@@ -67,19 +67,43 @@ def _plus(jet: Jet, constant: Tensor) -> Jet:
 
 
 def instant_network(
-    axes: Axes, scales: Sequence[float], *, units: int, width: int, depth: int, generator: torch.Generator
+    axes: Axes, scales: Sequence[float], *, units: int, width: int, depth: int, slope: float, generator: torch.Generator
 ) -> nn.Sequential:
     """A tanh network (point, axis of space) -> (point, scalar), outputs of the sizes `scales`.
 
+    Where no axis is periodic the first hidden layer has weights of the size `slope` over coordinates in [-1, 1].
+
     Raises:
-        InputError: units, a width or a depth below one.
+        InputError: units, a width or a depth below one; a slope that is not above zero.
     """
     if units < 1:
         raise InputError(f"a periodic axis needs at least one unit, got {units}: 10 to 20 are good")
+    if not slope > 0:
+        raise InputError(f"a slope must be above zero, got {slope:g}: 1 to 5 are good")
     first: list[nn.Module] = [Rescale(axes)]
     inputs = len(axes)
     if any(axis.periodic for axis in axes):
         embedding = PeriodicUnits(axes, units, generator)
         first, inputs = [embedding, nn.Tanh()], embedding.outputs
     body = mlp(inputs, len(scales), width=width, depth=depth, generator=generator)
+    if isinstance(first[0], Rescale):
+        entrance = body[0]
+        assert isinstance(entrance, nn.Linear)
+        _spread(entrance, slope, generator)
     return nn.Sequential(*first, *body, Affine([0.0] * len(scales), list(scales)))
+
+
+def _spread(layer: nn.Linear, slope: float, generator: torch.Generator) -> None:
+    """Draw w_j · (s - c_j), |w_j| = slope, the directions at random, the centres c_j spread evenly over [-1, 1]^d.
+
+    Units that turn everywhere, and at the scales of the state, span the rates that a march needs: with Glorot's weights
+    and no offsets the tangent space of a network that fits a sine to 1e-7 holds the rate of Burgers' equation to 1e-5
+    only by moves ten times as long. Z. Zhang, F. Bao, L. Ju, G. Zhang (2023, arXiv 2301.11701) draw such units in balls.
+    """
+    seed = int(torch.randint(2**31, (), generator=generator))
+    engine = torch.quasirandom.SobolEngine(layer.in_features, scramble=True, seed=seed)
+    centres = engine.draw(layer.out_features, dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight.normal_(generator=generator)
+        layer.weight.mul_(slope / layer.weight.norm(dim=1, keepdim=True))
+        layer.bias.copy_(-(layer.weight * (2 * centres - 1)).sum(1))
