@@ -14,6 +14,7 @@ from pdesolve.equation import flatten, velocity_name
 from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import PointCloud, sample, sample_boundary
+from pdesolve.marching.checks import check_points
 from pdesolve.marching.initial_fit import Fit, fit_initial
 from pdesolve.marching.instant import Instant
 from pdesolve.marching.march import March
@@ -23,7 +24,7 @@ from pdesolve.nn.features import Beside
 from pdesolve.physics.equations.hyperelasticity import Hyperelasticity
 from pdesolve.physics.equations.navier_stokes import NavierStokes
 from pdesolve.physics.solvers.insr.characteristics import SemiLagrangian, carrier
-from pdesolve.physics.solvers.insr.checks import SchemeName, check, check_points, chosen_scheme
+from pdesolve.physics.solvers.insr.checks import SchemeName, check, chosen_scheme
 from pdesolve.physics.solvers.insr.dynamics import Evolving
 from pdesolve.physics.solvers.insr.elastic import Incremental
 from pdesolve.physics.solvers.insr.fitting import FirstOrder, Fitting, Rows, SecondOrder
