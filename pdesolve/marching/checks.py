@@ -3,45 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from pdesolve.condition import Observed
 from pdesolve.equation import Evolution
 from pdesolve.errors import InputError
+from pdesolve.marching.method import Marching
 from pdesolve.problem import Problem, Value
 from pdesolve.refusals import at_least, on_points, one_problem, parts, positive
 
 
-class MarchSettings(Protocol):
-    """The settings that marches have in common."""
-
-    @property
-    def time_steps(self) -> int: ...
-
-    @property
-    def repetitions(self) -> int: ...
-
-    @property
-    def damping(self) -> float: ...
-
-    @property
-    def tolerance(self) -> float: ...
-
-    @property
-    def adam_steps(self) -> int: ...
-
-    @property
-    def fit_steps(self) -> int: ...
-
-    @property
-    def fit_share(self) -> float: ...
-
-    @property
-    def fit_tolerance(self) -> float: ...
-
-
 def check_march(
-    method: str, settings: MarchSettings, problem: Problem, values: Mapping[str, Value] | None, *, learn: Sequence[str]
+    method: str, marching: Marching, problem: Problem, values: Mapping[str, Value] | None, *, learn: Sequence[str]
 ) -> Evolution:
     """The evolution that a march of one network is to follow.
 
@@ -59,10 +31,10 @@ def check_march(
                 f"{problem.name}: {method} marches from the start and fits no {kind!r}: leave it out, or take pinn"
             )
     one_problem(method, values)
-    at_least(settings, ("time_steps", "repetitions", "fit_steps"))
-    at_least(settings, ("adam_steps",), least=0)
-    positive(settings, ("damping", "tolerance", "fit_tolerance"))
-    parts(settings, ("fit_share",))
+    at_least(marching, ("time_steps", "repetitions", "fit_steps"))
+    at_least(marching, ("adam_steps",), least=0)
+    positive(marching, ("damping", "tolerance", "fit_tolerance"))
+    parts(marching, ("fit_share",))
     return equation
 
 
