@@ -62,7 +62,7 @@ def solve(
     or "viscosity=0.05" to start there. observe: a CSV file of observations (columns: the axes and the unknown).
     budget: CPU time such as "90s" or "2min", of this call (of the whole process where `whole_process`); the reference
     solution, which may take some minutes once and is then kept on disk, is not counted. target: the relative L2 error
-    at which to stop. steps: stop after so many steps.
+    at which to stop; methods that march in time take none. steps: stop after so many steps.
     out: the run folder; a new one under `runs/` by default.
 
     Under torchrun each process gets a share of the points, and the first alone measures, writes and speaks: the others'
@@ -86,8 +86,7 @@ def solve(
         raise InputError(f"at least one step is needed, got {steps}: leave out --steps to use the budget")
     if threads is not None and threads < 1:
         raise InputError(f"at least one thread is needed, got {threads}: leave threads out to choose by size")
-    if target is not None and not target > 0:
-        raise InputError(f"a target is a positive relative L2 error such as 1e-4, got {target}")
+    check_target(method, target)
     values, names = starts(values, learn)
     if observe is not None:
         observed = read_observations(Path(observe), problem)
@@ -224,6 +223,20 @@ def rebuilt(
         own = {k: v for k, v in config["method"].items() if k != "name"}
         method = catalogue.make_method(config["method"]["name"], own)
     return problem, method
+
+
+def check_target(method: Solver, target: float | None) -> None:
+    """Refuse a target that is no error, or that the method cannot stop at.
+
+    Raises:
+        InputError: with what to write instead.
+    """
+    if target is None:
+        return
+    if not target > 0:
+        raise InputError(f"a target is a positive relative L2 error such as 1e-4, got {target}")
+    if why := method.no_target():
+        raise InputError(f"{catalogue.method_name(method)} cannot stop at a target of {target:g}: {why}")
 
 
 def starts(values: Mapping[str, Value] | None, learn: Sequence[str]) -> tuple[dict[str, Value], tuple[str, ...]]:

@@ -246,6 +246,8 @@ def test_a_divergence_is_told_and_keeps_the_best(monkeypatch) -> None:
         ({"budget": "soon"}, "budget"),
         ({"steps": 0}, "step"),
         ({"target": -1.0}, "target"),
+        ({"target": 1e-4, "method": "teng"}, "teng cannot stop at a target of 0.0001: it ends at the final time"),
+        ({"target": 1e-4, "method": "insr"}, "leave out --target, and write --method.time_steps, --method.tolerance"),
         ({"device": "cuda:77"}, "cuda:77"),
         ({"dtype": "float16"}, "float32"),
         ({"values": {"viscosity": 1.0}}, "diffusivity"),
@@ -316,6 +318,9 @@ def test_a_comparison_is_one_table_one_figure_and_a_folder() -> None:
         compare("heat_1d", [SMALL], out="both")
     with pytest.raises(InputError, match="method"):
         compare("heat_1d", [])
+    with pytest.raises(InputError, match=r"teng cannot stop at a target of 0\.001"):
+        compare("heat_1d", [SMALL, "teng"], target=1e-3, out="aimed")
+    assert not Path("aimed").exists(), "refused before the first run"
 
 
 @pytest.mark.slow

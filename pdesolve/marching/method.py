@@ -15,6 +15,7 @@ from pdesolve.marching.joined import joined
 from pdesolve.marching.trajectory import MarchedSolution, Trajectory, columns_of
 from pdesolve.method import Solution, Solver
 from pdesolve.problem import Problem, Value
+from pdesolve.settings import settings_of
 
 
 class Marching(Solver):
@@ -75,6 +76,14 @@ class Marching(Solver):
         )  # fmt: skip
         solution.take(folder)
         return solution
+
+    def no_target(self) -> str:
+        known = settings_of(type(self))
+        names = ("time_steps", "step_tolerance", "tolerance", "fit_tolerance", "fit_goal")
+        return (
+            "it ends at the final time, and how large the error gets on the way there is not known before: leave out "
+            f"--target, and write {', '.join(f'--method.{name}' for name in names if name in known)}"
+        )
 
     def operation_size(self, problem: Problem) -> int:
         return (self.points or 4096) * self.width
