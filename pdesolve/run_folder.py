@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
@@ -47,18 +48,22 @@ def read_run(folder: Path) -> dict[str, Any]:
     return content
 
 
-def run_folder(out: str | Path | None, stem: str) -> tuple[Path, bool]:
-    """The run folder, not yet made, and whether it is a new one; `stem` names it where nothing else does.
+# Of a run folder before the run: not there, empty, or with a run that is gone on with.
+Found = Literal["absent", "empty", "used"]
+
+
+def run_folder(out: str | Path | None, stem: str) -> tuple[Path, Found]:
+    """The run folder, not yet made, and what there is of it; `stem` names it where nothing else does.
 
     Raises:
         InputError: it holds a finished run, or things that are no run.
     """
     if out is None:
         numbers = (Path("runs") / f"{stem}-{i}" for i in range(1, 1_000_000))
-        return next(path for path in numbers if not path.exists()), True
+        return next(path for path in numbers if not path.exists()), "absent"
     folder = Path(out)
     if not folder.exists():
-        return folder, True
+        return folder, "absent"
     if not folder.is_dir():
         raise InputError(f"{folder} is a file, a run needs a folder: give another --out")
     if (folder / RUN).exists():
@@ -67,7 +72,20 @@ def run_folder(out: str | Path | None, stem: str) -> tuple[Path, bool]:
             raise InputError(f"{folder} holds a run already ({status}): give another --out, or remove it first")
     elif any(folder.iterdir()):
         raise InputError(f"{folder} holds files that are no run: give a new folder as --out")
-    return folder, not any(folder.iterdir())
+    return folder, "used" if any(folder.iterdir()) else "empty"
+
+
+def take_back(folder: Path, found: Found) -> None:
+    """Leave things as they were before a run that was refused."""
+    if found == "used":
+        return
+    for path in [folder] if found == "absent" else list(folder.iterdir()):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # the folder of all runs goes where this one would have been the first
+        Path("runs").rmdir()
 
 
 def owner(config: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,17 @@ from pdesolve.method import Solution, Solver
 from pdesolve.observations import read_observations
 from pdesolve.problem import Problem, Value
 from pdesolve.problem_file import COPY
-from pdesolve.run_folder import OBSERVATIONS, closing, owner, read_run, run_folder, write_end, write_start
+from pdesolve.run_folder import (
+    OBSERVATIONS,
+    Found,
+    closing,
+    owner,
+    read_run,
+    run_folder,
+    take_back,
+    write_end,
+    write_start,
+)
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.checkpoint import Checkpoint
@@ -95,7 +105,7 @@ def solve(
     clock = Budget(cpu_seconds) if whole_process else Budget.from_now(cpu_seconds)
     name = catalogue.method_name(method)
     # of several processes the first one alone has a folder
-    folder, fresh = run_folder(out, f"{problem.name}-{name}") if leads() else (None, False)
+    folder, found = run_folder(out, f"{problem.name}-{name}") if leads() else (None, "used")
     options = {
         "budget": f"{cpu_seconds!r}s", "target": target, "steps": steps, "seed": seed, "device": device,
         "dtype": dtype, "threads": threads, "learn": list(learn),
@@ -107,7 +117,7 @@ def solve(
         **{key: value for key, value in options.items() if value not in (None, [])},
     }
     count = threads or devices.threads_for(method.operation_size(problem))
-    work = Work(problem, method, values, names, config, folder, fresh, clock, where, precision, count)
+    work = Work(problem, method, values, names, config, folder, found, clock, where, precision, count)
     return carry_out(work, Checkpoint(folder, owner=owner(config)))
 
 
@@ -116,7 +126,7 @@ class Work:
     """What is to be solved, by what, on what and where to; all of it checked.
 
     learned: the names in `values` that are starts of what is learned. config: the run's configuration, as text has it.
-    folder: None in all processes but the first. fresh: whether it is new, so that a refusal may remove it.
+    folder: None in all processes but the first. found: what was there of it, which a refusal leaves as it was.
     """
 
     problem: Problem
@@ -125,7 +135,7 @@ class Work:
     learned: Sequence[str]
     config: Mapping[str, Any]
     folder: Path | None
-    fresh: bool
+    found: Found
     clock: Budget
     device: torch.device
     dtype: torch.dtype
@@ -154,7 +164,7 @@ def carry_out(work: Work, checkpoint: Checkpoint) -> Solution:
         with closing(run):
             if not checkpoint.resumed:
                 _keep_inputs(work)
-            status, solution = _attempt(method, problem, run, values, names, work.fresh)
+            status, solution = _attempt(method, problem, run, values, names, work.found)
             settings = dataclasses.asdict(method)  # type: ignore[call-overload]
             solution.run = folder
             solution.proof = _prove(solution, run, name, settings, truth, about, names, status)
@@ -175,7 +185,7 @@ def _run(work: Work, checkpoint: Checkpoint, **shown: Any) -> Run:
 
 def _follow(work: Work, checkpoint: Checkpoint) -> Solution:
     """A process's share of the work beside the first, which alone measures, proves, speaks and writes."""
-    return _attempt(work.method, work.problem, _run(work, checkpoint), work.values, work.learned, work.fresh)[1]
+    return _attempt(work.method, work.problem, _run(work, checkpoint), work.values, work.learned, work.found)[1]
 
 
 def _keep_inputs(work: Work) -> None:
@@ -284,16 +294,14 @@ def reference_dataset(solution: Solution) -> xr.Dataset | None:
 
 
 def _attempt(
-    method: Solver, problem: Problem, run: Run, values: Mapping[str, Value], learn: Sequence[str], fresh: bool
+    method: Solver, problem: Problem, run: Run, values: Mapping[str, Value], learn: Sequence[str], found: Found
 ) -> tuple[str, Solution]:
     """Solve; an interrupt, a SIGTERM or a divergence leaves the solution so far. Bad input leaves nothing behind."""
     try:
         return "finished", method.solve(problem, run, values=values, learn=learn)
     except InputError:
-        if fresh and run.folder is not None:
-            shutil.rmtree(run.folder, ignore_errors=True)
-            with suppress(OSError):  # the folder of all runs goes where this one would have been the first
-                Path("runs").rmdir()
+        if run.folder is not None:
+            take_back(run.folder, found)
         raise
     except (KeyboardInterrupt, Terminated) as error:
         if run.solution is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,13 @@ def test_a_divergence_is_told_and_keeps_the_best(monkeypatch) -> None:
     assert "step 2" in solution.proof.notes["diverged"] and "step 2" in solution.proof.table()
 
 
+def test_the_proof_says_why_there_is_no_reference(monkeypatch) -> None:
+    monkeypatch.setattr("pdesolve.solving._reference", lambda problem, values: (None, {"none": "no scheme fits"}))
+    solution = quick(out="run", steps=1)
+    assert solution.proof.errors["u"]["relative_l2"] is None
+    assert re.search(r"^against +no reference: no scheme fits$", solution.proof.table(), re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -268,6 +276,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(change: dict[str, Any], words:
     assert words in str(error.value) and "\n" not in str(error.value)
     assert not Path("bad").exists()
     assert {p for p in set(Path().rglob("*")) - before if "cache" not in p.parts} == set()
+
+
+def test_an_empty_folder_stays_where_a_run_in_it_is_refused() -> None:
+    Path("mine").mkdir()
+    with pytest.raises(InputError, match="cannot learn"):
+        quick(method="reference", learn=["diffusivity"], out="mine")
+    assert list(Path("mine").iterdir()) == []
 
 
 @pytest.mark.parametrize(
