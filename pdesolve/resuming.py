@@ -85,7 +85,7 @@ def resume(
     before = content["cpu_seconds"]
     clock = Budget(cpu_seconds, before=before) if whole_process else Budget.from_now(cpu_seconds, before=before)
     work = Work(
-        problem, method, merged, learned, wanted, folder if leads() else None, "used", clock,
+        problem, method, merged, learned, wanted, folder if leads() else None, None, clock,
         devices.find_device(device or record["device"]), devices.find_dtype(config["dtype"]),
         threads or content["choices"]["threads"],
     )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -48,22 +48,22 @@ def read_run(folder: Path) -> dict[str, Any]:
     return content
 
 
-# Of a run folder before the run: not there, empty, or with a run that is gone on with.
-Found = Literal["absent", "empty", "used"]
+def run_folder(out: str | Path | None, stem: str) -> tuple[Path, Path | None]:
+    """The run folder, not yet made, and the last folder on the way to it that was there before, for `take_back`.
 
-
-def run_folder(out: str | Path | None, stem: str) -> tuple[Path, Found]:
-    """The run folder, not yet made, and what there is of it; `stem` names it where nothing else does.
+    That is itself where it is empty, and None where it holds a run to go on with. `stem` names it where nothing else
+    does.
 
     Raises:
         InputError: it holds a finished run, or things that are no run.
     """
     if out is None:
         numbers = (Path("runs") / f"{stem}-{i}" for i in range(1, 1_000_000))
-        return next(path for path in numbers if not path.exists()), "absent"
+        folder = next(path for path in numbers if not path.exists())
+        return folder, _nearest(folder)
     folder = Path(out)
     if not folder.exists():
-        return folder, "absent"
+        return folder, _nearest(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is a file, a run needs a folder: give another --out")
     if (folder / RUN).exists():
@@ -72,20 +72,26 @@ def run_folder(out: str | Path | None, stem: str) -> tuple[Path, Found]:
             raise InputError(f"{folder} holds a run already ({status}): give another --out, or remove it first")
     elif any(folder.iterdir()):
         raise InputError(f"{folder} holds files that are no run: give a new folder as --out")
-    return folder, "used" if any(folder.iterdir()) else "empty"
+    return folder, None if any(folder.iterdir()) else folder
 
 
-def take_back(folder: Path, found: Found) -> None:
-    """Leave things as they were before a run that was refused."""
-    if found == "used":
+def take_back(folder: Path, before: Path | None) -> None:
+    """Leave no folder that was not there before a run that was refused, and nothing in one that was."""
+    if before is None:
         return
-    for path in [folder] if found == "absent" else list(folder.iterdir()):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    with suppress(OSError):  # the folder of all runs goes where this one would have been the first
-        Path("runs").rmdir()
+    if before == folder:
+        for path in folder.iterdir():
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # others may have put something there in the meantime
+        while (folder := folder.parent) != before:
+            folder.rmdir()
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def owner(config: Mapping[str, Any]) -> str:

@@ -22,7 +22,6 @@ from pdesolve.problem import Problem, Value
 from pdesolve.problem_file import COPY
 from pdesolve.run_folder import (
     OBSERVATIONS,
-    Found,
     closing,
     owner,
     read_run,
@@ -105,7 +104,7 @@ def solve(
     clock = Budget(cpu_seconds) if whole_process else Budget.from_now(cpu_seconds)
     name = catalogue.method_name(method)
     # of several processes the first one alone has a folder
-    folder, found = run_folder(out, f"{problem.name}-{name}") if leads() else (None, "used")
+    folder, before = run_folder(out, f"{problem.name}-{name}") if leads() else (None, None)
     options = {
         "budget": f"{cpu_seconds!r}s", "target": target, "steps": steps, "seed": seed, "device": device,
         "dtype": dtype, "threads": threads, "learn": list(learn),
@@ -117,7 +116,7 @@ def solve(
         **{key: value for key, value in options.items() if value not in (None, [])},
     }
     count = threads or devices.threads_for(method.operation_size(problem))
-    work = Work(problem, method, values, names, config, folder, found, clock, where, precision, count)
+    work = Work(problem, method, values, names, config, folder, before, clock, where, precision, count)
     return carry_out(work, Checkpoint(folder, owner=owner(config)))
 
 
@@ -126,7 +125,8 @@ class Work:
     """What is to be solved, by what, on what and where to; all of it checked.
 
     learned: the names in `values` that are starts of what is learned. config: the run's configuration, as text has it.
-    folder: None in all processes but the first. found: what was there of it, which a refusal leaves as it was.
+    folder: None in all processes but the first. before: what was there of the way
+    to it (see `run_folder`), which is all that a refusal leaves.
     """
 
     problem: Problem
@@ -135,7 +135,7 @@ class Work:
     learned: Sequence[str]
     config: Mapping[str, Any]
     folder: Path | None
-    found: Found
+    before: Path | None
     clock: Budget
     device: torch.device
     dtype: torch.dtype
@@ -164,7 +164,7 @@ def carry_out(work: Work, checkpoint: Checkpoint) -> Solution:
         with closing(run):
             if not checkpoint.resumed:
                 _keep_inputs(work)
-            status, solution = _attempt(method, problem, run, values, names, work.found)
+            status, solution = _attempt(method, problem, run, values, names, work.before)
             settings = dataclasses.asdict(method)  # type: ignore[call-overload]
             solution.run = folder
             solution.proof = _prove(solution, run, name, settings, truth, about, names, status)
@@ -185,7 +185,7 @@ def _run(work: Work, checkpoint: Checkpoint, **shown: Any) -> Run:
 
 def _follow(work: Work, checkpoint: Checkpoint) -> Solution:
     """A process's share of the work beside the first, which alone measures, proves, speaks and writes."""
-    return _attempt(work.method, work.problem, _run(work, checkpoint), work.values, work.learned, work.found)[1]
+    return _attempt(work.method, work.problem, _run(work, checkpoint), work.values, work.learned, work.before)[1]
 
 
 def _keep_inputs(work: Work) -> None:
@@ -294,14 +294,19 @@ def reference_dataset(solution: Solution) -> xr.Dataset | None:
 
 
 def _attempt(
-    method: Solver, problem: Problem, run: Run, values: Mapping[str, Value], learn: Sequence[str], found: Found
+    method: Solver,
+    problem: Problem,
+    run: Run,
+    values: Mapping[str, Value],
+    learn: Sequence[str],
+    before: Path | None,
 ) -> tuple[str, Solution]:
     """Solve; an interrupt, a SIGTERM or a divergence leaves the solution so far. Bad input leaves nothing behind."""
     try:
         return "finished", method.solve(problem, run, values=values, learn=learn)
     except InputError:
         if run.folder is not None:
-            take_back(run.folder, found)
+            take_back(run.folder, before)
         raise
     except (KeyboardInterrupt, Terminated) as error:
         if run.solution is None:

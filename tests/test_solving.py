@@ -278,11 +278,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(change: dict[str, Any], words:
     assert {p for p in set(Path().rglob("*")) - before if "cache" not in p.parts} == set()
 
 
-def test_an_empty_folder_stays_where_a_run_in_it_is_refused() -> None:
-    Path("mine").mkdir()
+@pytest.mark.parametrize(
+    ("there", "out"),
+    [((), "new/deep/run"), (("new",), "new/deep/run"), (("mine",), "mine"), (("runs",), None), ((), None)],
+)
+def test_a_refused_run_leaves_folders_as_they_were(there: tuple[str, ...], out: str | None) -> None:
+    for name in there:
+        Path(name).mkdir()
+    before = {*Path().rglob("*")}
     with pytest.raises(InputError, match="cannot learn"):
-        quick(method="reference", learn=["diffusivity"], out="mine")
-    assert list(Path("mine").iterdir()) == []
+        quick(method="reference", learn=["diffusivity"], out=out)
+    assert {*Path().rglob("*")} - {p for p in Path().rglob("*") if "cache" in p.parts} == before
 
 
 @pytest.mark.parametrize(
