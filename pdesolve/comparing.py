@@ -12,7 +12,7 @@ from pdesolve import catalogue
 from pdesolve.errors import InputError
 from pdesolve.method import Solution, Solver
 from pdesolve.problem import Problem
-from pdesolve.solving import solve
+from pdesolve.solving import check_target, solve
 from pdesolve.training.run import read_history, write_aside, write_json
 
 COMPARISON = "comparison.json"
@@ -85,6 +85,8 @@ def compare(
     if (sweep or settings) and (len(given) > 1 or isinstance(given[0], Problem)):
         raise InputError("settings and sweeps are those of one problem of the catalogue: give its name alone")
     made = [catalogue.make_method(m) if isinstance(m, str) else m for m in methods]
+    for method in made:
+        check_target(method, target)
     names = list(sweep or {})
     points = [dict(zip(names, values, strict=True)) for values in itertools.product(*(sweep or {}).values())]
     posed = [

@@ -58,6 +58,11 @@ class Condition(ABC):
     def name(self) -> str:
         """What tables call it: "u at x_min"."""
 
+    @property
+    def full_name(self) -> str:
+        """What tables call it beside another of the same name."""
+        return self.name
+
     @abstractmethod
     def sample(self, problem: Problem, n: int, sampler: Sampler, generator: Generator) -> PointCloud:
         """About n points where it holds, with quadrature weights and, on boundaries, normals."""
@@ -162,6 +167,10 @@ class Neumann(BoundaryCondition):
     def coefficients(self) -> tuple[float, float]:
         return 0.0, 1.0
 
+    @property
+    def full_name(self) -> str:
+        return f"slope of {self.name}"
+
 
 @dataclass(frozen=True)
 class Robin(BoundaryCondition):
@@ -176,6 +185,10 @@ class Robin(BoundaryCondition):
     @property
     def coefficients(self) -> tuple[float, float]:
         return self.alpha, self.beta
+
+    @property
+    def full_name(self) -> str:
+        return f"mix of value and slope of {self.name}"
 
 
 @dataclass(frozen=True)

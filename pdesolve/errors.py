@@ -10,6 +10,10 @@ class InputError(ValueError):
     """Something given cannot work: what was expected, what came, what to write. The command exits with 2."""
 
 
+class UnitError(InputError):
+    """Units that do not go together, or where there should be none."""
+
+
 class Diverged(RuntimeError):
     """A solver met a value that is not finite: the term, the place and the step. The command exits with 3."""
 

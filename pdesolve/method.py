@@ -107,6 +107,10 @@ class Solver(ABC):
             Diverged: a value that is not finite; the best state so far is kept.
         """
 
+    def no_target(self) -> str:
+        """Why this method cannot stop at an error of its solution, and what to write instead; empty where it can."""
+        return ""
+
     def operation_size(self, problem: Problem) -> int:
         """How many values a typical tensor operation works on: it decides the number of CPU threads."""
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -106,11 +107,17 @@ class Problem:
 
     @cached_property
     def named_conditions(self) -> dict[str, Condition]:
-        """All conditions by names of their own: a second set of observations of u is called "observed u 2"."""
+        """All conditions by names of their own.
+
+        Where a value and a slope are given at the same place the latter is called "slope of u at x_min"; a second set
+        of observations of u is called "observed u 2".
+        """
         found: dict[str, Condition] = {}
+        shared = Counter(condition.name for condition in self.all_conditions)
         for condition in self.all_conditions:
-            numbers = (f"{condition.name} {i}" for i in itertools.count(2))
-            found[next(name for name in itertools.chain([condition.name], numbers) if name not in found)] = condition
+            first = condition.name if shared[condition.name] == 1 else condition.full_name
+            numbers = (f"{first} {i}" for i in itertools.count(2))
+            found[next(name for name in itertools.chain([first], numbers) if name not in found)] = condition
         return found
 
     @property

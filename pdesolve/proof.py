@@ -72,7 +72,9 @@ class Proof:
             if error.get("final") is not None:
                 parts.append(f"{_figure(error['final'])} final")
             rows.append((f"error of {name}", ", ".join(parts)))
-        if self.reference:
+        if self.reference and "none" in self.reference:
+            rows.append(("against", f"no reference: {self.reference['none']}"))
+        elif self.reference:
             text = str(self.reference.get("scheme", "reference"))
             estimate = self.reference.get("estimated_error")
             if self.learned:  # what is true is not known: the error is that of a problem with other values

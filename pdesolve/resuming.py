@@ -15,7 +15,7 @@ from pdesolve.observations import read_observations
 from pdesolve.problem import Problem, Value
 from pdesolve.run_folder import CONFIG, OBSERVATIONS, RUN, owner, read_run
 from pdesolve.settings import read_config
-from pdesolve.solving import Work, carry_out, rebuilt, starts
+from pdesolve.solving import Work, carry_out, check_target, rebuilt, starts
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, reopened
@@ -54,8 +54,6 @@ def resume(
     for name, number in (("steps", steps), ("threads", threads)):
         if number is not None and number < 1:
             raise InputError(f"{name} must be at least 1, got {number}: leave it out to keep the run's own")
-    if target is not None and not target > 0:
-        raise InputError(f"a target is a positive relative L2 error such as 1e-4, got {target}")
     told = None if budget is None else f"{parse_duration(budget)!r}s"
     changes = {"budget": told, "steps": steps, "target": target}
     if record.get("status") == "finished" and not (folder / CHECKPOINT).exists():
@@ -66,9 +64,10 @@ def resume(
     content = read_checkpoint(folder, owner(config))
     wanted = {**config, **{name: value for name, value in changes.items() if value is not None}}
     cpu_seconds = parse_duration(wanted["budget"])
+    problem, method = rebuilt(folder, config, problem, method)
+    check_target(method, target)
     _check(folder, record, content, wanted)
 
-    problem, method = rebuilt(folder, config, problem, method)
     given = {
         k: torch.tensor(v, dtype=torch.float64) if isinstance(v, list) else v
         for k, v in record.get("given", {}).items()
@@ -86,7 +85,7 @@ def resume(
     before = content["cpu_seconds"]
     clock = Budget(cpu_seconds, before=before) if whole_process else Budget.from_now(cpu_seconds, before=before)
     work = Work(
-        problem, method, merged, learned, wanted, folder if leads() else None, False, clock,
+        problem, method, merged, learned, wanted, folder if leads() else None, None, clock,
         devices.find_device(device or record["device"]), devices.find_dtype(config["dtype"]),
         threads or content["choices"]["threads"],
     )  # fmt: skip

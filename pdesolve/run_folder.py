@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,18 +48,22 @@ def read_run(folder: Path) -> dict[str, Any]:
     return content
 
 
-def run_folder(out: str | Path | None, stem: str) -> tuple[Path, bool]:
-    """The run folder, not yet made, and whether it is a new one; `stem` names it where nothing else does.
+def run_folder(out: str | Path | None, stem: str) -> tuple[Path, Path | None]:
+    """The run folder, not yet made, and the last folder on the way to it that was there before, for `take_back`.
+
+    That is itself where it is empty, and None where it holds a run to go on with. `stem` names it where nothing else
+    does.
 
     Raises:
         InputError: it holds a finished run, or things that are no run.
     """
     if out is None:
         numbers = (Path("runs") / f"{stem}-{i}" for i in range(1, 1_000_000))
-        return next(path for path in numbers if not path.exists()), True
+        folder = next(path for path in numbers if not path.exists())
+        return folder, _nearest(folder)
     folder = Path(out)
     if not folder.exists():
-        return folder, True
+        return folder, _nearest(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is a file, a run needs a folder: give another --out")
     if (folder / RUN).exists():
@@ -67,7 +72,26 @@ def run_folder(out: str | Path | None, stem: str) -> tuple[Path, bool]:
             raise InputError(f"{folder} holds a run already ({status}): give another --out, or remove it first")
     elif any(folder.iterdir()):
         raise InputError(f"{folder} holds files that are no run: give a new folder as --out")
-    return folder, not any(folder.iterdir())
+    return folder, None if any(folder.iterdir()) else folder
+
+
+def take_back(folder: Path, before: Path | None) -> None:
+    """Leave no folder that was not there before a run that was refused, and nothing in one that was."""
+    if before is None:
+        return
+    if before == folder:
+        for path in folder.iterdir():
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # others may have put something there in the meantime
+        while (folder := folder.parent) != before:
+            folder.rmdir()
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def owner(config: Mapping[str, Any]) -> str:

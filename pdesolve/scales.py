@@ -7,7 +7,7 @@ axes are rescaled by its first layer; rows are divided by theirs. So a problem i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,8 +44,8 @@ class Scales:
                 lines.append(f"size of {_short(words)} in the equation of {row}: {size:.1e}")
         return lines
 
-    def warning(self) -> str | None:
-        """One line where terms of a row are further apart than `APART`; None elsewhere."""
+    def warning(self, remedies: Sequence[str] = ()) -> str | None:
+        """One line where terms of a row are further apart than `APART`, with what helps; None elsewhere."""
         worst, line = APART, None
         for row, parts in self.terms.items():
             if len(parts) < 2:
@@ -56,8 +56,8 @@ class Scales:
                 worst = ratio
                 line = (
                     f"in the equation of {row} {_short(least)} is {ratio:.0e} times smaller than {_short(most)} on "
-                    "smooth states: it acts in thin layers, or late, if its parameters have the right units; time "
-                    "windows, exact conditions by lifts, Fourier features and adaptive points help"
+                    "smooth states: it acts in thin layers, or late, if its parameters have the right units"
+                    + (f"; what may help: {', '.join(remedies)}" if remedies else "")
                 )
         return line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,16 @@ from pdesolve.method import Solution, Solver
 from pdesolve.observations import read_observations
 from pdesolve.problem import Problem, Value
 from pdesolve.problem_file import COPY
-from pdesolve.run_folder import OBSERVATIONS, closing, owner, read_run, run_folder, write_end, write_start
+from pdesolve.run_folder import (
+    OBSERVATIONS,
+    closing,
+    owner,
+    read_run,
+    run_folder,
+    take_back,
+    write_end,
+    write_start,
+)
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.checkpoint import Checkpoint
@@ -62,7 +71,7 @@ def solve(
     or "viscosity=0.05" to start there. observe: a CSV file of observations (columns: the axes and the unknown).
     budget: CPU time such as "90s" or "2min", of this call (of the whole process where `whole_process`); the reference
     solution, which may take some minutes once and is then kept on disk, is not counted. target: the relative L2 error
-    at which to stop. steps: stop after so many steps.
+    at which to stop; methods that march in time take none. steps: stop after so many steps.
     out: the run folder; a new one under `runs/` by default.
 
     Under torchrun each process gets a share of the points, and the first alone measures, writes and speaks: the others'
@@ -86,8 +95,7 @@ def solve(
         raise InputError(f"at least one step is needed, got {steps}: leave out --steps to use the budget")
     if threads is not None and threads < 1:
         raise InputError(f"at least one thread is needed, got {threads}: leave threads out to choose by size")
-    if target is not None and not target > 0:
-        raise InputError(f"a target is a positive relative L2 error such as 1e-4, got {target}")
+    check_target(method, target)
     values, names = starts(values, learn)
     if observe is not None:
         observed = read_observations(Path(observe), problem)
@@ -96,7 +104,7 @@ def solve(
     clock = Budget(cpu_seconds) if whole_process else Budget.from_now(cpu_seconds)
     name = catalogue.method_name(method)
     # of several processes the first one alone has a folder
-    folder, fresh = run_folder(out, f"{problem.name}-{name}") if leads() else (None, False)
+    folder, before = run_folder(out, f"{problem.name}-{name}") if leads() else (None, None)
     options = {
         "budget": f"{cpu_seconds!r}s", "target": target, "steps": steps, "seed": seed, "device": device,
         "dtype": dtype, "threads": threads, "learn": list(learn),
@@ -108,7 +116,7 @@ def solve(
         **{key: value for key, value in options.items() if value not in (None, [])},
     }
     count = threads or devices.threads_for(method.operation_size(problem))
-    work = Work(problem, method, values, names, config, folder, fresh, clock, where, precision, count)
+    work = Work(problem, method, values, names, config, folder, before, clock, where, precision, count)
     return carry_out(work, Checkpoint(folder, owner=owner(config)))
 
 
@@ -117,7 +125,8 @@ class Work:
     """What is to be solved, by what, on what and where to; all of it checked.
 
     learned: the names in `values` that are starts of what is learned. config: the run's configuration, as text has it.
-    folder: None in all processes but the first. fresh: whether it is new, so that a refusal may remove it.
+    folder: None in all processes but the first. before: what was there of the way
+    to it (see `run_folder`), which is all that a refusal leaves.
     """
 
     problem: Problem
@@ -126,7 +135,7 @@ class Work:
     learned: Sequence[str]
     config: Mapping[str, Any]
     folder: Path | None
-    fresh: bool
+    before: Path | None
     clock: Budget
     device: torch.device
     dtype: torch.dtype
@@ -155,7 +164,7 @@ def carry_out(work: Work, checkpoint: Checkpoint) -> Solution:
         with closing(run):
             if not checkpoint.resumed:
                 _keep_inputs(work)
-            status, solution = _attempt(method, problem, run, values, names, work.fresh)
+            status, solution = _attempt(method, problem, run, values, names, work.before)
             settings = dataclasses.asdict(method)  # type: ignore[call-overload]
             solution.run = folder
             solution.proof = _prove(solution, run, name, settings, truth, about, names, status)
@@ -176,7 +185,7 @@ def _run(work: Work, checkpoint: Checkpoint, **shown: Any) -> Run:
 
 def _follow(work: Work, checkpoint: Checkpoint) -> Solution:
     """A process's share of the work beside the first, which alone measures, proves, speaks and writes."""
-    return _attempt(work.method, work.problem, _run(work, checkpoint), work.values, work.learned, work.fresh)[1]
+    return _attempt(work.method, work.problem, _run(work, checkpoint), work.values, work.learned, work.before)[1]
 
 
 def _keep_inputs(work: Work) -> None:
@@ -226,6 +235,20 @@ def rebuilt(
     return problem, method
 
 
+def check_target(method: Solver, target: float | None) -> None:
+    """Refuse a target that is no error, or that the method cannot stop at.
+
+    Raises:
+        InputError: with what to write instead.
+    """
+    if target is None:
+        return
+    if not target > 0:
+        raise InputError(f"a target is a positive relative L2 error such as 1e-4, got {target}")
+    if why := method.no_target():
+        raise InputError(f"{catalogue.method_name(method)} cannot stop at a target of {target:g}: {why}")
+
+
 def starts(values: Mapping[str, Value] | None, learn: Sequence[str]) -> tuple[dict[str, Value], tuple[str, ...]]:
     """Values and names of what is learned, from "viscosity" or "viscosity=0.05"."""
     merged, names = dict(values or {}), []
@@ -271,16 +294,19 @@ def reference_dataset(solution: Solution) -> xr.Dataset | None:
 
 
 def _attempt(
-    method: Solver, problem: Problem, run: Run, values: Mapping[str, Value], learn: Sequence[str], fresh: bool
+    method: Solver,
+    problem: Problem,
+    run: Run,
+    values: Mapping[str, Value],
+    learn: Sequence[str],
+    before: Path | None,
 ) -> tuple[str, Solution]:
     """Solve; an interrupt, a SIGTERM or a divergence leaves the solution so far. Bad input leaves nothing behind."""
     try:
         return "finished", method.solve(problem, run, values=values, learn=learn)
     except InputError:
-        if fresh and run.folder is not None:
-            shutil.rmtree(run.folder, ignore_errors=True)
-            with suppress(OSError):  # the folder of all runs goes where this one would have been the first
-                Path("runs").rmdir()
+        if run.folder is not None:
+            take_back(run.folder, before)
         raise
     except (KeyboardInterrupt, Terminated) as error:
         if run.solution is None:

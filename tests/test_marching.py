@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from pdesolve import catalogue, proof
 from pdesolve.cache import folder
-from pdesolve.condition import Dirichlet, InitialValue
-from pdesolve.errors import Diverged
+from pdesolve.condition import Dirichlet, InitialValue, Observed
+from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates, cos, sin
 from pdesolve.geometry import Axis, Disk, PointCloud
 from pdesolve.marching import fit_cache
@@ -21,6 +23,7 @@ from pdesolve.marching.growth import Growth
 from pdesolve.marching.initial_fit import InitialFit
 from pdesolve.marching.instant import Instant, quadrature
 from pdesolve.marching.march import March
+from pdesolve.marching.method import Marching
 from pdesolve.marching.sizes import sizes, wave_speed
 from pdesolve.marching.stepper import Step, Stepper
 from pdesolve.marching.system import at_time, first_order
@@ -215,3 +218,36 @@ def test_a_march_that_is_lost_keeps_its_last_state_and_says_where_it_was_largest
     assert solution.notes["time reached"] == 0.5
     theta = torch.cat([p.detach().reshape(-1) for p in module.parameters()])
     assert torch.equal(theta, solution.trajectory.thetas[1])
+
+
+MARCHES = [e.name for e in catalogue.entries("method") if issubclass(catalogue.find_method(e.name), Marching)]
+
+
+@pytest.mark.parametrize("method", MARCHES)
+@pytest.mark.parametrize(
+    ("problem", "settings", "more", "words"),
+    [
+        ("poisson_2d", {}, {}, "not an evolution"),
+        ("navier_stokes_2d", {}, {}, "needs an equation on point fields, NavierStokesVorticity supports grid"),
+        ("heat_1d", {}, {"learn": ("diffusivity",)}, "cannot learn diffusivity"),
+        ("heat_1d", {}, {"values": {"diffusivity": torch.ones(3)}}, "one problem at a time, diffusivity has 3 values"),
+        ("heat_1d", {"time_steps": 0}, {}, "time_steps must be at least 1, got 0"),
+        ("heat_1d", {"adam_steps": -1}, {}, "adam_steps must be zero or more, got -1"),
+        ("heat_1d", {"fit_tolerance": 0.0}, {}, "fit_tolerance must be more than zero, got 0"),
+        ("heat_1d", {"fit_share": 1.0}, {}, "fit_share is a part between 0 and 1"),
+        ("heat_1d", {"points": 12}, {}, "12 rows at the points cannot determine"),
+    ],
+)
+def test_what_cannot_be_marched_is_refused(method: str, problem: str, settings: Any, more: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words) as error:
+        catalogue.make_method(method, settings).solve(catalogue.make_problem(problem), Run(), **more)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("method", MARCHES)
+def test_a_march_fits_no_observations(method: str) -> None:
+    problem = catalogue.make_problem("heat_1d")
+    seen = Observed("u", np.array([[0.1, 0.5]]), np.array([0.3]))
+    problem = replace(problem, conditions=(*problem.conditions, seen))
+    with pytest.raises(InputError, match="fits no 'observed u': leave it out"):
+        catalogue.make_method(method).solve(problem, Run())

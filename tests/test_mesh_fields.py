@@ -14,7 +14,17 @@ import torch
 
 import pdesolve.physics.equations
 from pdesolve.condition import Dirichlet, InitialRate, InitialValue, Neumann, Robin
-from pdesolve.equation import Energetic, Equation, Evolution, Parameter, Unknown, assemble, flatten, velocity_name
+from pdesolve.equation import (
+    Conserving,
+    Energetic,
+    Equation,
+    Evolution,
+    Parameter,
+    Unknown,
+    assemble,
+    flatten,
+    velocity_name,
+)
 from pdesolve.errors import InputError
 from pdesolve.fields import (
     Constant,
@@ -245,10 +255,7 @@ def test_weak_forms_agree_with_points_to_second_order(name: str) -> None:
         assert errors[1][scalar] < 0.4 * errors[0][scalar] or errors[1][scalar] < 2e-4 * size, scalar
 
 
-MOVING = ("hyperelasticity",)  # of second order, but its energy asks for rates, which mesh fields do not carry
-
-
-@pytest.mark.parametrize("name", [n for n, e in EQUATIONS.items() if "mesh" not in e.kinds and n not in MOVING])
+@pytest.mark.parametrize("name", [n for n, e in EQUATIONS.items() if "mesh" not in e.kinds])
 def test_equations_of_higher_order_do_not_claim_mesh_fields(name: str) -> None:
     with pytest.raises(InputError, match=r"of degree 1 and 2 have no|is a MeshField, and nonlocal"):
         weak(EQUATIONS[name], meshes()[0])
@@ -277,8 +284,9 @@ def test_the_slope_of_the_discrete_energy_is_the_weak_residual(name: str) -> Non
     form = WeakForm(closed(equation), Elements.on(meshes()[0]))
     generator = torch.Generator().manual_seed(0)
     y = torch.rand(form.size, generator=generator, dtype=torch.float64).requires_grad_()
-    (slope,) = torch.autograd.grad(integrate(equation.energy(*form.fields(y))).values, y)
-    rows = form.residual(y.detach(), 0.0 if isinstance(equation, Evolution) else None)
+    rates = torch.zeros_like(y) if form.order == 2 else None
+    (slope,) = torch.autograd.grad(integrate(equation.energy(*form.fields(y, rates=rates))).values, y)
+    rows = form.residual(y.detach(), 0.0 if isinstance(equation, Evolution) else None, rates=rates)
     sign = -1.0 if isinstance(equation, Evolution) else 1.0
     free = torch.from_numpy(~form.held)
     torch.testing.assert_close(sign * rows[free], slope[free], rtol=0, atol=1e-12 * float(slope.abs().max()))
@@ -345,6 +353,28 @@ def test_the_jacobian_in_the_velocities_is_that_of_the_residual() -> None:
     by_value, by_rate = form.jacobian(y, 0.2, rates=v)
     assert differences(lambda y: form.residual(y, 0.2, rates=v), y, by_value) < 1e-8
     assert differences(lambda v: form.residual(y, 0.2, rates=v), v, by_rate) < 1e-8
+
+
+MOVING = [n for n, e in EQUATIONS.items() if isinstance(e, Conserving) and e.order == 2 and "mesh" in e.kinds]
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_fields_carry_the_rates_that_energies_ask_for(name: str) -> None:
+    equation = EQUATIONS[name]
+    assert isinstance(equation, Conserving)
+    form = WeakForm(closed(equation), Elements.on(meshes()[0]))
+    ones = torch.ones(form.size, dtype=torch.float64)
+    states = [form.fields(0.0 * ones, rates=c * ones) for c in (3.0, 0.0)]
+    moving, still = (float(integrate(equation.conserved(*state)["energy"]).values.detach()) for state in states)
+    assert math.isclose(moving - still, 4.5 * len(form.blocks), rel_tol=1e-12)
+
+
+@pytest.mark.parametrize("of", [WeakForm.residual, WeakForm.jacobian, WeakForm.fields])
+def test_a_state_of_second_order_without_rates_is_refused(of) -> None:
+    form = WeakForm(closed(EQUATIONS["hyperelasticity"]), Elements.on(meshes()[0]))
+    with pytest.raises(InputError, match=r"Hyperelasticity is of second order .* pass rates=") as error:
+        of(form, form.boundary_values(0.0))
+    assert "\n" not in str(error.value)
 
 
 def test_a_part_without_a_condition_is_refused() -> None:

@@ -307,6 +307,10 @@ def test_numbers_are_settings() -> None:
     assert problem.initial_state(Coordinates(problem.grid(4)))["u"].values.tolist() == [0.0, 0.75, 1.5, 2.25]
     with pytest.raises(InputError, match="unknown parameter 'b'"):
         read(named.replace("{a: 2}", "{a: 2, b: 1}"))
+    stated = named.replace("{a: 2}", "{a: 2, viscosity: {value: 0.5, unit: m2 s-1}}")
+    assert read(stated).values == {"viscosity": 0.5}
+    with pytest.raises(InputError, match=r"line 4, .*viscosity has the unit 'm2 s-1' in the equation, got 'm s-1'"):
+        read(stated.replace("m2 s-1", "m s-1"))
 
 
 def test_units_are_checked() -> None:
@@ -315,8 +319,13 @@ def test_units_are_checked() -> None:
         ("unknowns: u", "unknowns: {u: {unit: K}}"), ("{k: 0.1}", "{k: {value: 0.1, unit: m2 s-1}}"),
     )  # fmt: skip
     assert str(read(units).quantity("u").unit) == "K"
-    with pytest.raises(InputError, match="unit"):
-        read(units.replace("m2 s-1", "m s-1"))
+    for unit, words in {
+        "m s-1": r"given\.yaml, line \d+, equation: cannot compute .* has unit",
+        "m2 q-1": r"given\.yaml, line \d+, parameters\.k\.unit: unknown unit 'q'",
+    }.items():
+        with pytest.raises(InputError, match=words) as error:
+            read(units.replace("m2 s-1", unit))
+        assert "\n" not in str(error.value)
     again = read(problem_text(replace(read(units), file=None)))
     assert str(again.equation.parameters[0].unit) == "m2 s-1" and again.time.unit == "s"
 

@@ -24,6 +24,8 @@ from pdesolve.nn import Affine, NetworkSolution, Rescale, mlp
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.equations.p_laplacian import PLaplacian
 from pdesolve.physics.equations.poisson import Poisson
+from pdesolve.physics.solvers.pinn.method import Pinn
+from pdesolve.physics.solvers.pinn.task import remedies
 from pdesolve.problem import Evaluation, Problem
 from pdesolve.scales import Scales, scales
 
@@ -74,9 +76,10 @@ def test_sizes_of_known_problems() -> None:
 
 def test_terms_that_are_far_apart_are_said() -> None:
     found = scales(make_problem("allen_cahn"))
-    line = found.warning()
+    line = found.warning(["--method.windows 4", "a wish"])
     assert line is not None and "\n" not in line
-    assert "diffusivity*dxx(u) is 4e+03 times smaller than reaction*(u - u**3)" in line and "time windows" in line
+    assert "diffusivity*dxx(u) is 4e+03 times smaller than reaction*(u - u**3)" in line
+    assert line.endswith("what may help: --method.windows 4, a wish")
     assert scales(make_problem("allen_cahn", {"diffusivity": 0.1})).warning() is None
     table = "\n".join(found.lines())
     assert "size of u: 1" in table and "size of diffusivity*dxx(u) in the equation of u: 3.9e-04" in table
@@ -134,6 +137,14 @@ class Branching(Equation):
     def residual(self, u: Mapping[str, Any], p: Mapping[str, Any], x: Any) -> dict[str, Any]:
         sign = 1.0 if float(p["slope"].values) > 0 else -1.0
         return {"u": -laplacian(u["u"]) + sign * absolute(u["u"]) + dx(u["u"])}
+
+
+def test_only_remedies_that_are_not_on_are_told() -> None:
+    problem = make_problem("allen_cahn")
+    assert remedies(Pinn(), problem) == ["--method.windows 4", "--method.features fourier"]
+    off = Pinn(conditions="soft", windows=2, adaptivity="none", features="fourier")
+    assert remedies(off, problem) == ["--method.conditions exact", "--method.adaptivity rad"]
+    assert remedies(Pinn(features="sine"), make_problem("poisson_2d")) == []
 
 
 def test_an_equation_that_is_no_formula_has_one_size() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,13 @@ def test_a_divergence_is_told_and_keeps_the_best(monkeypatch) -> None:
     assert "step 2" in solution.proof.notes["diverged"] and "step 2" in solution.proof.table()
 
 
+def test_the_proof_says_why_there_is_no_reference(monkeypatch) -> None:
+    monkeypatch.setattr("pdesolve.solving._reference", lambda problem, values: (None, {"none": "no scheme fits"}))
+    solution = quick(out="run", steps=1)
+    assert solution.proof.errors["u"]["relative_l2"] is None
+    assert re.search(r"^against +no reference: no scheme fits$", solution.proof.table(), re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -246,6 +254,8 @@ def test_a_divergence_is_told_and_keeps_the_best(monkeypatch) -> None:
         ({"budget": "soon"}, "budget"),
         ({"steps": 0}, "step"),
         ({"target": -1.0}, "target"),
+        ({"target": 1e-4, "method": "teng"}, "teng cannot stop at a target of 0.0001: it ends at the final time"),
+        ({"target": 1e-4, "method": "insr"}, "leave out --target, and write --method.time_steps, --method.tolerance"),
         ({"device": "cuda:77"}, "cuda:77"),
         ({"dtype": "float16"}, "float32"),
         ({"values": {"viscosity": 1.0}}, "diffusivity"),
@@ -266,6 +276,19 @@ def test_bad_input_is_one_line_and_leaves_nothing(change: dict[str, Any], words:
     assert words in str(error.value) and "\n" not in str(error.value)
     assert not Path("bad").exists()
     assert {p for p in set(Path().rglob("*")) - before if "cache" not in p.parts} == set()
+
+
+@pytest.mark.parametrize(
+    ("there", "out"),
+    [((), "new/deep/run"), (("new",), "new/deep/run"), (("mine",), "mine"), (("runs",), None), ((), None)],
+)
+def test_a_refused_run_leaves_folders_as_they_were(there: tuple[str, ...], out: str | None) -> None:
+    for name in there:
+        Path(name).mkdir()
+    before = {*Path().rglob("*")}
+    with pytest.raises(InputError, match="cannot learn"):
+        quick(method="reference", learn=["diffusivity"], out=out)
+    assert {*Path().rglob("*")} - {p for p in Path().rglob("*") if "cache" in p.parts} == before
 
 
 @pytest.mark.parametrize(
@@ -316,6 +339,9 @@ def test_a_comparison_is_one_table_one_figure_and_a_folder() -> None:
         compare("heat_1d", [SMALL], out="both")
     with pytest.raises(InputError, match="method"):
         compare("heat_1d", [])
+    with pytest.raises(InputError, match=r"teng cannot stop at a target of 0\.001"):
+        compare("heat_1d", [SMALL, "teng"], target=1e-3, out="aimed")
+    assert not Path("aimed").exists(), "refused before the first run"
 
 
 @pytest.mark.slow

@@ -284,7 +284,9 @@ def test_an_equation_of_order_four_takes_a_value_and_a_slope_at_each_end() -> No
         strip = Box(Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
         ends = ("x_min", "x_max")
         beam(Dirichlet("u"), Neumann("u", ends), domain=strip)  # along y it is of order 0
-    assert list(clamped.named_conditions) == ["u at the boundary", "u at the boundary 2"]
+    assert list(clamped.named_conditions) == ["u at the boundary", "slope of u at the boundary"]
+    mixed = beam(Dirichlet("u"), Robin("u", 1.0, 0.5))
+    assert list(mixed.named_conditions) == ["u at the boundary", "mix of value and slope of u at the boundary"]
     assert normal_orders(clamped) == {("u", "x_min"): 4, ("u", "x_max"): 4}
     with pytest.raises(InputError, match="beam: 2 conditions for u at y_min, expected at most one"):
         beam(Dirichlet("u"), Neumann("u"), domain=strip)

@@ -10,33 +10,22 @@ minutes, not in hours.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from pdesolve import catalogue, proof
 from pdesolve.geometry import Grid
 from pdesolve.method import Solution
-from pdesolve.training.budget import Budget
-from pdesolve.training.run import Run
+
+sys.path.append(str(Path(__file__).parents[1]))
+from marched import Row, go, solve
 
 FILE = Path(__file__).with_name("rows.json")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A problem, its settings, those of the method, and CPU seconds."""
-
-    problem: str
-    method: dict[str, Any]
-    seconds: float
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 ADAM: dict[str, Any] = {
@@ -46,27 +35,30 @@ PAPER_1D, PAPER_2D = {**ADAM, "width": 20, "depth": 3}, {**ADAM, "width": 32, "d
 MIDPOINT = {"time_steps": 40, "scheme": "midpoint"}
 SQUARE = {"time_steps": 20, "width": 16, "points": 600, "fit_steps": 150}
 ROWS = {
-    "advection, midpoint": Row("advection_1d", {**MIDPOINT, "width": 12, "fit_steps": 500}, 120, {"final_time": 2.0}),
-    "advection, midpoint, Adam": Row("advection_1d", {**MIDPOINT, **PAPER_1D}, 600, {"final_time": 2.0}),
-    "advection, semi-Lagrangian": Row("advection_1d", {"time_steps": 240, "width": 12, "fit_steps": 800}, 300),
-    "rotation, semi-Lagrangian": Row("advection_2d", {"time_steps": 20, "width": 16, "fit_steps": 300}, 300),
+    "advection, midpoint": Row("advection_1d", {**MIDPOINT, "width": 12, "fit_steps": 500}, 2, {"final_time": 2.0}),
+    "advection, midpoint, Adam": Row("advection_1d", {**MIDPOINT, **PAPER_1D}, 10, {"final_time": 2.0}),
+    "advection, semi-Lagrangian": Row("advection_1d", {"time_steps": 240, "width": 12, "fit_steps": 800}, 5),
+    "rotation, semi-Lagrangian": Row("advection_2d", {"time_steps": 20, "width": 16, "fit_steps": 300}, 5),
     "vortices between walls": Row(
-        "taylor_green_walls_2d", {"time_steps": 100, "width": 12, "fit_steps": 300, "fit_share": 0.3}, 600
+        "taylor_green_walls_2d", {"time_steps": 100, "width": 12, "fit_steps": 300, "fit_share": 0.3}, 10
     ),
     "vortices between walls, Adam, 5 steps": Row(
-        "taylor_green_walls_2d", {"time_steps": 5, "scheme": "splitting", **PAPER_2D}, 600, {"final_time": 0.25}
+        "taylor_green_walls_2d", {"time_steps": 5, "scheme": "splitting", **PAPER_2D}, 10, {"final_time": 0.25}
     ),
     "one vortex between walls": Row(
-        "taylor_green_walls_2d_sister", {"time_steps": 100, "width": 12, "fit_steps": 300, "fit_share": 0.3}, 600
+        "taylor_green_walls_2d_sister", {"time_steps": 100, "width": 12, "fit_steps": 300, "fit_share": 0.3}, 10
     ),
     "vortices, viscous": Row(
-        "taylor_green_2d", {"time_steps": 10, "width": 12, "fit_steps": 400, "fit_share": 0.6}, 200, {"final_time": 1.0}
+        "taylor_green_2d",
+        {"time_steps": 10, "width": 12, "fit_steps": 400, "fit_share": 0.6},
+        3.3,
+        {"final_time": 1.0},
     ),
     "vortices, viscous, Adam": Row(
-        "taylor_green_2d", {"time_steps": 10, "scheme": "splitting", **PAPER_2D}, 900, {"final_time": 1.0}
+        "taylor_green_2d", {"time_steps": 10, "scheme": "splitting", **PAPER_2D}, 15, {"final_time": 1.0}
     ),
-    "shear layers": Row("shear_layers_2d", {"time_steps": 10, "width": 16, "fit_steps": 400}, 400, {"final_time": 1.0}),
-    "elastic square": Row("elastic_square_2d", SQUARE, 200, {"final_time": 0.2}),
+    "shear layers": Row("shear_layers_2d", {"time_steps": 10, "width": 16, "fit_steps": 400}, 6.7, {"final_time": 1.0}),
+    "elastic square": Row("elastic_square_2d", SQUARE, 3.3, {"final_time": 0.2}),
 }
 
 
@@ -92,44 +84,17 @@ def energy_drift(solution: Solution) -> float | None:
     return float(((energy - energy[0]) / energy[0]).abs().max())
 
 
-def solve(row: Row) -> dict[str, Any]:
+def make(row: Row) -> dict[str, Any]:
     """What a row comes to."""
-    problem = catalogue.make_problem(row.problem, row.settings)
-    run = Run(budget=Budget.from_now(row.seconds), say=lambda line: print(" ", line, file=sys.stderr))
-    solution = catalogue.make_method("insr", row.method).solve(problem, run)
-    truth = catalogue.make_method("reference").solve(problem, Run(budget=Budget.from_now(300.0))).on()
-    errors = proof.errors(problem, solution.on(), truth)
-    return {
-        "final": {name: error["final"] for name, error in errors.items()},
-        "initial fit": solution.notes["initial fit"],
-        "reached": solution.notes["time reached"],
-        "energy drift": energy_drift(solution),
-        "cpu_seconds": run.budget.spent,
-        "parameters": solution.parameters,
-    }
+    solution, found = solve("insr", row)
+    return found | {"energy drift": energy_drift(solution)}
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    kept: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
-    named = sys.argv[1:]
-    unknown = [name for name in named if name not in ROWS]
-    if unknown:
-        sys.exit(f"no row {unknown[0]!r}: known are {', '.join(ROWS)}")
-    print(f"midpoint rule alone, dt 0.05, t = 2: {midpoint_floor(2.0, 40):.2e}")
-    for name in named or ROWS:
-        if name not in kept or named:
-            kept[name] = solve(ROWS[name])
-            FILE.write_text(json.dumps(kept, indent=1))
-        found = kept[name]
-        errors = ", ".join(f"{scalar} {value:.1e}" for scalar, value in found["final"].items())
-        drift = "" if found["energy drift"] is None else f", energy drift {found['energy drift']:.1e}"
-        print(
-            f"{name}: final relative L2 {errors}{drift}; initial fit {found['initial fit']:.1e}, "
-            f"t = {found['reached']:g}, {found['parameters']} parameters, {found['cpu_seconds']:.0f} CPU s",
-            flush=True,
-        )
+def beside(found: Mapping[str, Any]) -> str:
+    """The drift of a flow's energy."""
+    return "" if found["energy drift"] is None else f", energy drift {found['energy drift']:.1e}"
 
 
 if __name__ == "__main__":
-    main()
+    print(f"midpoint rule alone, dt 0.05, t = 2: {midpoint_floor(2.0, 40):.2e}")
+    go(FILE, ROWS, make, beside=beside)

@@ -12,10 +12,9 @@ computed again: remove the file, or name the row. Beside the rows on the torus s
 
 from __future__ import annotations
 
-import json
 import math
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,53 +22,45 @@ import torch
 from torch import Tensor
 
 import pdesolve as ps
-from pdesolve import catalogue, proof
+from pdesolve import catalogue
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import sample
 from pdesolve.marching.sizes import sizes
-from pdesolve.method import Solution
 from pdesolve.physics.solvers.teng.embedding import instant_network
 from pdesolve.physics.solvers.teng.method import Teng
 from pdesolve.physics.solvers.teng.schemes import scheme
 from pdesolve.training.budget import Budget
 from pdesolve.training.run import Run
 
+sys.path.append(str(Path(__file__).parents[1]))
+from marched import Row, final, go, solve
+
 FILE = Path(__file__).with_name("rows.json")
 MODES = 192
 
 
-@dataclass(frozen=True)
-class Row:
-    """A problem, its settings, those of the method, CPU minutes, and the error that is asked at the final time."""
-
-    problem: str
-    method: dict[str, Any]
-    minutes: float
-    asked: float
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
 TORUS: dict[str, Any] = {"width": 16, "time_steps": 20, "repetitions": 40, "fit_share": 0.2}
+HALF = {"final_time": 0.5}
 SMOOTH = str(Path(__file__).with_name("allen_cahn_smooth.yaml"))
 ROWS = {
-    "heat": Row("teng_heat", TORUS, 30, 1e-5, {"final_time": 0.5}),
-    "allen-cahn": Row("teng_allen_cahn", TORUS, 30, 2e-5, {"final_time": 0.5}),
-    "burgers": Row("teng_burgers", TORUS, 30, 5e-5, {"final_time": 0.5}),
+    "heat": Row("teng_heat", TORUS, 30, HALF, 1e-5),
+    "allen-cahn": Row("teng_allen_cahn", TORUS, 30, HALF, 2e-5),
+    "burgers": Row("teng_burgers", TORUS, 30, HALF, 5e-5),
     "burgers in 1-D": Row(
-        "burgers_shock", {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.1}, 5, 1e-6,
-        {"viscosity": 0.01},
+        "burgers_shock", {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.1}, 5,
+        {"viscosity": 0.01}, 1e-6,
     ),
     "smooth allen-cahn in 1-D": Row(
-        SMOOTH, {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.2}, 5, 1e-6
+        SMOOTH, {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.2}, 5, {}, 1e-6
     ),
     "allen-cahn in 1-D": Row(
-        "allen_cahn", {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.2}, 5, 1e-4
+        "allen_cahn", {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.2}, 5, {}, 1e-4
     ),
-    "heat between walls": Row("heat_1d", {"width": 16, "time_steps": 100, "repetitions": 20}, 5, 1e-7),
+    "heat between walls": Row("heat_1d", {"width": 16, "time_steps": 100, "repetitions": 20}, 5, {}, 1e-7),
     "two solitons": Row(
-        "kdv_two_solitons", {"width": 20, "time_steps": 200, "repetitions": 20}, 5, 1e-5, {"final_time": 1.0}
+        "kdv_two_solitons", {"width": 20, "time_steps": 200, "repetitions": 20}, 5, {"final_time": 1.0}, 1e-5
     ),
-    "waves": Row("wave_1d", {"width": 16, "time_steps": 400, "repetitions": 20}, 5, 1e-6),
+    "waves": Row("wave_1d", {"width": 16, "time_steps": 400, "repetitions": 20}, 5, {}, 1e-6),
 }  # fmt: skip
 
 
@@ -140,60 +131,25 @@ def modes(row: Row, parameters: int) -> float:
     return final(ps.make_method("reference", settings).solve(problem, Run(budget=Budget.from_now(120.0))))["u"]
 
 
-def final(solution: Solution) -> dict[str, float]:
-    """Relative L2 errors at the final time."""
-    truth = catalogue.make_method("reference").solve(solution.problem, Run(budget=Budget.from_now(600.0))).on()
-    return {n: e["final"] for n, e in proof.errors(solution.problem, solution.on(), truth).items()}
-
-
-def solve(row: Row) -> dict[str, Any]:
+def make(row: Row) -> dict[str, Any]:
     """What a row comes to."""
-    problem = catalogue.make_problem(row.problem, row.settings)
-    run = Run(budget=Budget.from_now(60 * row.minutes), say=lambda line: print(" ", line, file=sys.stderr))
-    solution = catalogue.make_method("teng", row.method).solve(problem, run)
-    notes, beside = solution.notes, {}
+    solution, found = solve("teng", row)
+    found["beside"] = {}
     if row.problem.startswith("teng_"):
-        assert problem.time is not None
-        beside = {
-            "time floor": time_floor(row, problem.time.upper),
+        time = solution.problem.time
+        assert time is not None
+        found["beside"] = {
+            "time floor": time_floor(row, time.upper),
             "features": features(row),
             "modes": modes(row, solution.parameters),
         }
-    reached = notes["time reached"]
-    return {
-        "final": final(solution) if solution.converged else None,
-        "initial fit": notes["initial fit"],
-        "fit seconds": notes["initial fit seconds"],
-        "march seconds": run.budget.spent - (0 if notes["initial fit cached"] else notes["initial fit seconds"]),
-        "reached": reached,
-        "worst projection": notes["worst projection"],
-        "parameters": solution.parameters,
-        "beside": beside,
-    }
+    return found
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    kept: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
-    named = sys.argv[1:]
-    unknown = [name for name in named if name not in ROWS]
-    if unknown:
-        sys.exit(f"no row {unknown[0]!r}: known are {', '.join(ROWS)}")
-    for name in named or ROWS:
-        row = ROWS[name]
-        if name not in kept or named:
-            kept[name] = solve(row)
-            FILE.write_text(json.dumps(kept, indent=1))
-        found = kept[name]
-        errors = "not reached" if found["final"] is None else ", ".join(f"{v:.1e}" for v in found["final"].values())
-        beside = "".join(f", {what} {value:.1e}" for what, value in found["beside"].items())
-        print(
-            f"{name}: asked {row.asked:g}, final relative L2 {errors} at t = {found['reached']:.4g}; initial fit "
-            f"{found['initial fit']:.1e} in {found['fit seconds']:.0f} CPU s, march {found['march seconds']:.0f}, "
-            f"{found['parameters']} parameters{beside}",
-            flush=True,
-        )
+def beside(found: Mapping[str, Any]) -> str:
+    """The floors of a row."""
+    return "".join(f", {what} {value:.1e}" for what, value in found["beside"].items())
 
 
 if __name__ == "__main__":
-    main()
+    go(FILE, ROWS, make, beside=beside)

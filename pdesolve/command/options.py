@@ -18,7 +18,7 @@ class Options:
 
     Attributes:
         budget: CPU time of the whole process, all threads: 90s, 2min, 1h.
-        target: relative L2 error at which to stop; needs a problem with a reference.
+        target: relative L2 error at which to stop; needs a problem with a reference and a method that does not march.
         steps: stop after this many steps, whatever the budget.
         seed: of every random choice.
         device: auto, cpu, cuda or cuda:1.

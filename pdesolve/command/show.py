@@ -119,7 +119,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
             for a in problem.axes
         ],
         "boundary": list(problem.domain.boundaries),
-        "conditions": [condition.name for condition in problem.all_conditions],
+        "conditions": list(problem.named_conditions),
         "condition_kinds": [type(condition).__name__ for condition in problem.all_conditions],
         "evaluation": {
             "points": points if isinstance(points, int) else dict(points),

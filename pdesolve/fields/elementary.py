@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pdesolve.errors import InputError
+from pdesolve.errors import UnitError
 from pdesolve.fields.field import Field
 from pdesolve.unit import Unit
 
@@ -17,7 +17,7 @@ def _elementary(function: Callable[[Tensor], Tensor], name: str) -> Callable[[An
     def apply(argument: Any) -> Any:
         if isinstance(argument, Field):
             if argument.unit is not None and not argument.unit.dimensionless:
-                raise InputError(f"{name} needs a dimensionless argument, {argument.name} has unit {argument.unit}")
+                raise UnitError(f"{name} needs a dimensionless argument, {argument.name} has unit {argument.unit}")
             return argument.apply(function, name, argument.unit)
         if isinstance(argument, Tensor):
             return function(argument)

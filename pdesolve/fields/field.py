@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.errors import InputError
+from pdesolve.errors import InputError, UnitError
 from pdesolve.geometry import Axes
 from pdesolve.unit import Unit
 
@@ -242,7 +242,7 @@ def _unit(a: Unit | None, b: Unit | None, symbol: str, name_a: str, name_b: str)
     if symbol == "/":
         return a / b
     if a != b:
-        raise InputError(
+        raise UnitError(
             f"cannot compute {name_a} {symbol} {name_b}: {name_a} has unit {str(a)!r}, {name_b} has {str(b)!r}; "
             "check the units of the axes, the unknowns and the parameters"
         )

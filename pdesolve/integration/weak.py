@@ -131,7 +131,11 @@ class WeakForm:
         return torch.zeros(self.size, dtype=torch.float64).index_add(0, nodes.reshape(-1), shares.reshape(-1))
 
     def residual(self, y: Tensor, time: float | None = None, *, rates: Tensor | None = None) -> Tensor:
-        """R (node of each block,). `rates` are the nodal values of u_t for evolutions of order 2."""
+        """R (node of each block,). `rates` are the nodal values of u_t, which evolutions of order 2 need.
+
+        Raises:
+            InputError: an evolution of order 2 without them.
+        """
         total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         for place in self._places:
             weights = place.table.quadrature.weights.to(y.device)[..., None]
@@ -144,7 +148,11 @@ class WeakForm:
     def jacobian(
         self, y: Tensor, time: float | None = None, *, rates: Tensor | None = None
     ) -> tuple[csr_array, csr_array]:
-        """dR/dy and dR/d(u_t); the latter is zero but for evolutions of order 2."""
+        """dR/dy and dR/d(u_t); the latter is zero but for evolutions of order 2.
+
+        Raises:
+            InputError: an evolution of order 2 without rates.
+        """
         entries = Entries(self.size), Entries(self.size)
         n = len(self.blocks)
         for place in self._places:
@@ -165,17 +173,36 @@ class WeakForm:
                     entries[k // n].add(self._numbers(place, block), self._numbers(place, other), local)
         return entries[0].matrix(), entries[1].matrix()
 
-    def fields(self, y: Tensor) -> tuple[State, Values, Coordinates]:
-        """The state, the parameters and the coordinates at the quadrature points of the cells."""
+    def fields(self, y: Tensor, *, rates: Tensor | None = None) -> tuple[State, Values, Coordinates]:
+        """The state, the parameters and the coordinates at the quadrature points of the cells.
+
+        Raises:
+            InputError: an evolution of order 2 without rates, which its energy may ask for.
+        """
         place = self._places[0]
         x = place.x.without_unknowns()
         p = {name: _moved(field, x) for name, field in self._values_at(place, None).items()}
         scalars = {}
-        for block in self.blocks:
+        for block, vector, name in self._carried(y, rates):
             assert isinstance(x.places, MeshPlaces)
-            known = self._known(place, block, y)
-            scalars[block.name] = x.places.unknown(known[..., 0], known[..., 1:], self.problem.quantity(block.name))
-        return assemble(self.equation.unknowns, scalars), p, x
+            known = self._known(place, block, vector)
+            scalars[name] = x.places.unknown(known[..., 0], known[..., 1:], self._quantity(block, name))
+        return self._state(scalars), p, x
+
+    def _carried(self, y: Tensor, rates: Tensor | None) -> list[tuple[Block, Tensor, str]]:
+        """The block, the vector and the name of each scalar of the state: all unknowns, then all rates."""
+        values = [(block, y, block.name) for block in self.blocks]
+        if self.order == 1:
+            return values
+        if rates is None:
+            raise InputError(
+                f"{self.problem.name}: {type(self.equation).__name__} is of second order in time and its state holds "
+                "the rates, which were not given: pass rates=, the nodal values of u_t; zeros for a state at rest"
+            )
+        return values + [(block, rates, block.velocity) for block in self.blocks]
+
+    def _quantity(self, block: Block, name: str) -> Quantity:
+        return self.problem.quantity(block.name) if name == block.name else Quantity(name)
 
     def _integrands(
         self, place: _Place, y: Tensor, rates: Tensor | None, time: float | None
@@ -191,18 +218,13 @@ class WeakForm:
             p = {name: _moved(field, x) for name, field in bound.items()}
             leaves: list[Tensor] = []
             scalars: dict[str, Field] = {}
-            for block in self.blocks:
-                leaf = self._known(place, block, y).detach().requires_grad_()
+            for block, vector, name in self._carried(y, rates):
+                leaf = self._known(place, block, vector).detach().requires_grad_()
                 value, slope = leaf[..., 0], leaf[..., 1:]
-                condition = self.conditions.get((place.part or "", block.name))
+                condition = self.conditions.get((place.part or "", name))
                 if condition is not None:
                     slope = self._conditioned(condition, block, value, slope, x, p)
-                scalars[block.name] = x.places.unknown(value, slope, self.problem.quantity(block.name))
-                leaves.append(leaf)
-            for block in self.blocks if rates is not None else ():
-                assert rates is not None
-                leaf = self._known(place, block, rates).detach().requires_grad_()
-                scalars[block.velocity] = x.places.unknown(leaf[..., 0], leaf[..., 1:], Quantity(block.velocity))
+                scalars[name] = x.places.unknown(value, slope, self._quantity(block, name))
                 leaves.append(leaf)
             rows = self._rows(scalars, p, x)
             found = []
@@ -223,16 +245,19 @@ class WeakForm:
             return leaves, found
 
     def _rows(self, scalars: Mapping[str, Field], p: Values, x: Coordinates) -> dict[str, Field]:
-        equation = self.equation
-        u = dict(assemble(equation.unknowns, scalars))
+        equation, u = self.equation, self._state(scalars)
         if not isinstance(equation, Evolution):
             return flatten(equation.residual(u, p, x))
-        if equation.order == 2:
-            for unknown in equation.evolving:
-                name = velocity_name(unknown.name)
-                parts = {c: scalars[f"{name}_{c}"] for c in unknown.components}
-                u[name] = Vector(parts) if parts else scalars[name]
         return {**flatten(equation.rate(u, p, x)), **flatten(equation.constraint(u, p, x))}
+
+    def _state(self, scalars: Mapping[str, Field]) -> State:
+        equation = self.equation
+        u = dict(assemble(equation.unknowns, scalars))
+        for unknown in equation.evolving if isinstance(equation, Evolution) and equation.order == 2 else ():
+            name = velocity_name(unknown.name)
+            parts = {c: scalars[f"{name}_{c}"] for c in unknown.components}
+            u[name] = Vector(parts) if parts else scalars[name]
+        return u
 
     def _known(self, place: _Place, block: Block, y: Tensor) -> Tensor:
         """The value and the slopes of a scalar (cell, point, 1 + axis)."""

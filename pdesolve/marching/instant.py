@@ -16,10 +16,11 @@ from pdesolve.errors import Diverged
 from pdesolve.fields import Coordinates, Field, d
 from pdesolve.geometry import PointCloud, sample
 from pdesolve.marching.algebraic import Algebraic
-from pdesolve.marching.joined import InSpace, Joined
+from pdesolve.marching.joined import InSpace, evolving
 from pdesolve.marching.sizes import sizes, wave_speed
 from pdesolve.marching.system import FirstOrder, at_time
 from pdesolve.marching.walls import WallRows
+from pdesolve.nn.features import Beside
 from pdesolve.problem import Problem, Value
 
 
@@ -35,7 +36,7 @@ def quadrature(problem: Problem, n: int, generator: Generator) -> PointCloud:
 class Instant:
     """u(x) = g + D N at weighted points of space, values as (scalar, point) of all that evolves.
 
-    problem: of first order in time (see `first_order`). module: a network of space, or one `Joined` with that of the
+    problem: of first order in time (see `first_order`). module: a network of space, or one `joined` with that of the
     algebraic unknowns, which are found anew for each rate. walls: the boundary conditions that the lift does not hold,
     as rows of the weight `wall_weight` at `wall_points` points each.
 
@@ -54,7 +55,7 @@ class Instant:
     ) -> None:  # fmt: skip
         self.problem, self.lift, self.given, self.cloud = problem, lift, values, cloud
         self.equation = problem.evolution()
-        self.module = module.evolving if isinstance(module, Joined) else module
+        self.module = evolving(module)
         self.scalars = tuple(s for unknown in self.equation.evolving for s in unknown.scalars)
         assert problem.time is not None and cloud.weights is not None
         self.start = problem.time.lower
@@ -77,9 +78,9 @@ class Instant:
         self.initial = self._stacked({u.name: state[u.name] for u in self.equation.evolving}, smooth).detach()
         self.size = self._sizes()
         self.algebraic: Algebraic | None = None
-        if isinstance(module, Joined):
+        if isinstance(module, Beside):
             self.algebraic = Algebraic(
-                problem, module.algebraic, self._evolving, cloud, values, column=self._timed, **self._kind
+                problem, module.second, self._evolving, cloud, values, column=self._timed, **self._kind
             )
         asked = self._placed(self._plain, self.start).discretisation
         assert isinstance(asked, PointCloud)

@@ -4,39 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from pdesolve.equation import Unknown
 from pdesolve.fields.jets import Jet
 from pdesolve.fields.propagation import propagate
+from pdesolve.nn.features import Beside
 from pdesolve.problem import Problem
 
 
-class Joined(nn.Module):
-    """The outputs of a network of what evolves, then those of a network of what is algebraic."""
-
-    def __init__(self, evolving: nn.Module, algebraic: nn.Module) -> None:
-        super().__init__()
-        self.evolving, self.algebraic = evolving, algebraic
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.evolving(x), self.algebraic(x)], 1)
-
-
 def joined(system: Problem, network: Callable[[Sequence[Unknown]], nn.Module]) -> nn.Module:
-    """A network of what evolves in a first-order system, with one of what is algebraic beside it where there is any."""
+    """A network of what evolves in a system, with one of what is algebraic beside it where there is any."""
     unknowns = system.equation.unknowns
-    evolving = network([unknown for unknown in unknowns if not unknown.algebraic])
+    moving = network([unknown for unknown in unknowns if not unknown.algebraic])
     algebraic = [unknown for unknown in unknowns if unknown.algebraic]
-    return Joined(evolving, network(algebraic)) if algebraic else evolving
+    return Beside(moving, network(algebraic)) if algebraic else moving
+
+
+def evolving(module: nn.Module) -> nn.Module:
+    """Of a network that `joined` made that of what evolves."""
+    return module.first if isinstance(module, Beside) else module
 
 
 def instant_size(system: Problem, module: nn.Module) -> tuple[int, int]:
     """How many scalars evolve, and how many parameters hold them."""
     scalars = sum(len(unknown.scalars) for unknown in system.equation.unknowns if not unknown.algebraic)
-    held = module.evolving if isinstance(module, Joined) else module
-    return scalars, sum(p.numel() for p in held.parameters())
+    return scalars, sum(p.numel() for p in evolving(module).parameters())
 
 
 class InSpace(nn.Module):

@@ -45,7 +45,7 @@ class March:
         self.trajectory.append(time.lower, self._theta())
 
     def go_on(self, run: Run) -> None:
-        """March to the final time, or until budget, steps or target end it.
+        """March to the final time, or until budget or steps end it.
 
         Raises:
             Diverged: what the stepper raises, or a state that blows up, with time and place. The steps before are kept,

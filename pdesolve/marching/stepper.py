@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+from pdesolve.training.checkpoint import Stateful
+
 
 @dataclass(frozen=True)
 class Step:
@@ -15,7 +17,16 @@ class Step:
     residual: float
 
 
-class Stepper(ABC):
+class Part(Stateful, ABC):
+    """A part of a march that a checkpoint holds and that has something to say at the end."""
+
+    @property
+    @abstractmethod
+    def notes(self) -> dict[str, Any]:
+        """What is to be said of the fits so far, as JSON values."""
+
+
+class Stepper(Part):
     """A scheme in time over a fit in space. What it changes is the network; what it remembers is in `state_dict`."""
 
     @abstractmethod
@@ -26,19 +37,6 @@ class Stepper(ABC):
             Diverged: the network has lost its target, or a value is not finite; with the time and, where known, the
                 place.
         """
-
-    @property
-    @abstractmethod
-    def notes(self) -> dict[str, Any]:
-        """What is to be said of the fits so far, as JSON values."""
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that going on needs, as tensors and plain values."""
-
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, Any], /) -> None:
-        """Stand where `state_dict` stood."""
 
 
 def next_time(time: float, step: float, final: float) -> float:

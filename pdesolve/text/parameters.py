@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pdesolve.equation import Equation
+from pdesolve.equation import Equation, Parameter
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields.formula import Name, Node, Number, constant, names, substitute
 from pdesolve.geometry import Axes
@@ -19,6 +19,7 @@ from pdesolve.text.formula import Formula
 from pdesolve.text.scope import Scope
 from pdesolve.text.syntax import parse
 from pdesolve.text.values import FormulaValue, Reader
+from pdesolve.unit import Unit
 
 _PARAMETER = "parameters: {viscosity: 0.01}"
 
@@ -45,7 +46,7 @@ def read_parameters(item: Item | None, named: Equation | None, settings: Mapping
         if entry.is_mapping and "value" in entry.mapping(_PARAMETER):
             about = entry.mapping("{value: 0.01, unit: m2 s-1, bounds: [0, 1]}", ("value", "unit", "bounds"))
             value = about["value"]
-            unit = about["unit"].text("unit: m2 s-1") if "unit" in about else unit
+            unit = _unit(about["unit"], name, known.get(name)) if "unit" in about else unit
             bounds = _bounds(about["bounds"]) if "bounds" in about else bounds
         number = None
         if value.is_text:
@@ -68,6 +69,16 @@ def read_parameters(item: Item | None, named: Equation | None, settings: Mapping
 def _number(item: Item) -> float | None:
     with item.place():
         return constant(parse(item.text("0.01")))
+
+
+def _unit(item: Item, name: str, declared: Parameter | None) -> str:
+    """The unit that is written; one that agrees with the equation's where that declares one."""
+    written = item.text("unit: m2 s-1")
+    with item.place():
+        unit, expected = Unit.parse(written), Unit.parse(declared.unit if declared else None)
+    if expected is not None and unit != expected:
+        raise item.error(f"{name} has the unit {str(expected)!r} in the equation, got {written!r}: leave the unit out")
+    return written
 
 
 def _bounds(item: Item) -> tuple[float, float]:

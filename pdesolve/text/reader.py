@@ -11,7 +11,7 @@ from typing import Any
 from pdesolve import catalogue
 from pdesolve.condition import Condition
 from pdesolve.equation import Equation, Parameter, Unknown
-from pdesolve.errors import InputError, unknown_name
+from pdesolve.errors import InputError, UnitError, unknown_name
 from pdesolve.fields.formula import CONSTANTS, Name, Node, Number, substitute
 from pdesolve.geometry import TIME, Axes, Axis, Domain
 from pdesolve.observations import read_observations
@@ -85,21 +85,24 @@ def make_problem(document: Item, folder: Path, name: str, settings: Mapping[str,
         raise InputError(f"{document.file}: an evolution in time starts somewhere: write initial: {{u: 0}}")
     if "boundary" in content:
         conditions += read_boundary(content["boundary"], equation.unknowns, reader, domain, axes)
-    problem = Problem(
-        name=_name(content, name),
-        equation=equation,
-        domain=domain,
-        conditions=tuple(conditions),
-        time=time,
-        values=values,
-        exact=read_exact(content["exact"], equation, reader) if "exact" in content else None,
-        evaluation=read_evaluation(content.get("evaluation"), domain, time),
-        conserved=_words(content, "conserved", "momentum"),
-        up_to_constant=_words(content, "up_to_constant", "pressure"),
-        description=content["description"].text("description: |") if "description" in content else "",
-        source=content["paper"].text("paper: ...") if "paper" in content else "",
-        settings={k: v.number for k, v in stated.items() if v.number is not None},
-    )
+    try:
+        problem = Problem(
+            name=_name(content, name),
+            equation=equation,
+            domain=domain,
+            conditions=tuple(conditions),
+            time=time,
+            values=values,
+            exact=read_exact(content["exact"], equation, reader) if "exact" in content else None,
+            evaluation=read_evaluation(content.get("evaluation"), domain, time),
+            conserved=_words(content, "conserved", "momentum"),
+            up_to_constant=_words(content, "up_to_constant", "pressure"),
+            description=content["description"].text("description: |") if "description" in content else "",
+            source=content["paper"].text("paper: ...") if "paper" in content else "",
+            settings={k: v.number for k, v in stated.items() if v.number is not None},
+        )
+    except UnitError as error:  # of a row: that is where units come together
+        raise content["equation"].error(str(error)) from None
     if "observations" in content:
         problem = replace(problem, conditions=(*conditions, *_observations(content["observations"], folder, problem)))
     return problem

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -30,11 +31,15 @@ _COST = 0.02  # the most that writing checkpoints may take of a run's time
 
 
 class Stateful(Protocol):
-    """A part of a procedure that a checkpoint holds."""
+    """A part of a procedure that a checkpoint holds: what the procedure needs of it to go on bit for bit."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """All that going on needs, as tensors and plain values."""
 
-    def load_state_dict(self, state_dict: Any, /) -> Any: ...
+    @abstractmethod
+    def load_state_dict(self, state_dict: Any, /) -> Any:
+        """Stand where the part stood whose `state_dict` this was."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pdesolve.training.checkpoint import Stateful
+
 
 class ResidualObjective(nn.Module, ABC):
     """Sums of squares of named rows. Its parameters are trained; what else a fit changes (weights) are its buffers."""
@@ -26,7 +28,7 @@ class ResidualObjective(nn.Module, ABC):
         return {name: rows.square().sum() for name, rows in self.rows(batch).items()}
 
 
-class Batches(ABC):
+class Batches(Stateful, ABC):
     """What the steps of a fit are taken on: points or samples, drawn anew now and then. Its state is checkpointed."""
 
     batch: Any
@@ -41,14 +43,6 @@ class Batches(ABC):
         What training has learned by heart is small at the first alone. None where there is no such thing.
         """
         return None
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values that bring the batch back."""
-
-    @abstractmethod
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Be as the batches were that had this state."""
 
 
 class Fixed(Batches):

@@ -30,7 +30,6 @@ class Hyperelasticity(Conserving, Energetic):
     """
 
     order: ClassVar[Literal[1, 2]] = 2
-    kinds = ("point", "grid")
     unknowns = (Unknown("displacement", unit="m", components=("x", "y")),)
     parameters = (
         Parameter("shape_stiffness", unit="m2 s-2", default=1.0, bounds=(0.0, math.inf)),

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from pdesolve.condition import Dirichlet, Impermeable, InitialRate, InitialValue, Periodic
 from pdesolve.equation import Evolution
-from pdesolve.errors import InputError, unknown_name
+from pdesolve.errors import InputError
+from pdesolve.marching.checks import check_march
 from pdesolve.physics.equations.hyperelasticity import Hyperelasticity
 from pdesolve.physics.equations.navier_stokes import NavierStokes
 from pdesolve.physics.solvers.insr.characteristics import carried
 from pdesolve.problem import Problem, Value
+from pdesolve.refusals import at_least, positive
 
 if TYPE_CHECKING:
     from pdesolve.physics.solvers.insr.method import Insr
@@ -50,10 +50,8 @@ def chosen_scheme(name: str, problem: Problem, fit: str) -> str:
     """The scheme of that name, or the equation's own for auto.
 
     Raises:
-        InputError: an unknown name, or one that does not fit; with those that do.
+        InputError: one that does not fit; with those that do.
     """
-    if name not in get_args(SchemeName):
-        raise unknown_name("scheme", name, get_args(SchemeName))
     known = fitting_schemes(problem, fit)
     if name == "auto":
         return known[0]
@@ -71,22 +69,16 @@ def check(insr: Insr, problem: Problem, values: Mapping[str, Value] | None, lear
     Raises:
         InputError: one line.
     """
-    equation, name = problem.evolution(), problem.name
+    equation, name = check_march("insr", insr, problem, values, learn=learn), problem.name
     chosen_scheme(insr.scheme, problem, insr.fit)
-    if learn:
-        raise InputError(f"insr takes parameters as given, it cannot learn {', '.join(learn)}: take --method pinn")
-    if "point" not in equation.kinds:
-        raise InputError(f"insr needs an equation on point fields, {type(equation).__name__} has none: take reference")
     if not problem.domain.is_box:
         raise InputError(f"{name}: insr needs a box or an interval, the domain is none: take --method pinn")
     for kind, condition in problem.named_conditions.items():
         if not isinstance(condition, InitialValue | InitialRate | Dirichlet | Periodic | Impermeable):
             raise InputError(f"{name}: insr holds initial, periodic, Dirichlet and impermeable ones, not {kind!r}")
     _check_walls(problem, equation)
-    for parameter, value in (values or {}).items():
-        if isinstance(value, torch.Tensor) and value.ndim:
-            raise InputError(f"insr solves one problem at a time, {parameter} has {len(value)} values: take reference")
-    _check_settings(insr)
+    at_least(insr, ("iterations",))
+    positive(insr, ("learning_rate",))
 
 
 def _check_walls(problem: Problem, equation: Evolution) -> None:
@@ -98,29 +90,3 @@ def _check_walls(problem: Problem, equation: Evolution) -> None:
             )
         if isinstance(condition, Impermeable) and not flow:
             raise InputError(f"{problem.name}: insr holds {kind!r} for NavierStokes alone: take pinn")
-
-
-def _check_settings(insr: Insr) -> None:
-    for setting in ("time_steps", "repetitions", "fit_steps", "iterations"):
-        if getattr(insr, setting) < 1:
-            raise InputError(f"{setting} must be at least 1, got {getattr(insr, setting)}")
-    if insr.adam_steps < 0:
-        raise InputError(f"adam_steps must be zero or more, got {insr.adam_steps}")
-    for setting in ("damping", "tolerance", "learning_rate", "fit_tolerance"):
-        if not getattr(insr, setting) > 0:
-            raise InputError(f"{setting} must be more than zero, got {getattr(insr, setting)}")
-    if not 0 < insr.fit_share < 1:
-        raise InputError(f"fit_share is a part between 0 and 1, got {insr.fit_share}")
-
-
-def check_points(rows: int, parameters: int) -> None:
-    """Refuse a fit that interpolates its points.
-
-    Raises:
-        InputError: fewer rows than parameters.
-    """
-    if rows < parameters:
-        raise InputError(
-            f"{rows} rows at the points cannot determine {parameters} parameters: give at least --method.points "
-            f"{4 * parameters}, or a smaller network"
-        )

@@ -14,6 +14,7 @@ from pdesolve.least_squares import LeastSquares, LevenbergMarquardt
 from pdesolve.least_squares.form import Form, predicted_bytes
 from pdesolve.least_squares.modular import Modular
 from pdesolve.physics.solvers.insr.places import Points
+from pdesolve.training.checkpoint import Stateful
 from pdesolve.training.run import Run
 
 Rows = Callable[[], Mapping[str, Tensor]]
@@ -28,7 +29,7 @@ _FLOOR = 1e-8  # the least rate
 _PROGRESS = 1e-4  # relative fall of the loss that counts as such
 
 
-class Fitting(ABC):
+class Fitting(Stateful, ABC):
     """What makes rows small. `rows(points)` gives what computes them at these points with the network as it is."""
 
     iterations = 0
@@ -48,14 +49,6 @@ class Fitting(ABC):
         Raises:
             Diverged: rows that are not finite.
         """
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """What going on needs."""
-
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where `state_dict` stood."""
 
 
 class SecondOrder(Fitting):

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from pdesolve.constraint import Lift
 from pdesolve.equation import flatten, velocity_name
 from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates
-from pdesolve.geometry import PointCloud, sample, sample_boundary
+from pdesolve.geometry import Axes, PointCloud, sample, sample_boundary
+from pdesolve.marching.checks import check_points
 from pdesolve.marching.initial_fit import Fit, fit_initial
 from pdesolve.marching.instant import Instant
+from pdesolve.marching.joined import evolving, instant_size
 from pdesolve.marching.march import March
-from pdesolve.marching.trajectory import MarchedSolution, Trajectory, columns_of
-from pdesolve.method import Solution, Solver
+from pdesolve.marching.method import Marching
+from pdesolve.marching.trajectory import MarchedSolution
+from pdesolve.method import Solution
 from pdesolve.nn.features import Beside
 from pdesolve.physics.equations.hyperelasticity import Hyperelasticity
 from pdesolve.physics.equations.navier_stokes import NavierStokes
 from pdesolve.physics.solvers.insr.characteristics import SemiLagrangian, carrier
-from pdesolve.physics.solvers.insr.checks import SchemeName, check, check_points, chosen_scheme
+from pdesolve.physics.solvers.insr.checks import SchemeName, check, chosen_scheme
 from pdesolve.physics.solvers.insr.dynamics import Evolving
 from pdesolve.physics.solvers.insr.elastic import Incremental
 from pdesolve.physics.solvers.insr.fitting import FirstOrder, Fitting, Rows, SecondOrder
@@ -40,7 +43,7 @@ _WALLS = 4  # points on walls, as a part of those inside: one of so many
 
 
 @dataclass(frozen=True)
-class Insr(Solver):
+class Insr(Marching):
     """Implicit neural spatial representations: classical steps in time, each fitted by a network of one instant.
 
     Attributes:
@@ -90,7 +93,8 @@ class Insr(Solver):
     ) -> Solution:
         check(self, problem, values, learn)
         values = dict(values or {})
-        solution = self._new(problem, values, _sizes(problem, values), run.generator, run.device, run.dtype)
+        kind = {"dtype": run.dtype, "device": run.device}
+        solution = self.unfitted(problem, values, _sizes(problem, values), generator=run.generator, **kind)
         fitting = self._fitting(problem, solution, run)
         stepper = self._stepper(problem, solution, values, fitting, run)
         medium = stepper.medium
@@ -98,8 +102,7 @@ class Insr(Solver):
         others = sample(problem.domain, self.points or 2000, generator=generator, sampler="sobol")
 
         def instant(cloud: PointCloud) -> Instant:
-            module = _evolving(solution.trajectory.module)
-            return Instant(medium.problem, module, medium.lift, cloud, values, dtype=run.dtype, device=run.device)
+            return Instant(medium.problem, evolving(solution.trajectory.module), medium.lift, cloud, values, **kind)
 
         unseen = instant(others)
         own = instant(fitting.points.inside) if isinstance(fitting, SecondOrder) else unseen
@@ -125,41 +128,18 @@ class Insr(Solver):
         march.go_on(run)
         return march.ended(run)
 
-    def operation_size(self, problem: Problem) -> int:
-        return (self.points or 4096) * self.width
+    def system(self, problem: Problem) -> Problem:
+        return problem
 
-    def restore(
-        self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
-    ) -> Solution:
-        scales = dict.fromkeys(problem.equation.scalars, 1.0)  # buffers of the network, so that any will do
-        generator = torch.Generator().manual_seed(0)
-        solution = self._new(problem, dict(values or {}), scales, generator, torch.device(device), torch.float64)
-        solution.take(folder)
-        return solution
-
-    def _new(
-        self, problem: Problem, values: Mapping[str, Value], scales: Mapping[str, float], generator: torch.Generator,
-        device: torch.device, dtype: torch.dtype,
-    ) -> MarchedSolution:  # fmt: skip
+    def new_network(self, axes: Axes, scales: Sequence[float], generator: torch.Generator) -> nn.Module:
         frequency = (30.0 if self.fit == "adam" else 8.0) if self.frequency is None else self.frequency
+        return instant_network(
+            axes, scales, kind=self.network, width=self.width, depth=self.depth, frequency=frequency,
+            generator=generator,
+        )  # fmt: skip
 
-        def network(scalars: Sequence[str]) -> nn.Module:
-            return instant_network(
-                problem.domain.axes, [scales[name] for name in scalars], kind=self.network, width=self.width,
-                depth=self.depth, frequency=frequency, generator=generator,
-            )  # fmt: skip
-
-        unknowns = problem.equation.unknowns
-        parts = [
-            network([s for u in unknowns if u.algebraic is kind for s in u.scalars])
-            for kind in (False, True)
-            if any(u.algebraic is kind for u in unknowns)
-        ]
-        module = Beside(*parts) if len(parts) == 2 else parts[0]
-        trajectory = Trajectory(module.to(device=device, dtype=dtype))
-        return MarchedSolution(
-            problem, trajectory, walls(problem), values, columns=columns_of(problem), dtype=dtype, device=device
-        )
+    def lift(self, problem: Problem, values: Mapping[str, Value]) -> Lift | None:
+        return walls(problem)
 
     def _fitting(self, problem: Problem, solution: MarchedSolution, run: Run) -> Fitting:
         """The optimiser of all fits, with its points."""
@@ -175,10 +155,9 @@ class Insr(Solver):
                 draw, rate=self.learning_rate, cap=self.iterations, first_cap=max(self.iterations, self.fit_steps)
             )
         module = solution.trajectory.module
-        parameters = sum(p.numel() for p in _evolving(module).parameters())
-        evolving = sum(len(u.scalars) for u in problem.equation.unknowns if not u.algebraic)
+        scalars, parameters = instant_size(problem, module)
         pressed = isinstance(module, Beside)
-        rows = 1 if pressed else evolving
+        rows = 1 if pressed else scalars
         points = self.points or -(-_ROWS * parameters // rows)
         inside = sample(
             problem.domain, points, generator=run.generator, sampler="regular" if periodic else "gauss_legendre"
@@ -240,11 +219,6 @@ class Insr(Solver):
             rows = flow.rows_of_pressure(whole, problem.time.lower, problem.time.length / self.time_steps)
             left = stepper.fitting.begin("pressure", flow.second(whole), rows, run, until=until)
             run.say(f"pressure at first: relative residual {left:.1e}")
-
-
-def _evolving(module: nn.Module) -> nn.Module:
-    """The network of what evolves, beside which may stand that of a pressure."""
-    return module.first if isinstance(module, Beside) else module
 
 
 def _initial_rows(medium: Medium, module: nn.Module, start: float) -> Any:

@@ -1,4 +1,10 @@
-"""States and rates of a problem at weighted points of space, whatever network holds them."""
+"""States and rates of a problem at weighted points of space, whatever network holds them.
+
+Beside the `Instant` that marches share, since their questions differ. An instant is of one network: its values and the
+one rate of a first-order system, in rows of a fixed scale, with rows of conditions and a pressure found for each rate.
+A classical step asks several formulas (a rate, strains, a divergence) of several networks, the frozen ones of stages
+before among them, also at points drawn anew or carried along, and finds its pressure by a fit of its own.
+"""
 
 from __future__ import annotations
 

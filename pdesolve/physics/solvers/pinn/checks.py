@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import torch
-
 from pdesolve.condition import Observed
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.least_squares.form import free_bytes
 from pdesolve.physics.solvers.pinn.task import collocation
 from pdesolve.problem import Problem, Value
+from pdesolve.refusals import at_least, on_points, one_problem, positive
 from pdesolve.training.processes import place
 from pdesolve.training.run import Run
 
@@ -25,17 +24,8 @@ def check(pinn: Pinn, problem: Problem, values: Mapping[str, Value] | None, lear
     Raises:
         InputError: one line.
     """
-    if "point" not in problem.equation.kinds:
-        raise InputError(
-            f"pinn needs an equation on point fields, {type(problem.equation).__name__} supports "
-            f"{', '.join(problem.equation.kinds)}"
-        )
-    for name, value in (values or {}).items():
-        if isinstance(value, torch.Tensor) and value.ndim:
-            raise InputError(
-                f"pinn solves one problem at a time, {name} has {len(value)} values: solve them one after the "
-                "other, or all at once by the method reference"
-            )
+    on_points("pinn", problem)
+    one_problem("pinn", values)
     _check_settings(pinn)
     if pinn.emphasis == "attention" and place()[1] > 1:
         raise InputError(
@@ -59,12 +49,8 @@ def check(pinn: Pinn, problem: Problem, values: Mapping[str, Value] | None, lear
 
 
 def _check_settings(pinn: Pinn) -> None:
-    for name in ("collocation", "condition_points", "memory", "redraw", "windows"):
-        if (value := getattr(pinn, name)) is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
-    for name in ("learning_rate", "exponent"):
-        if not getattr(pinn, name) > 0:
-            raise InputError(f"{name} must be more than zero, got {getattr(pinn, name)}")
+    at_least(pinn, ("collocation", "condition_points", "memory", "redraw", "windows"))
+    positive(pinn, ("learning_rate", "exponent"))
     if not pinn.condition_weight >= 0:
         raise InputError(f"condition_weight must be zero or more, got {pinn.condition_weight}")
     if not 0 <= pinn.adam_share <= 1:

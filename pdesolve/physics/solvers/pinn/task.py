@@ -60,7 +60,7 @@ class Task:
         """The task with its sizes and lift found, and what is worth reading of them said."""
         values = dict(values or {})
         # choices of the run, since a window's are made from a network that a resumed run brings back later only
-        sizes = Scales(**run.choose(f"scales{part}", lambda: asdict(_said(problem, values, run))))
+        sizes = Scales(**run.choose(f"scales{part}", lambda: asdict(_said(settings, problem, values, run))))
         made = None
         if settings.conditions == "exact":
             record = run.choose(f"lift{part}", lambda: dict(lift(problem, values, learned=learn).record()))
@@ -110,14 +110,25 @@ def collocation(settings: Pinn) -> int:
     return _COLLOCATION if settings.collocation is None else settings.collocation
 
 
-def _said(problem: Problem, values: Mapping[str, Value], run: Run) -> Scales:
+def _said(settings: Pinn, problem: Problem, values: Mapping[str, Value], run: Run) -> Scales:
     """The sizes of unknowns and rows, said."""
     found = scales(problem, values)
     for line in found.lines():
         run.say(line)
-    if (warning := found.warning()) is not None:
+    if (warning := found.warning(remedies(settings, problem))) is not None:
         run.say(f"warning: {warning}")
     return found
+
+
+def remedies(settings: Pinn, problem: Problem) -> list[str]:
+    """What helps with thin layers and slow terms, of what is not on yet, as it is written."""
+    known = {
+        "--method.windows 4": problem.time is not None and settings.windows == 1,
+        "--method.conditions exact": settings.conditions != "exact",
+        "--method.features fourier": settings.features == "coordinates",
+        "--method.adaptivity rad": settings.adaptivity == "none",
+    }
+    return [written for written, off in known.items() if off]
 
 
 def new_solution(

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from pdesolve.condition import BoundaryCondition
 from pdesolve.constraint import Lift
-from pdesolve.equation import Unknown
-from pdesolve.geometry import PointCloud
+from pdesolve.geometry import Axes, PointCloud
 from pdesolve.marching.initial_fit import fit_initial
 from pdesolve.marching.instant import Instant
-from pdesolve.marching.joined import instant_size, joined
+from pdesolve.marching.joined import instant_size
 from pdesolve.marching.march import March
+from pdesolve.marching.method import Marching
 from pdesolve.marching.sizes import sizes
 from pdesolve.marching.system import first_order
-from pdesolve.marching.trajectory import MarchedSolution, Trajectory, columns_of
-from pdesolve.method import Solution, Solver
+from pdesolve.method import Solution
 from pdesolve.physics.constraints import of_problem, walls
 from pdesolve.physics.solvers.teng.checks import check, check_walls
 from pdesolve.physics.solvers.teng.embedding import instant_network
@@ -35,7 +32,7 @@ _ROWS = 4  # for each parameter, where points are not given
 
 
 @dataclass(frozen=True)
-class Teng(Solver):
+class Teng(Marching):
     """Time-evolving natural gradient: a network of one instant, marched by projections onto its tangent space.
 
     Attributes:
@@ -107,9 +104,10 @@ class Teng(Solver):
         check(self, problem, values, learn)
         check_choices(self)
         values, system = dict(values or {}), first_order(problem)
-        solution, lift, soft = self._new(problem, values, sizes(system, values), run.generator, run.device, run.dtype)
+        lift, soft = walls(system, values)
         check_walls(self, problem, soft)
         kind = {"dtype": run.dtype, "device": run.device}
+        solution = self.unfitted(problem, values, sizes(system, values), generator=run.generator, **kind)
 
         def at(cloud: PointCloud) -> Instant:
             return Instant(
@@ -139,36 +137,12 @@ class Teng(Solver):
         march.go_on(run)
         return march.ended(run)
 
-    def operation_size(self, problem: Problem) -> int:
-        return (self.points or 4096) * self.width
+    def system(self, problem: Problem) -> Problem:
+        return first_order(problem)
 
-    def restore(
-        self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
-    ) -> Solution:
-        # buffers of the network, so that any will do
-        scales = dict.fromkeys(first_order(problem).equation.scalars, 1.0)
-        generator = torch.Generator().manual_seed(0)
-        solution, _, _ = self._new(problem, dict(values or {}), scales, generator, torch.device(device), torch.float64)
-        solution.take(folder)
-        return solution
+    def new_network(self, axes: Axes, scales: Sequence[float], generator: torch.Generator) -> nn.Module:
+        return instant_network(axes, scales, units=self.units, width=self.width, depth=self.depth, generator=generator)
 
-    def _new(
-        self, problem: Problem, values: Mapping[str, Value], scales: Mapping[str, float], generator: torch.Generator,
-        device: torch.device, dtype: torch.dtype,
-    ) -> tuple[MarchedSolution, Lift | None, dict[str, BoundaryCondition]]:  # fmt: skip
-        """A solution before any fit; the lift of its instants, and the conditions that are left to rows."""
-        system = first_order(problem)
-
-        def network(unknowns: Sequence[Unknown]) -> nn.Module:
-            factors = [scales[name] for unknown in unknowns for name in unknown.scalars]
-            return instant_network(
-                problem.domain.axes, factors, units=self.units, width=self.width, depth=self.depth, generator=generator
-            )
-
-        module = joined(system, network).to(device=device, dtype=dtype)
-        lift, soft = walls(system, values)
-        held = None if lift is None else of_problem(lift, problem)
-        solution = MarchedSolution(
-            problem, Trajectory(module), held, values, columns=columns_of(system), dtype=dtype, device=device
-        )
-        return solution, lift, soft
+    def lift(self, problem: Problem, values: Mapping[str, Value]) -> Lift | None:
+        held, _ = walls(first_order(problem), values)
+        return None if held is None else of_problem(held, problem)

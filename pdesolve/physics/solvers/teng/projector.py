@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any
+from abc import abstractmethod
 
 from torch import Tensor
 
 from pdesolve.marching.instant import Instant
+from pdesolve.marching.stepper import Part
 
 
-class Projector(ABC):
+class Projector(Part):
     """Moves the network of an instant onto targets at its points. What it remembers is in `state_dict`.
 
     instant: the points at which targets are given; a stepper may change them between steps. tolerance: relative
@@ -29,16 +29,3 @@ class Projector(ABC):
         Raises:
             Diverged: a target that is not finite.
         """
-
-    @property
-    @abstractmethod
-    def notes(self) -> dict[str, Any]:
-        """What is to be said of the fits so far, as JSON values."""
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that going on needs, as tensors and plain values."""
-
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, Any], /) -> None:
-        """Go on where `state_dict` was."""

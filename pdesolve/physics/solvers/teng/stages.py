@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from pdesolve.errors import Diverged
 from pdesolve.least_squares.modular import Modular
 from pdesolve.marching.instant import Instant
+from pdesolve.marching.stepper import Part
 from pdesolve.physics.solvers.teng.projector import Projector
 from pdesolve.physics.solvers.teng.quadrature import Quadrature, Watch
 from pdesolve.physics.solvers.teng.schemes import Scheme
@@ -31,7 +32,7 @@ class Attempt:
     error: float
 
 
-class Stages(ABC):
+class Stages(Part):
     """One step of a scheme for a network, from whatever it holds. What it remembers is in `state_dict`."""
 
     scheme: Scheme
@@ -48,19 +49,6 @@ class Stages(ABC):
     @abstractmethod
     def renew(self) -> None:
         """Take the points of another step."""
-
-    @property
-    @abstractmethod
-    def notes(self) -> dict[str, Any]:
-        """What is to be said of the fits so far, as JSON values."""
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that going on needs, as tensors and plain values."""
-
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, Any], /) -> None:
-        """Stand where `state_dict` stood."""
 
 
 class ProjectedStages(Stages):

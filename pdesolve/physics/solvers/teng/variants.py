@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from pdesolve.errors import InputError, unknown_name
+from pdesolve.errors import InputError
+from pdesolve.marching.checks import check_points
 from pdesolve.marching.stepper import Stepper
-from pdesolve.physics.solvers.teng.checks import check_points
 from pdesolve.physics.solvers.teng.descent import Descent
 from pdesolve.physics.solvers.teng.projection import Projection
 from pdesolve.physics.solvers.teng.projector import Projector
@@ -18,6 +18,7 @@ from pdesolve.physics.solvers.teng.schemes import Scheme, scheme
 from pdesolve.physics.solvers.teng.solves import Solve, solve
 from pdesolve.physics.solvers.teng.stages import ProjectedStages, Stages, TangentStages
 from pdesolve.physics.solvers.teng.stepper import Adaptive, Equal, Integrated
+from pdesolve.refusals import at_least, positive
 
 if TYPE_CHECKING:
     from pdesolve.physics.solvers.teng.method import Teng
@@ -33,8 +34,6 @@ def check_choices(teng: Teng) -> None:
     Raises:
         InputError: one line.
     """
-    if teng.variant not in get_args(VariantName):
-        raise unknown_name("variant", teng.variant, get_args(VariantName))
     if teng.scheme == "dopri8":
         if teng.variant != "tdvp":
             raise InputError(
@@ -44,11 +43,8 @@ def check_choices(teng: Teng) -> None:
     else:
         scheme(teng.scheme)
     solve(teng.projection, cutoff=teng.cutoff)
-    for setting in ("step_tolerance", "learning_rate"):
-        if not getattr(teng, setting) > 0:
-            raise InputError(f"{setting} must be more than zero, got {getattr(teng, setting)}")
-    if teng.iterations < 1:
-        raise InputError(f"iterations must be at least 1, got {teng.iterations}: 100 to 1000 are good")
+    positive(teng, ("step_tolerance", "learning_rate"))
+    at_least(teng, ("iterations",))
     if not 0 <= teng.cutoff < 1:
         raise InputError(f"cutoff is a part of the largest singular value such as 1e-10, got {teng.cutoff}")
     for setting in ("subset", "first_subset"):
