@@ -158,7 +158,9 @@ def test_subsets_move_their_parameters_alone_and_converge(name: str) -> None:
 @pytest.mark.parametrize("name", ["qr", "cholesky", "kernel", "svd"])
 def test_a_step_that_raises_the_residual_is_taken_back(name: str) -> None:
     axes = catalogue.make_problem("heat_1d", {}).domain.axes
-    network = instant_network(axes, [1.0], units=1, width=4, depth=2, generator=torch.Generator().manual_seed(3))
+    network = instant_network(
+        axes, [1.0], units=1, width=4, depth=2, slope=3.0, generator=torch.Generator().manual_seed(3)
+    )
     instant = heat_instant(0, network)
     target = 50.0 * torch.cos(40.0 * instant.initial)  # far out of what the network can be
     by = solve(name, cutoff=1e-12)
@@ -333,7 +335,9 @@ def test_a_lost_target_leaves_the_network_and_names_the_radius() -> None:
 
 def test_points_are_shifted_or_redrawn_and_stay_in_the_domain() -> None:
     problem = catalogue.make_problem("teng_heat", {})
-    network = instant_network(problem.domain.axes, [1.0], units=2, width=3, depth=1, generator=torch.Generator())
+    network = instant_network(
+        problem.domain.axes, [1.0], units=2, width=3, depth=1, slope=3.0, generator=torch.Generator()
+    )
 
     def drawn(points: PointsName) -> list[torch.Tensor]:
         def at(cloud: PointCloud) -> Instant:
@@ -386,7 +390,9 @@ def test_descent_keeps_the_best_that_it_has_seen(by: str) -> None:
 
 def test_periodic_units_have_the_partials_that_autograd_finds() -> None:
     problem = catalogue.make_problem("teng_burgers", {})
-    network = instant_network(problem.domain.axes, [1.0], units=3, width=4, depth=1, generator=torch.Generator())
+    network = instant_network(
+        problem.domain.axes, [1.0], units=3, width=4, depth=1, slope=3.0, generator=torch.Generator()
+    )
     cloud = sample(problem.domain, 9, generator=torch.Generator().manual_seed(0))
     cloud = PointCloud(cloud.axes, cloud.x, torch.ones(len(cloud.x), dtype=torch.float64))
     instant = Instant(problem, network, None, cloud, {}, dtype=torch.float64, device=CPU)

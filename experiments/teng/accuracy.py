@@ -110,7 +110,7 @@ def features(row: Row) -> float:
     generator = torch.Generator().manual_seed(0)
     network = instant_network(
         problem.domain.axes, list(sizes(problem, {}).values()), units=method.units, width=method.width,
-        depth=method.depth, generator=generator,
+        depth=method.depth, slope=method.slope, generator=generator,
     )  # fmt: skip
     found = []
     for seed in (1, 2):

@@ -75,7 +75,7 @@ def built(size: Size) -> tuple[nn.Module, Instant]:
     generator = torch.Generator().manual_seed(1234)
     axes = problem.domain.axes
     network = instant_network(
-        axes, [0.4733], units=size.units, width=size.width, depth=size.depth, generator=generator
+        axes, [0.4733], units=size.units, width=size.width, depth=size.depth, slope=3.0, generator=generator
     ).double()
     cloud = sample(problem.domain, size.side**2, generator=generator, sampler="regular")
     return network, Instant(problem, network, None, cloud, {}, dtype=torch.float64, device=torch.device("cpu"))

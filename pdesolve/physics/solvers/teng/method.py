@@ -46,7 +46,9 @@ class Teng(Marching):
         step_tolerance: error that a step of a pair may make, relative in L2 (1e-8 to 1e-5).
         units: learned units a cos(k x + phi) + c for each periodic axis (8 to 20).
         width: units in each hidden layer (10 to 40).
-        depth: hidden layers (2 to 5).
+        depth: hidden layers (1 to 5), besides the units of periodic axes.
+        slope: of the first units over an axis from -1 to 1, where none is periodic (1 where the solution is as smooth
+            as a sine and the steps are long, 5 where it gets steep): steeper units carry shorter waves.
         points: quadrature points in all; none: four rows for each parameter that moves at once. Fewer rows than these
             are refused.
         quadrature: fixed points; shifted, a regular grid moved at random before each step; or redrawn.
@@ -79,6 +81,7 @@ class Teng(Marching):
     units: int = 20
     width: int = 12
     depth: int = 2
+    slope: float = 3.0
     points: int | None = None
     quadrature: PointsName = "fixed"
     projection: ProjectionName = "automatic"
@@ -141,7 +144,9 @@ class Teng(Marching):
         return first_order(problem)
 
     def new_network(self, axes: Axes, scales: Sequence[float], generator: torch.Generator) -> nn.Module:
-        return instant_network(axes, scales, units=self.units, width=self.width, depth=self.depth, generator=generator)
+        return instant_network(
+            axes, scales, units=self.units, width=self.width, depth=self.depth, slope=self.slope, generator=generator
+        )
 
     def lift(self, problem: Problem, values: Mapping[str, Value]) -> Lift | None:
         held, _ = walls(first_order(problem), values)
