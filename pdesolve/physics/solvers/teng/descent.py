@@ -28,7 +28,7 @@ class Descent(Projector):
         self.instant, self.by, self.iterations, self.rate, self.tolerance = instant, by, iterations, rate, tolerance
         self.evaluations = 0
 
-    def onto(self, target: Tensor, time: float, *, counts: float = 1.0) -> float:
+    def onto(self, target: Tensor, time: float) -> float:
         if not bool(torch.isfinite(target).all()):
             raise Diverged(f"the state at t = {time:.6g} is not finite: give more --method.time_steps")
         own = list(self.instant.module.parameters())

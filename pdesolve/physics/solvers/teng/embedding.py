@@ -97,8 +97,8 @@ def _spread(layer: nn.Linear, slope: float, generator: torch.Generator) -> None:
     """Draw w_j · (s - c_j), |w_j| = slope, the directions at random, the centres c_j spread evenly over [-1, 1]^d.
 
     Units that turn everywhere, and at the scales of the state, span the rates that a march needs: with Glorot's weights
-    and no offsets the tangent space of a network that fits a sine to 1e-7 holds the rate of Burgers' equation to 1e-5
-    only by moves ten times as long. Z. Zhang, F. Bao, L. Ju, G. Zhang (2023, arXiv 2301.11701) draw such units in balls.
+    and no offsets the tangent space of a network that fits a sine to 1e-7 holds the rate of Burgers' equation only by
+    moves ten times as long. Z. Zhang, F. Bao, L. Ju, G. Zhang (2023, arXiv 2301.11701) draw such units in balls.
     """
     seed = int(torch.randint(2**31, (), generator=generator))
     engine = torch.quasirandom.SobolEngine(layer.in_features, scramble=True, seed=seed)

@@ -20,18 +20,18 @@ from pdesolve.marching.instant import Instant
 from pdesolve.physics.solvers.teng.projector import Projector
 from pdesolve.physics.solvers.teng.solves import Solve, solve
 
-_FALL = 0.7  # factor of the squared residual above which a repetition has not lowered it
-_SLOW = 0.9  # the same where what is left is kept
+_SLOW = 0.9  # factor of the squared residual above which a repetition has not lowered it
 _STRAIGHT = 2.0  # factor of the squared residual that J predicts, up to which the network was as good as linear
 _DAMPED = 0.1  # λ|d|² over the squared residual, above which the damping keeps the residual up
 _LESS = 0.03  # factor of a damping that does
+_LEAST = 1e-12  # smallest damping: below it steps get long, and a residual that they leave is nonlinear
 _QUICK = 0.1  # factor of the squared residual below which a step from kept factors is worth another one
 
 
 class Projection(Projector):
     """θ ← θ + argmin |J d + r|², damped or cut off as the solve has it, until r = u_θ − target falls no more.
 
-    r are the rows at the quadrature points, so that |r| is the relative distance in L2. λ is at most `damping` at first
+    r are the rows at the quadrature points, so that |r| is the relative distance in L2. λ is between 1e-12 and `damping` at first
     and follows how well J predicts the fall; a step that raises the residual is taken back, and tried with more of it.
     Factors of J are kept while steps from them lower the residual tenfold: their cost is that of the evaluation.
 
@@ -52,7 +52,7 @@ class Projection(Projector):
         self._chord: Chord | None = None
         self._origin: tuple[Tensor, float, float] | None = None  # parameters, instant and damping of the kept factors
 
-    def onto(self, target: Tensor, time: float, *, counts: float = 1.0) -> float:
+    def onto(self, target: Tensor, time: float) -> float:
         if not bool(torch.isfinite(target).all()):
             raise Diverged(f"the state at t = {time:.6g} is not finite: give more --method.time_steps")
         objective = Modular(self.instant.module, lambda: self.instant.terms(target, time))
@@ -62,15 +62,12 @@ class Projection(Projector):
         elif self._origin is not None and self._chord is None:
             self._rebuild(objective, *self._origin)
         theta, square = self._quickly(objective, objective.theta())
-        before, done, enough = float("inf"), False, (self.tolerance / counts) ** 2
-        slow = _SLOW if counts >= 1 else _FALL
+        before, enough = float("inf"), self.tolerance**2
         for k in range(self.repetitions):
             # another subset may do what this one could not
-            if square <= enough or (square > slow * before and not self.subset):
+            if square <= enough or (square > _SLOW * before and not self.subset):
                 break
-            (theta, square, done), before = self._solved(objective, theta, time, first=k == 0), square
-            if done and counts < 1:
-                break
+            (theta, square), before = self._solved(objective, theta, time, first=k == 0), square
             if square > enough:
                 theta, square = self._quickly(objective, theta)
         objective.put(theta)
@@ -93,8 +90,8 @@ class Projection(Projector):
                 break
         return theta, square
 
-    def _solved(self, objective: Objective, theta: Tensor, time: float, *, first: bool) -> tuple[Tensor, float, bool]:
-        """One step with a linearisation of its own: parameters, squared residual, whether another one is of no use."""
+    def _solved(self, objective: Objective, theta: Tensor, time: float, *, first: bool) -> tuple[Tensor, float]:
+        """One step with a linearisation of its own; parameters and squared residual."""
         self._chord = self._origin = None
         self.solves += 1
         count = self.subset[0 if first else -1] if self.subset else len(theta)
@@ -105,28 +102,28 @@ class Projection(Projector):
             return found
         index = torch.randperm(len(theta), generator=self.generator)[:count].to(theta.device)
         part = Subset(objective, theta, index)
-        end, square, _ = self._step(part, theta[index])
+        end, square = self._step(part, theta[index])
         self._chord = None
-        return part.full(end), square, False
+        return part.full(end), square
 
-    def _step(self, objective: Objective, theta: Tensor) -> tuple[Tensor, float, bool]:
+    def _step(self, objective: Objective, theta: Tensor) -> tuple[Tensor, float]:
         method = self.by.method
         if not isinstance(method, LevenbergMarquardt):
             form = self.by.form(len(objective.values(theta)), len(theta))
             step = method.step(objective, theta, method.start(theta), form=form)
-            return step.theta, 2 * float(step.loss), not bool(step.moved)
+            return step.theta, 2 * float(step.loss)
         here = objective.linearise(theta)
         r = here.rows("a projection")
         factor = factorise(here.jacobian, r, self.by.form(len(r), len(theta)))
         state: State = {
-            "damping": theta.new_tensor(min(self._now, self.damping)), "growth": theta.new_tensor(2.0),
+            "damping": theta.new_tensor(min(max(self._now, _LEAST), self.damping)), "growth": theta.new_tensor(2.0),
         }  # fmt: skip
         step = method.descend(objective, theta, state, here, factor)
         square = 2 * float(step.loss)
         if not bool(step.moved):
             self.stalls += 1
             self._now = self.damping
-            return step.theta, square, True
+            return step.theta, square
         assert factor.damping is not None
         self._chord = chord(here.jacobian, factor)
         d = -factor.solve(factor.damping)  # before it was bent
@@ -134,7 +131,7 @@ class Projection(Projector):
         damped = float(factor.damping) * float(d @ d) > _DAMPED * square
         # where J says all, only λ can stand between the network and its tangent space
         self._now = float(step.state["damping"]) * (_LESS if straight and damped else 1.0)
-        return step.theta, square, straight and not damped
+        return step.theta, square
 
     def _rebuild(self, objective: Modular, theta: Tensor, time: float, damping: float) -> None:
         """The kept factors again, where a run goes on; the damping as it was."""

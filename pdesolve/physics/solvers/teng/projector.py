@@ -21,10 +21,9 @@ class Projector(Part):
     tolerance: float
 
     @abstractmethod
-    def onto(self, target: Tensor, time: float, *, counts: float = 1.0) -> float:
+    def onto(self, target: Tensor, time: float) -> float:
         """Move the network onto a target (scalar, point) at an instant; the relative residual that is left.
 
-        counts: how much of that goes into the state after the step; at inner stages of a scheme little.
 
         Raises:
             Diverged: a target that is not finite.

@@ -19,7 +19,6 @@ from pdesolve.physics.solvers.teng.schemes import Scheme
 from pdesolve.physics.solvers.teng.solves import Solve
 
 _LOST = 0.1  # relative residual of a projection at which a march has lost its target
-_INNER = 0.1  # of what is left at inner stages, how much counts in the state after the step
 _NUDGE = 1e-5  # part of the time or of the parameters over which differences are taken
 _SEEN = 1e-7  # defect of a velocity over a step, relative in L2, below which nobody need look between the points
 
@@ -81,8 +80,7 @@ class ProjectedStages(Stages):
             stage = len(tried)
             if self._moves:
                 self._guess(target[:, :own], at, start + (end - time) * self._moves[stage])
-            counts = 1.0 if stage == len(self.scheme.rows) - 2 else _INNER
-            last = self.projector.onto(target[:, :own], at, counts=counts)
+            last = self.projector.onto(target[:, :own], at)
             worst = max(worst, last)
             if not worst < _LOST:
                 raise Diverged(f"the network is {worst:.1e} from its target at t = {at:.6g}")
