@@ -31,9 +31,10 @@ _QUICK = 0.1  # factor of the squared residual below which a step from kept fact
 class Projection(Projector):
     """θ ← θ + argmin |J d + r|², damped or cut off as the solve has it, until r = u_θ − target falls no more.
 
-    r are the rows at the quadrature points, so that |r| is the relative distance in L2. λ is between 1e-12 and `damping` at first
-    and follows how well J predicts the fall; a step that raises the residual is taken back, and tried with more of it.
-    Factors of J are kept while steps from them lower the residual tenfold: their cost is that of the evaluation.
+    r are the rows at the quadrature points, so that |r| is the relative distance in L2. λ is between 1e-12 and
+    `damping` at first and follows how well J predicts the fall; a step that raises the residual is taken back, and
+    tried with more of it. Factors of J are kept while steps from them lower the residual tenfold: their cost is that
+    of the evaluation.
 
     subset: how many parameters move in the first repetition and in the later ones, drawn anew by the generator each
     time; empty for all in each.

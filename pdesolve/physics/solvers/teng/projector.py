@@ -24,7 +24,6 @@ class Projector(Part):
     def onto(self, target: Tensor, time: float) -> float:
         """Move the network onto a target (scalar, point) at an instant; the relative residual that is left.
 
-
         Raises:
             Diverged: a target that is not finite.
         """
