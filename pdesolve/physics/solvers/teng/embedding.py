@@ -18,14 +18,18 @@ from pdesolve.nn import Affine
 from pdesolve.nn.features import Rescale
 from pdesolve.nn.mlp import mlp
 
+_SLOPE = 3.0
+
 
 class PeriodicUnits(nn.Module):
     """a cos(k x + phi) + c for each unit of each periodic axis, k one turn a period; the other axes pass, rescaled.
 
-    (point, axis) -> (point, others + units of each periodic axis). a, phi and c are trained, from truncated normals.
+    (point, axis) -> (point, others + units of each periodic axis). a, phi and c are trained, from truncated normals;
+    with a slope from |a| = slope / 2, the mean slope of a unit over half a period, phases and places c = -a cos(z)
+    where a unit is zero spread evenly.
     """
 
-    def __init__(self, axes: Axes, units: int, generator: torch.Generator) -> None:
+    def __init__(self, axes: Axes, units: int, slope: float | None, generator: torch.Generator) -> None:
         super().__init__()
         self.rescale = Rescale(axes)
         self.periodic = [i for i, axis in enumerate(axes) if axis.periodic]
@@ -36,6 +40,13 @@ class PeriodicUnits(nn.Module):
             nn.Parameter(nn.init.trunc_normal_(torch.empty(shape, dtype=torch.float64), a=-2, b=2, generator=generator))
             for _ in range(3)
         )
+        if slope is not None:
+            even = torch.arange(units, dtype=torch.float64) / units
+            turns = torch.stack([torch.randperm(units, generator=generator) for _ in self.periodic]) / units
+            with torch.no_grad():
+                self.amplitude.copy_(slope / 2 * self.amplitude.sign())
+                self.phase.copy_(2 * math.pi * turns)
+                self.offset.copy_(-self.amplitude * torch.cos(math.pi * (even + 0.5 / units)))
 
     def forward(self, x: Tensor) -> Tensor:
         s, n = self.rescale(x), len(x)
@@ -67,29 +78,37 @@ def _plus(jet: Jet, constant: Tensor) -> Jet:
 
 
 def instant_network(
-    axes: Axes, scales: Sequence[float], *, units: int, width: int, depth: int, slope: float, generator: torch.Generator
+    axes: Axes,
+    scales: Sequence[float],
+    *,
+    units: int,
+    width: int,
+    depth: int,
+    slope: float | None,
+    generator: torch.Generator,
 ) -> nn.Sequential:
     """A tanh network (point, axis of space) -> (point, scalar), outputs of the sizes `scales`.
 
-    Where no axis is periodic the first hidden layer has weights of the size `slope` over coordinates in [-1, 1].
+    slope: of the first units over an axis from -1 to 1; none: 3 for those of axes without a period, and truncated
+    normals for those of periodic axes.
 
     Raises:
         InputError: units, a width or a depth below one; a slope that is not above zero.
     """
     if units < 1:
         raise InputError(f"a periodic axis needs at least one unit, got {units}: 10 to 20 are good")
-    if not slope > 0:
+    if slope is not None and not slope > 0:
         raise InputError(f"a slope must be above zero, got {slope:g}: 1 to 5 are good")
     first: list[nn.Module] = [Rescale(axes)]
     inputs = len(axes)
     if any(axis.periodic for axis in axes):
-        embedding = PeriodicUnits(axes, units, generator)
+        embedding = PeriodicUnits(axes, units, slope, generator)
         first, inputs = [embedding, nn.Tanh()], embedding.outputs
     body = mlp(inputs, len(scales), width=width, depth=depth, generator=generator)
     if isinstance(first[0], Rescale):
         entrance = body[0]
         assert isinstance(entrance, nn.Linear)
-        _spread(entrance, slope, generator)
+        _spread(entrance, _SLOPE if slope is None else slope, generator)
     return nn.Sequential(*first, *body, Affine([0.0] * len(scales), list(scales)))
 
 
