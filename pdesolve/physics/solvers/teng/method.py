@@ -47,9 +47,9 @@ class Teng(Marching):
         units: learned units a cos(k x + phi) + c for each periodic axis (8 to 20).
         width: units in each hidden layer (10 to 40).
         depth: hidden layers (1 to 5), besides the units of periodic axes.
-        slope: of the first units over an axis from -1 to 1, which spread evenly over it: 1 where the solution is as
-            smooth as a sine and steps are long, 5 and more where it gets steep; steeper units carry shorter waves. none:
-            3, and the truncated normals of the paper for periodic axes.
+        slope: of the first units over an axis from -1 to 1, spread evenly over it: 1 where the solution is as smooth as
+            a sine and steps are long, 5 and more where it gets steep; steeper units carry shorter waves. none: 3, and
+            the truncated normals of the paper for periodic axes.
         points: quadrature points in all; none: four rows for each parameter that moves at once. Fewer rows than these
             are refused.
         quadrature: fixed points; shifted, a regular grid moved at random before each step; or redrawn.
