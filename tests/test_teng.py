@@ -23,9 +23,10 @@ from pdesolve.method import Solution
 from pdesolve.physics.constraints import BoxLift
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.solvers.teng.descent import Descent
-from pdesolve.physics.solvers.teng.embedding import instant_network
+from pdesolve.physics.solvers.teng.embedding import PeriodicUnits, instant_network
 from pdesolve.physics.solvers.teng.method import Teng
 from pdesolve.physics.solvers.teng.projection import Projection
+from pdesolve.physics.solvers.teng.projector import Projector
 from pdesolve.physics.solvers.teng.quadrature import PointsName, Quadrature, Watch
 from pdesolve.physics.solvers.teng.schemes import Scheme, scheme
 from pdesolve.physics.solvers.teng.solves import solve
@@ -388,6 +389,66 @@ def test_descent_keeps_the_best_that_it_has_seen(by: str) -> None:
         assert residual == pytest.approx(best(instant, target)[1], rel=1e-9)
 
 
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_first_units_turn_inside_the_box_and_are_as_steep_as_asked(dimension: int) -> None:
+    axes = catalogue.make_problem({1: "heat_1d", 2: "poisson_2d"}[dimension], {}).domain.axes
+    network = instant_network(
+        axes, [1.0], units=1, width=16, depth=1, slope=4.0, generator=torch.Generator().manual_seed(0)
+    )
+    first = next(layer for layer in network.modules() if isinstance(layer, nn.Linear))
+    assert torch.allclose(first.weight.norm(dim=1), torch.full((16,), 4.0, dtype=torch.float64))
+    # w · s + b is zero somewhere in [-1, 1]^d, and in one dimension in each sixteenth of it
+    assert bool((first.bias.abs() <= first.weight.abs().sum(1)).all())
+    if dimension == 1:
+        cells = ((1 - first.bias / first.weight[:, 0]) * 8).floor()
+        assert len(cells.unique()) == 16
+
+
+def test_periodic_units_with_a_slope_are_zero_at_places_of_their_own() -> None:
+    axes = catalogue.make_problem("teng_heat", {}).domain.axes
+    units = PeriodicUnits(axes, 8, 6.0, torch.Generator().manual_seed(0))
+    assert torch.equal(units.amplitude.abs(), torch.full((2, 8), 3.0, dtype=torch.float64))
+    zeros = torch.acos(-units.offset / units.amplitude) / math.pi * 8
+    assert torch.allclose(zeros, torch.arange(8, dtype=torch.float64) + 0.5)
+    assert len((units.phase[0] * 8).round().unique()) == 8
+
+
+def test_projections_start_from_the_moves_of_the_step_before() -> None:
+    points, entered = quadrature(4), []
+
+    class Watched(Projector):
+        def __init__(self) -> None:
+            self.instant, self.inner = points.now, Projection(points.now, damping=1e-14, repetitions=3)
+
+        def onto(self, target: torch.Tensor, time: float) -> float:
+            entered.append(self.instant.distance(target, time))
+            return self.inner.onto(target, time)
+
+        @property
+        def notes(self) -> dict[str, Any]:
+            return {}
+
+        def state_dict(self) -> dict[str, Any]:
+            return {}
+
+        def load_state_dict(self, state: dict[str, Any], /) -> None:
+            pass
+
+    stages = ProjectedStages(scheme("euler"), points, Watched(), Watch(lambda line: None))
+    for k in range(2):
+        stages.renew()
+        stages.attempt(0.01 * k, 0.01 * (k + 1))
+    assert entered[1] < 0.1 * entered[0]
+
+
+def test_a_damping_that_has_vanished_comes_back() -> None:
+    instant = heat_instant(3)
+    projection = Projection(instant, damping=1e-8, repetitions=1)
+    projection.load_state_dict({**projection.state_dict(), "damping": 1e-30})
+    projection.onto(noise(instant), 0.0)
+    assert projection.state_dict()["damping"] >= 1e-14
+
+
 def test_periodic_units_have_the_partials_that_autograd_finds() -> None:
     problem = catalogue.make_problem("teng_burgers", {})
     network = instant_network(
@@ -431,7 +492,10 @@ def test_refuses_in_one_line(problem: str, settings: dict[str, float | str], wor
 
 
 def test_heat_between_walls_is_solved_stored_and_resumed_exactly(tmp_path: Path, own_folder: None) -> None:
-    settings = Teng(width=5, depth=1, points=40, time_steps=12, repetitions=4, adam_steps=50, fit_steps=30)
+    settings = Teng(
+        scheme="rk4", width=5, depth=1, slope=1.0, points=40, time_steps=12, repetitions=4, adam_steps=50,
+        fit_steps=30,
+    )  # fmt: skip
     whole = ps.solve("heat_1d", settings, budget="60s", out=tmp_path / "whole")
     assert whole.proof is not None
     error = whole.proof.errors["u"]["relative_l2"]
@@ -471,7 +535,7 @@ def test_subsets_redraws_and_adaptive_steps_resume_exactly(tmp_path: Path) -> No
 def test_periodic_heat_in_two_dimensions_falls_as_it_must() -> None:
     problem = catalogue.make_problem("teng_heat", {"final_time": 0.04})
     run = Run(budget=Budget.from_now(30.0))
-    method = Teng(units=5, width=8, depth=1, points=400, time_steps=2, fit_steps=25, fit_tolerance=0.1)
+    method = Teng(scheme="rk4", units=5, width=8, depth=1, points=400, time_steps=2, fit_steps=25, fit_tolerance=0.1)
     solution = method.solve(problem, run)
     truth = catalogue.make_method("reference").solve(problem, Run())
     error = (solution.on()["u"] - truth.on()["u"]).norm() / truth.on()["u"].norm()
@@ -541,7 +605,7 @@ def test_a_pressure_keeps_a_flow_free_of_divergence() -> None:
 def test_a_run_killed_in_its_initial_fit_goes_on_from_inside(
     tmp_path: Path, own_folder: None, stopping_after: Any
 ) -> None:
-    settings = Teng(width=5, depth=1, points=40, time_steps=3, repetitions=4, adam_steps=6, fit_steps=20)
+    settings = Teng(scheme="rk4", width=5, depth=1, points=40, time_steps=3, repetitions=4, adam_steps=6, fit_steps=20)
     whole = ps.solve("heat_1d", settings, budget="60s", out=tmp_path / "whole")
     forget_fits()
     with stopping_after(15):

@@ -18,7 +18,7 @@ from pdesolve.nn import Affine
 from pdesolve.nn.features import Rescale
 from pdesolve.nn.mlp import mlp
 
-_SLOPE = 3.0
+_SLOPE = 2.0
 
 
 class PeriodicUnits(nn.Module):
@@ -89,7 +89,7 @@ def instant_network(
 ) -> nn.Sequential:
     """A tanh network (point, axis of space) -> (point, scalar), outputs of the sizes `scales`.
 
-    slope: of the first units over an axis from -1 to 1; none: 3 for those of axes without a period, and truncated
+    slope: of the first units over an axis from -1 to 1; none: 2 for those of axes without a period, and truncated
     normals for those of periodic axes.
 
     Raises:

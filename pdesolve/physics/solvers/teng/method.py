@@ -48,7 +48,7 @@ class Teng(Marching):
         width: units in each hidden layer (10 to 40).
         depth: hidden layers (1 to 5), besides the units of periodic axes.
         slope: of the first units over an axis from -1 to 1, spread evenly over it: 1 where the solution is as smooth as
-            a sine and steps are long, 5 and more where it gets steep; steeper units carry shorter waves. none: 3, and
+            a sine and steps are long, 5 and more where it gets steep; steeper units carry shorter waves. none: 2, and
             the truncated normals of the paper for periodic axes.
         points: quadrature points in all; none: four rows for each parameter that moves at once. Fewer rows than these
             are refused.
@@ -76,12 +76,12 @@ class Teng(Marching):
     """
 
     variant: VariantName = "teng"
-    scheme: SchemeName = "rk4"
+    scheme: SchemeName = "dormand_prince"
     time_steps: int = 50
     step_tolerance: float = 1e-6
     units: int = 20
-    width: int = 12
-    depth: int = 2
+    width: int = 24
+    depth: int = 1
     slope: float | None = None
     points: int | None = None
     quadrature: PointsName = "fixed"
