@@ -39,28 +39,30 @@ FILE = Path(__file__).with_name("rows.json")
 MODES = 192
 
 
-TORUS: dict[str, Any] = {"width": 16, "time_steps": 20, "repetitions": 40, "fit_share": 0.2}
-HALF = {"final_time": 0.5}
+TORUS: dict[str, Any] = {
+    "scheme": "rk4", "width": 16, "depth": 2, "time_steps": 20, "repetitions": 40, "fit_share": 0.2,
+}  # fmt: skip
+HALF, FOUR = {"final_time": 0.5}, {"final_time": 4.0}
+LONG = TORUS | {"time_steps": 160}
+LINE: dict[str, Any] = {"scheme": "rk4", "repetitions": 20, "fit_share": 0.2}
 SMOOTH = str(Path(__file__).with_name("allen_cahn_smooth.yaml"))
 ROWS = {
     "heat": Row("teng_heat", TORUS, 30, HALF, 1e-5),
     "allen-cahn": Row("teng_allen_cahn", TORUS, 30, HALF, 2e-5),
     "burgers": Row("teng_burgers", TORUS, 30, HALF, 5e-5),
+    "heat to t = 4": Row("teng_heat", LONG, 60, FOUR),
+    "allen-cahn to t = 4": Row("teng_allen_cahn", LONG, 60, FOUR),
+    "burgers to t = 4": Row("teng_burgers", LONG, 60, FOUR),
     "burgers in 1-D": Row(
-        "burgers_shock", {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.1}, 5,
+        "burgers_shock", LINE | {"width": 60, "slope": 5.0, "time_steps": 400, "fit_goal": 1e-9}, 5,
         {"viscosity": 0.01}, 1e-6,
     ),
-    "smooth allen-cahn in 1-D": Row(
-        SMOOTH, {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.2}, 5, {}, 1e-6
+    "smooth allen-cahn in 1-D": Row(SMOOTH, LINE | {"width": 20, "time_steps": 100}, 5, {}, 1e-6),
+    "allen-cahn in 1-D": Row("allen_cahn", LINE | {"width": 20, "time_steps": 100}, 5, {}, 1e-4),
+    "heat between walls": Row(
+        "heat_1d", LINE | {"width": 30, "slope": 1.0, "time_steps": 300, "fit_goal": 1e-9}, 5, {}, 1e-7
     ),
-    "allen-cahn in 1-D": Row(
-        "allen_cahn", {"width": 20, "time_steps": 100, "repetitions": 20, "fit_share": 0.2}, 5, {}, 1e-4
-    ),
-    "heat between walls": Row("heat_1d", {"width": 16, "time_steps": 100, "repetitions": 20}, 5, {}, 1e-7),
-    "two solitons": Row(
-        "kdv_two_solitons", {"width": 20, "time_steps": 200, "repetitions": 20}, 5, {"final_time": 1.0}, 1e-5
-    ),
-    "waves": Row("wave_1d", {"width": 16, "time_steps": 400, "repetitions": 20}, 5, {}, 1e-6),
+    "waves": Row("wave_1d", LINE | {"width": 40, "time_steps": 400, "fit_goal": 1e-9}, 5, {}, 1e-6),
 }  # fmt: skip
 
 
