@@ -75,8 +75,8 @@ def marched(name: str, steps: int) -> float:
     projection = Projection(instant, damping=1e-14, repetitions=7, tolerance=1e-13)
     projection.onto(instant.initial, 0.0)
 
-    def reach(target: torch.Tensor, time: float) -> None:
-        assert projection.onto(target, time) < 1e-9
+    def reach(target: torch.Tensor, time: float, ahead: float) -> None:
+        assert projection.onto(target, time, ahead=ahead) < 1e-9
 
     for i in range(steps):
         with torch.no_grad():
@@ -193,7 +193,7 @@ DIFFUSIVITY = 0.25  # of heat_1d
 def test_embedded_pairs_estimate_the_error_that_they_make(name: str, power: int) -> None:
     held, pair, errors = torch.ones(1, dtype=torch.float64), scheme(name), []
 
-    def reach(target: torch.Tensor, time: float) -> None:
+    def reach(target: torch.Tensor, time: float, ahead: float) -> None:
         nonlocal held
         held = target
 
@@ -267,7 +267,7 @@ def amplification(tableau: Scheme, z: torch.Tensor) -> torch.Tensor:
     """R(z) of a scheme, u_t = z u over a unit step."""
     held = torch.ones_like(z)
 
-    def reach(target: torch.Tensor, time: float) -> None:
+    def reach(target: torch.Tensor, time: float, ahead: float) -> None:
         nonlocal held
         held = target
 
@@ -397,7 +397,7 @@ def test_periodic_units_have_the_partials_that_autograd_finds() -> None:
     cloud = PointCloud(cloud.axes, cloud.x, torch.ones(len(cloud.x), dtype=torch.float64))
     instant = Instant(problem, network, None, cloud, {}, dtype=torch.float64, device=CPU)
     x = Coordinates(cloud).at_instant(0.0)
-    expected = instant._rates(x)["u"].values
+    expected = instant._moving(x)[1]["u"].values
     assert torch.allclose(instant.rate(0.0)[0], expected, rtol=1e-11, atol=1e-13)
     moved = cloud.x + torch.tensor([2 * math.pi, -2 * math.pi], dtype=torch.float64)
     assert torch.allclose(network(cloud.x), network(moved), rtol=1e-12, atol=1e-12)
