@@ -325,6 +325,15 @@ def test_long_implicit_steps_of_a_network_are_those_of_its_modes(name: str) -> N
     expected = amplification(scheme(name), z) ** 3 * start
     assert torch.allclose(parameters(points.now), expected, rtol=1e-8, atol=1e-10)
     assert projector.solves == (2 if name == "implicit_midpoint" else 1)  # factors of each kind are kept
+    assert math.isnan(stepper.radius)  # nobody asked for it
+
+
+def test_the_rate_of_an_implicit_stage_has_no_part_of_what_its_projection_left() -> None:
+    points, dt = quadrature(1), 0.02
+    still = Descent(points.now, by="adam", iterations=1, rate=1e-300)
+    stages = ProjectedStages(scheme("implicit_midpoint"), points, still, Watch(lambda line: None))
+    # U = u all along: what the stage has left is dt/2 L u, and u + dt (U − u) / (dt/2) is u again
+    assert stages.attempt(0.0, dt).residual == pytest.approx(0.5 * dt * DIFFUSIVITY * math.pi**2, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["qr", "svd"])
