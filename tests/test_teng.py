@@ -93,7 +93,7 @@ def test_schemes_have_their_order(name: str) -> None:
     assert math.log2(coarse / fine) == pytest.approx(scheme(name).order, abs=0.45)
 
 
-@pytest.mark.parametrize("name", ["implicit_midpoint", "sdirk3", "sdirk4"])
+@pytest.mark.parametrize("name", ["implicit_midpoint", "sdirk3", "sdirk4", "esdirk4"])
 def test_implicit_schemes_have_their_order_where_rates_are_not_linear(name: str) -> None:
     """u_t = −u², u = 1 / (1 + t)."""
     held = torch.ones(1, dtype=torch.float64)
@@ -301,7 +301,7 @@ def amplification(tableau: Scheme, z: torch.Tensor) -> torch.Tensor:
     return held
 
 
-@pytest.mark.parametrize("name", ["implicit_midpoint", "sdirk3", "sdirk4"])
+@pytest.mark.parametrize("name", ["implicit_midpoint", "sdirk3", "sdirk4", "esdirk4"])
 def test_implicit_schemes_let_no_wave_grow(name: str) -> None:
     size = torch.logspace(-2, 8, 400, dtype=torch.float64)
     for z in (1j * size, -size, (-0.1 + 1j) * size):
@@ -310,7 +310,7 @@ def test_implicit_schemes_let_no_wave_grow(name: str) -> None:
     assert float(longest) == pytest.approx(-1.0 if name == "implicit_midpoint" else 0.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["implicit_midpoint", "sdirk3", "sdirk4"])
+@pytest.mark.parametrize("name", ["implicit_midpoint", "sdirk3", "sdirk4", "esdirk4"])
 def test_long_implicit_steps_of_a_network_are_those_of_its_modes(name: str) -> None:
     points, by = quadrature(4), solve("qr", cutoff=1e-12)
     start = torch.tensor([1.0, -2.0, 0.5, 1.0], dtype=torch.float64)

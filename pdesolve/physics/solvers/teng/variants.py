@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 VariantName = Literal["teng", "tdvp", "obti_adam", "obti_lbfgs"]
 
-_IMPLICIT = "sdirk4"  # what is named to those whose steps are past stability
+_IMPLICIT = "esdirk4"  # what is named to those whose steps are past stability
 _WITHIN = 1e-3  # residual of a projection as a part of the error that an adaptive step may make
 
 
