@@ -65,7 +65,7 @@ def test_commands_of_the_page_on_marching_have_settings_that_exist() -> None:
     text = (Path(__file__).parent.parent / "docs/marching.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     lines = [line for code in blocks for line in code.splitlines() if line.startswith("pdesolve solve")]
-    assert len(lines) == 7
+    assert len(lines) == 8
     for line in lines:
         rest, settings = split_settings(shlex.split(line)[2:])
         problem = make_problem(rest[0], settings.get("problem"))

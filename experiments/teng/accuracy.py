@@ -96,7 +96,7 @@ def time_floor(row: Row, final: float) -> float:
         for _ in range(count):
             held = c
 
-            def reach(target: Tensor, at: float) -> None:
+            def reach(target: Tensor, at: float, ahead: float) -> None:
                 nonlocal held
                 held = target
 

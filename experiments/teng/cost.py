@@ -129,10 +129,10 @@ def march(
             u = instant.values(i * dt)
         left = iter(repetitions)
 
-        def reach(target: Tensor, time: float, left: Iterator[int] = left) -> None:
+        def reach(target: Tensor, time: float, ahead: float, left: Iterator[int] = left) -> None:
             nonlocal worst
             projection.repetitions = next(left, projection.repetitions)
-            worst = max(worst, projection.onto(target, time))
+            worst = max(worst, projection.onto(target, time, ahead=ahead))
 
         scheme(by).step(u, i * dt, dt, instant.rate, reach)
         if not worst < 1:

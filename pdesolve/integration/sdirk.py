@@ -14,14 +14,14 @@ from pdesolve.errors import Diverged
 from pdesolve.integration.factors import saddle_factors
 
 _DIAGONAL = 1 / 4
-_STAGES = (
+STAGES = (
     (1 / 4,),
     (1 / 2, 1 / 4),
     (17 / 50, -1 / 25, 1 / 4),
     (371 / 1360, -137 / 2720, 15 / 544, 1 / 4),
     (25 / 24, -49 / 48, 125 / 16, -85 / 12, 1 / 4),
 )
-_TIMES = (1 / 4, 3 / 4, 11 / 20, 1 / 2, 1.0)
+NODES = (1 / 4, 3 / 4, 11 / 20, 1 / 2, 1.0)
 _EMBEDDED = (59 / 48, -17 / 96, 225 / 32, -85 / 12, 0.0)
 _ITERATIONS = 10  # of Newton's method for a stage
 _SHORTEST = 1e-12  # of the duration: shorter steps end the integration
@@ -119,14 +119,14 @@ class _Stepper:
         system, sizes = self.system, self.tolerance * self.system.sizes(y)
         slopes: list[np.ndarray] = []
         stage = y
-        for weights, c in zip(_STAGES, _TIMES, strict=True):
+        for weights, c in zip(STAGES, NODES, strict=True):
             base = y + h * sum((a * k for a, k in zip(weights, slopes, strict=False)), np.zeros_like(y))
             found = self._newton(t + c * h, base, stage, h, sizes)
             if found is None:
                 return None
             stage = found
             slopes.append((stage - base) / (_DIAGONAL * h))
-        gaps = [b - e for b, e in zip(_STAGES[-1], _EMBEDDED, strict=True)]
+        gaps = [b - e for b, e in zip(STAGES[-1], _EMBEDDED, strict=True)]
         error = h * sum((gap * k for gap, k in zip(gaps, slopes, strict=True)), np.zeros_like(y))
         # the factors damp what the stiff components of the embedded method, which is not L-stable, overstate
         error = self.factors.solve(system.mass @ error)

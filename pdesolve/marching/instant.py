@@ -85,9 +85,11 @@ class Instant:
         asked = self._placed(self._plain, self.start).discretisation
         assert isinstance(asked, PointCloud)
         wanted = Coordinates.wanted_by(
-            lambda x: self._fields(self._rates(self._placed(x, self.start))), asked, **self._kind
-        )
+            lambda x: [f for part in self._moving(self._placed(x, self.start)) for f in self._fields(part)],
+            asked, **self._kind,
+        )  # fmt: skip
         self._jets = Coordinates.of_jets(asked, wanted, **self._kind)
+        self._jets_now: tuple[float, Coordinates] | None = None
         if self._slopes:
             sloped = Coordinates.wanted_by(
                 lambda x: self._fields(self._evolving(self._placed(x, self.start))), asked, **self._kind
@@ -118,9 +120,8 @@ class Instant:
 
     def settled_rate(self, time: float) -> Tensor:
         """As `rate`, with the algebraic unknowns as they are."""
-        x = self._placed(self._jets, time)
         with torch.no_grad():
-            found = self._stacked(self._rates(x), x).detach()
+            _, found = self._moved(time)
         if not bool(torch.isfinite(found).all()):
             name, place = self.place((~torch.isfinite(found)).to(found))
             raise Diverged(f"the rate of {name} is not finite at t = {time:.6g}, {place}: give smaller steps")
@@ -131,19 +132,28 @@ class Instant:
         if self.algebraic is not None:
             self.algebraic.settle(time)
 
-    def rows(self, target: Tensor, time: float) -> Tensor:
-        """The distance to a target (scalar, point), whose norm is the relative one in L2."""
-        return (self.values(time) - target) * (self._roots / self.size)
+    def rows(self, target: Tensor, time: float, *, ahead: float = 0.0) -> Tensor:
+        """u − ahead L u − target (scalar, point), differentiable, scaled so that its norm is the relative one in L2.
 
-    def terms(self, target: Tensor, time: float) -> dict[str, Tensor]:
+        The target is a state where `ahead` is zero, else that of an implicit step of that length, whose rate is taken
+        with the algebraic unknowns as they are.
+        """
+        if ahead:
+            values, rate = self._moved(time)
+            values = values - ahead * rate
+        else:
+            values = self.values(time)
+        return (values - target) * (self._roots / self.size)
+
+    def terms(self, target: Tensor, time: float, *, ahead: float = 0.0) -> dict[str, Tensor]:
         """All rows of a projection onto a target by name: the distance, and what conditions on walls leave over."""
-        inside = {"projection": self.rows(target, time)}
+        inside = {"projection": self.rows(target, time, ahead=ahead)}
         return inside if self.walls is None else inside | self.walls.at(time)
 
-    def distance(self, target: Tensor, time: float) -> float:
+    def distance(self, target: Tensor, time: float, *, ahead: float = 0.0) -> float:
         """The relative L2 distance to a target."""
         with torch.no_grad():
-            return float(self.rows(target, time).norm())
+            return float(self.rows(target, time, ahead=ahead).norm())
 
     def place(self, values: Tensor) -> tuple[str, str]:
         """Of (scalar, point) where the largest absolute value is: the scalar and the point, as "x = 0.5, y = 1"."""
@@ -190,11 +200,19 @@ class Instant:
             scalars = lifted(scalars)
         return assemble(self.equation.evolving, scalars)
 
-    def _rates(self, x: Coordinates) -> State:
+    def _moving(self, x: Coordinates) -> tuple[State, State]:
+        """The evolving unknowns and their rates at coordinates with an instant."""
         state = self._evolving(x)
-        if self.algebraic is not None:
-            state = {**state, **self.algebraic.state(x)}
-        return self.equation.rate(state, self.problem.bind(x, self.given), x)
+        known = state if self.algebraic is None else {**state, **self.algebraic.state(x)}
+        return state, self.equation.rate(known, self.problem.bind(x, self.given), x)
+
+    def _moved(self, time: float) -> tuple[Tensor, Tensor]:
+        """The state and its rate (scalar, point), differentiable in the parameters."""
+        if self._jets_now is None or self._jets_now[0] != time:
+            self._jets_now = time, self._placed(self._jets, time)
+        x = self._jets_now[1]
+        state, rates = self._moving(x)
+        return self._stacked(state, x), self._stacked(rates, x)
 
     def _fields(self, state: State) -> list[Field]:
         """All scalars of a state, and the slopes that count."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pdesolve.condition import BoundaryCondition
 from pdesolve.errors import InputError
 from pdesolve.marching.checks import check_march
+from pdesolve.physics.solvers.teng.schemes import is_implicit
 from pdesolve.problem import Problem, Value
 from pdesolve.refusals import at_least, positive
 
@@ -28,6 +29,11 @@ def check(teng: Teng, problem: Problem, values: Mapping[str, Value] | None, lear
     if algebraic and problem.domain.boundaries:
         raise InputError(
             f"{name}: teng finds {', '.join(sorted(algebraic))} on periodic boxes, this domain has walls: take pinn"
+        )
+    if algebraic and is_implicit(teng.scheme):
+        raise InputError(
+            f"{name}: teng finds {', '.join(sorted(algebraic))} for a state that is known, the stages of {teng.scheme} "
+            "are not: write --method.scheme rk4"
         )
     at_least(teng, ("wall_points",))
     positive(teng, ("fit_goal", "wall_weight"))

@@ -28,7 +28,7 @@ class Descent(Projector):
         self.instant, self.by, self.iterations, self.rate, self.tolerance = instant, by, iterations, rate, tolerance
         self.evaluations = 0
 
-    def onto(self, target: Tensor, time: float) -> float:
+    def onto(self, target: Tensor, time: float, *, ahead: float = 0.0) -> float:
         if not bool(torch.isfinite(target).all()):
             raise Diverged(f"the state at t = {time:.6g} is not finite: give more --method.time_steps")
         own = list(self.instant.module.parameters())
@@ -39,7 +39,7 @@ class Descent(Projector):
             for p in own:
                 p.grad = None
             with torch.enable_grad():
-                rows = self.instant.terms(target, time).values()
+                rows = self.instant.terms(target, time, ahead=ahead).values()
                 loss = torch.stack([row.square().sum() for row in rows]).sum()
                 loss.backward()
             self.evaluations += 1

@@ -39,7 +39,11 @@ class Teng(Marching):
         variant: teng projects the target of each stage; tdvp projects the rate and steps the parameters; obti_adam and
             obti_lbfgs reach the target of each stage by descent. The last three are for comparison.
         scheme: euler, heun or rk4, of the orders 1, 2 and 4 (1, 2 and 4 projections a step), or an embedded pair with
-            steps of its own: bogacki_shampine 3(2), dormand_prince 5(4); for tdvp also dopri8, torchdiffeq's.
+            steps of its own: bogacki_shampine 3(2), dormand_prince 5(4); for tdvp also dopri8, torchdiffeq's. For stiff
+            equations, third and fourth derivatives, implicit ones, whose steps have no limit but accuracy: sdirk3,
+            sdirk4 and esdirk4 of the orders 3, 4 and 4 damp the fastest waves (3, 5 and 5 projections a step), esdirk4
+            is best where values on walls move, sdirk where the state is rough; implicit_midpoint of order 2 keeps them
+            (2).
         time_steps: equal steps from the initial to the final time (20 to 1000); `--steps` stops after fewer; a pair
             begins with the first of them. Explicit schemes need D k^2 dt < 2 for the highest wavenumber k that the
             network carries: the rate's spectral radius is measured and a step past stability told.

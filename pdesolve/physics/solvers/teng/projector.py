@@ -21,8 +21,8 @@ class Projector(Part):
     tolerance: float
 
     @abstractmethod
-    def onto(self, target: Tensor, time: float) -> float:
-        """Move the network onto a target (scalar, point) at an instant; the relative residual that is left.
+    def onto(self, target: Tensor, time: float, *, ahead: float = 0.0) -> float:
+        """Move the network to where u − ahead L u is a target (scalar, point) at an instant; the relative residual.
 
         Raises:
             Diverged: a target that is not finite.

@@ -1,7 +1,8 @@
-"""Explicit Runge-Kutta schemes whose every stage is a state that can be projected, and their embedded pairs."""
+"""Runge-Kutta schemes whose every stage is a state that can be projected: explicit, with pairs, and implicit."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,40 +11,61 @@ import torch
 from torch import Tensor
 
 from pdesolve.errors import unknown_name
+from pdesolve.integration import additive
+from pdesolve.integration.sdirk import NODES, STAGES
 
-SchemeName = Literal["euler", "heun", "rk4", "bogacki_shampine", "dormand_prince", "dopri8"]
+SchemeName = Literal[
+    "euler",
+    "heun",
+    "rk4",
+    "bogacki_shampine",
+    "dormand_prince",
+    "implicit_midpoint",
+    "sdirk3",
+    "sdirk4",
+    "esdirk4",
+    "dopri8",
+]
+Reach = Callable[[Tensor, float, float], None]
 
 _SCAN = 400  # multiples of 0.01 at which stability is looked at
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """A tableau: stage i is u + dt Σ_j rows[i][j] k_j at the time t + nodes[i] dt, k_j the rate at stage j.
+    """A tableau: stage i is U = u + dt Σ_j rows[i][j] k_j + diagonal[i] dt L U at the time t + nodes[i] dt.
 
-    The first stage is u itself; the last row gives the state after the step, at the node 1. `order` of accuracy.
-    `embedded`: weights of another state of an order less, over the rates of all stages and that of the state after the
-    step; empty for none.
+    k_j = L U_j is the rate at stage j < i. The first stage of explicit schemes is u itself; the last stage is the state
+    after the step, at the node 1. `order` of accuracy. `embedded`: weights of another state of an order less, over the
+    rates of all stages and that of the state after the step; empty for none. `diagonal`: empty for explicit schemes.
     """
 
     order: int
     nodes: tuple[float, ...]
     rows: tuple[tuple[float, ...], ...]
     embedded: tuple[float, ...] = ()
+    diagonal: tuple[float, ...] = ()
 
-    def step(
-        self, u: Tensor, time: float, dt: float, rate: Callable[[float], Tensor], reach: Callable[[Tensor, float], None]
-    ) -> list[Tensor]:
+    def step(self, u: Tensor, time: float, dt: float, rate: Callable[[float], Tensor], reach: Reach) -> list[Tensor]:
         """One step from u at `time`; the rates that it has used.
 
-        rate(t) is that of the state as it is held now; reach(target, t) makes what holds it hold the target.
+        rate(t) is that of the state as it is held now; reach(target, t, ahead) makes what holds it hold the U with
+        U − ahead L U = target, the target itself where `ahead` is zero.
         """
-        rates, now = [rate(time)], time
-        for node, row in zip(self.nodes[1:], self.rows[1:], strict=True):
+        rates: list[Tensor] = []
+        now = time
+        for node, row, own in zip(self.nodes, self.rows, self.diagonal or (0.0,) * len(self.nodes), strict=True):
             if len(rates) < len(row):
                 rates.append(rate(now))
-            now = time + node * dt
-            reach(combined(u, rates, row, dt), now)
+            if row or own:
+                now = time + node * dt
+                reach(combined(u, rates, row, dt), now, own * dt)
         return rates
+
+    @property
+    def implicit(self) -> bool:
+        """Whether stages are solved for, so that no wave grows however long the step."""
+        return any(self.diagonal)
 
     def error(self, rates: Sequence[Tensor], dt: float) -> Tensor:
         """dt Σ_j (b_j − b̂_j) k_j, the state after the step less the embedded one; rates: all, with that at the end."""
@@ -53,11 +75,13 @@ class Scheme:
 
     @property
     def limit(self) -> float:
-        """The largest ρ dt at which u_t = −ρ u does not grow, to 0.01."""
+        """The largest ρ dt at which u_t = −ρ u does not grow, to 0.01; none of an implicit scheme, all are A-stable."""
+        if self.implicit:
+            return math.inf
         z = torch.arange(1, _SCAN, dtype=torch.float64) / 100
         held = torch.ones_like(z)
 
-        def reach(target: Tensor, time: float) -> None:
+        def reach(target: Tensor, time: float, ahead: float) -> None:
             nonlocal held
             held = target
 
@@ -72,6 +96,9 @@ def combined(u: Tensor, rates: Sequence[Tensor], row: Sequence[float], dt: float
         u = u + (dt * weight) * k if weight else u
     return u
 
+
+_ALEXANDER = 0.4358665215084590  # γ³ − 3 γ² + 3/2 γ = 1/6, the root at which the scheme is L-stable
+_WEIGHT = -3 / 2 * _ALEXANDER**2 + 4 * _ALEXANDER - 1 / 4
 
 _SCHEMES = {
     "euler": Scheme(1, (0.0, 1.0), ((), (1.0,))),
@@ -101,14 +128,34 @@ _SCHEMES = {
         ),
         (5179 / 57600, 0.0, 7571 / 16695, 393 / 640, -92097 / 339200, 187 / 2100, 1 / 40),
     ),
+    "implicit_midpoint": Scheme(2, (1 / 2, 1.0), ((), (1.0,)), diagonal=(1 / 2, 0.0)),
+    "sdirk3": Scheme(
+        3,
+        (_ALEXANDER, (1 + _ALEXANDER) / 2, 1.0),
+        ((), ((1 - _ALEXANDER) / 2,), (_WEIGHT, 1 - _ALEXANDER - _WEIGHT)),
+        diagonal=(_ALEXANDER,) * 3,
+    ),
+    "sdirk4": Scheme(4, NODES, tuple(row[:-1] for row in STAGES), diagonal=tuple(row[-1] for row in STAGES)),
+    "esdirk4": Scheme(
+        4,
+        tuple(additive.NODES.tolist()),
+        tuple(tuple(row[:i]) for i, row in enumerate(additive.IMPLICIT.tolist())),
+        diagonal=tuple(additive.IMPLICIT.diagonal().tolist()),
+    ),
 }
 
 
 def scheme(name: str) -> Scheme:
-    """The scheme of that name: euler, heun, rk4, or a pair (bogacki_shampine 3(2), dormand_prince 5(4)).
+    """The scheme of that name: euler, heun, rk4, a pair (bogacki_shampine 3(2), dormand_prince 5(4)), or implicit.
+
+    implicit_midpoint keeps every wave of u_t = i ω u as large as it is; sdirk3, sdirk4 and esdirk4 are L-stable and end
+    with their last stage. Stages of esdirk4 are of order 2, those of the others of order 1, so that values on walls
+    that move cost it less; its first asks for the rate of the state, which amplifies what is rough in it.
 
     P. Bogacki, L. F. Shampine, Appl. Math. Lett. 2 (1989) 321; J. R. Dormand, P. J. Prince, J. Comput. Appl. Math. 6
-    (1980) 19.
+    (1980) 19; R. Alexander, SIAM J. Numer. Anal. 14 (1977) 1006 (sdirk3); E. Hairer, G. Wanner, Solving Ordinary
+    Differential Equations II (1996), table 6.5 (sdirk4); C. A. Kennedy, M. H. Carpenter, Appl. Numer. Math. 44 (2003)
+    139 (esdirk4).
 
     Raises:
         InputError: an unknown name.
@@ -116,3 +163,8 @@ def scheme(name: str) -> Scheme:
     if name not in _SCHEMES:
         raise unknown_name("scheme", name, _SCHEMES)
     return _SCHEMES[name]
+
+
+def is_implicit(name: str) -> bool:
+    """Whether a scheme of that name solves for its stages; false for names that are not here."""
+    return name in _SCHEMES and _SCHEMES[name].implicit

@@ -53,6 +53,9 @@ class Stages(Part):
 class ProjectedStages(Stages):
     """T = u + dt Σ_j a_ij L u_j at the points, and the network brought onto it before the next rate is taken.
 
+    Of an implicit stage U − γ dt L U = T the rate is (U − T) / (γ dt), which has no part of the short waves that L
+    makes of what the projection left.
+
     Each projection starts from the parameters moved as in the same stage of the step before, θ + (dt/dt') Δθ', where
     that is nearer to the target.
     """
@@ -69,25 +72,32 @@ class ProjectedStages(Stages):
         now, unseen, start = self.quadrature.now, self.quadrature.unseen, parameters(self.quadrature.now)
         own, worst, last, other = now.initial.shape[-1], 0.0, 0.0, 0.0
         tried: list[Tensor] = []
-        with torch.no_grad():
-            u = torch.cat([now.values(time), unseen.values(time)], -1)
+        solved: tuple[Tensor, float] | None = None
+
+        def values(at: float) -> Tensor:
+            with torch.no_grad():
+                return torch.cat([now.values(at), unseen.values(at)], -1)
 
         def rate(at: float) -> Tensor:
+            if solved is not None:
+                target, ahead = solved
+                return (values(at) - target) / ahead
             return torch.cat([now.rate(at), unseen.settled_rate(at)], -1)
 
-        def reach(target: Tensor, at: float) -> None:
-            nonlocal worst, last, other
+        def reach(target: Tensor, at: float, ahead: float) -> None:
+            nonlocal worst, last, other, solved
             stage = len(tried)
             if self._moves:
-                self._guess(target[:, :own], at, start + (end - time) * self._moves[stage])
-            last = self.projector.onto(target[:, :own], at)
+                self._guess(target[:, :own], at, start + (end - time) * self._moves[stage], ahead=ahead)
+            last = self.projector.onto(target[:, :own], at, ahead=ahead)
+            solved = (target, ahead) if ahead else None
             worst = max(worst, last)
             if not worst < _LOST:
                 raise Diverged(f"the network is {worst:.1e} from its target at t = {at:.6g}")
-            other = unseen.distance(target[:, own:], at)
+            other = unseen.distance(target[:, own:], at, ahead=ahead)
             tried.append((parameters(now) - start) / (end - time))
 
-        rates = self.scheme.step(u, time, end - time, rate, reach)
+        rates = self.scheme.step(values(time), time, end - time, rate, reach)
         self._tried = tried
         self.watch.look(last, other, time=end, tolerance=self.tolerance)
         if not self.scheme.embedded:
@@ -101,11 +111,11 @@ class ProjectedStages(Stages):
         if self.quadrature.renew():
             self.projector.instant = self.quadrature.now
 
-    def _guess(self, target: Tensor, time: float, theta: Tensor) -> None:
+    def _guess(self, target: Tensor, time: float, theta: Tensor, *, ahead: float) -> None:
         now, here = self.quadrature.now, parameters(self.quadrature.now)
-        before = now.distance(target, time)
+        before = now.distance(target, time, ahead=ahead)
         put(now, theta)
-        if not now.distance(target, time) < before:
+        if not now.distance(target, time, ahead=ahead) < before:
             put(now, here)
 
     @property
@@ -135,7 +145,7 @@ class TangentStages(Stages):
     def attempt(self, time: float, end: float) -> Attempt:
         now, dt = self.quadrature.now, end - time
         theta, self.defect = parameters(now), 0.0
-        rates = self.scheme.step(theta, time, dt, self.velocity, lambda target, at: put(now, target))
+        rates = self.scheme.step(theta, time, dt, self.velocity, lambda target, at, _: put(now, target))
         residual, there = self.defect * dt, parameters(now)
         self.look(theta, rates[0], time, dt)
         put(now, there)

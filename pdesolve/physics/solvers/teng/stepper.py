@@ -21,25 +21,33 @@ _LOST_SHRINK = 0.25  # factor of a step whose network lost its target
 
 
 class Equal(Stepper):
-    """Equal steps. Past the limit of stability they are told so, with the numbers."""
+    """Equal steps. Past the limit of stability they are told so, with the numbers.
 
-    def __init__(self, stages: Stages, *, length: float, name: str, by: Solve, damping: float) -> None:
+    instead: a scheme without a limit that the settings may have.
+    """
+
+    def __init__(
+        self, stages: Stages, *, length: float, name: str, by: Solve, damping: float, instead: str = ""
+    ) -> None:
         self.stages, self.length, self.name, self.by, self.damping = stages, length, name, by, damping
-        self.radius = math.nan
+        self.instead, self.radius = instead, math.nan
 
     def advice(self, time: float) -> str:
         """A line where the step is past stability at the state as it is, empty where not; keeps the radius."""
         now = self.stages.quadrature.now
+        if self.stages.scheme.implicit:
+            return ""
         self.radius = spectral_radius(now, self.by, damping=self.damping, time=time)
         limit = self.stages.scheme.limit
         if not self.radius * self.length > limit:
             return ""
         assert now.problem.time is not None
         steps = math.ceil(now.problem.time.length * self.radius / limit)
+        other = f", or an implicit scheme: --method.scheme {self.instead}" if self.instead else ""
         return (
             f"steps of {self.length:.3g} are past stability at t = {time:.4g}, the rate's spectral radius "
             f"{self.radius:.3g} times the step is {self.radius * self.length:.3g} where {self.name} takes {limit:.3g}: "
-            f"what there is of the fastest waves grows, give --method.time_steps {steps}"
+            f"what there is of the fastest waves grows, give --method.time_steps {steps}{other}"
         )
 
     def step(self, time: float, final: float) -> Step:

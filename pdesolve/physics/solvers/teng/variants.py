@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 VariantName = Literal["teng", "tdvp", "obti_adam", "obti_lbfgs"]
 
+_IMPLICIT = "esdirk4"  # what is named to those whose steps are past stability
 _WITHIN = 1e-3  # residual of a projection as a part of the error that an adaptive step may make
 
 
@@ -40,8 +41,11 @@ def check_choices(teng: Teng) -> None:
                 f"dopri8 integrates velocities, {teng.variant} has targets: write --method.variant tdvp or "
                 "--method.scheme dormand_prince"
             )
-    else:
-        scheme(teng.scheme)
+    elif scheme(teng.scheme).implicit and teng.variant != "teng":
+        raise InputError(
+            f"{teng.scheme} solves for its stages by projections, {teng.variant} has none: write --method.variant teng "
+            "or --method.scheme rk4"
+        )
     solve(teng.projection, cutoff=teng.cutoff)
     positive(teng, ("step_tolerance", "learning_rate"))
     at_least(teng, ("iterations",))
@@ -102,7 +106,11 @@ class Variant:
         stages: Stages = self._tangent(tableau) if teng.variant == "tdvp" else self._projected(tableau)
         if tableau.embedded:
             return Adaptive(stages, length=length, tolerance=teng.step_tolerance)
-        return Equal(stages, length=length, name=teng.scheme, by=self._by, damping=teng.damping)
+        free = teng.variant == "teng" and self._quadrature.now.algebraic is None
+        return Equal(
+            stages, length=length, name=teng.scheme, by=self._by, damping=teng.damping,
+            instead=_IMPLICIT if free else "",
+        )  # fmt: skip
 
     def _tangent(self, tableau: Scheme) -> TangentStages:
         return TangentStages(tableau, self._quadrature, self._watch, by=self._by, damping=self._teng.damping)
