@@ -93,6 +93,9 @@ class Proof:
             kept = ", kept from an earlier run and counted" if self.notes.get("initial fit cached") else ""
             took = self.notes["initial fit seconds"]
             rows.append(("initial fit", f"{_figure(fit)} relative L2 at unseen points, {took:.1f} CPU s{kept}"))
+        left = self.notes.get("worst projection")
+        if left is not None:
+            rows.append(("worst projection", f"{_figure(left)} relative L2 that a step has left"))
         rows.append(("cost", f"{self.cpu_seconds:.1f} CPU s, {self.seconds:.1f} s, {self.peak_bytes / 2**20:.0f} MiB"))
         size = f"{self.parameters} parameters, " if self.parameters else ""
         rows.append(("with", f"{size}{self.dtype} on {self.device}, seed {self.seed}"))

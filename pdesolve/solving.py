@@ -282,15 +282,21 @@ def _reference(problem: Problem, values: Mapping[str, Value]) -> tuple[dict[str,
 def reference_dataset(solution: Solution) -> xr.Dataset | None:
     """The reference on the evaluation set as a labelled data set; None where there is none.
 
-    It has the solution's parameter values, but for those that were learned: there it has the problem's.
+    It has the solution's parameter values, but for those that were learned: there it has the problem's. What a problem
+    determines up to a constant only has the solution's mean at each time.
     """
     problem = solution.problem
     learned = solution.proof.learned if solution.proof is not None else {}
     truth, _ = _reference(problem, {k: v for k, v in solution.values.items() if k not in learned})
     if truth is None:
         return None
-    places = proof.as_far_as_solved(solution).problem.evaluation_set
-    return to_dataset(problem, places, proof.reference_as_far(solution, truth))
+    solved = proof.as_far_as_solved(solution)
+    shown = proof.reference_as_far(solution, truth)
+    if problem.up_to_constant:
+        found = solved.on()
+        level = {name: found[name] - values for name, values in solved.problem.judged(found).items()}
+        shown = {name: values + level[name].to(values) for name, values in solved.problem.judged(shown).items()}
+    return to_dataset(problem, solved.problem.evaluation_set, shown)
 
 
 def _attempt(

@@ -51,10 +51,11 @@ from pdesolve.physics.equations.steady_navier_stokes import SteadyNavierStokes
 from pdesolve.physics.problems import lid_cavity, navier_stokes_2d, shear_layers_2d, taylor_green_2d
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.physics.solvers.reference.method import Reference
-from pdesolve.physics.solvers.reference.solution import FILE
+from pdesolve.physics.solvers.reference.solution import FILE, FormulaSolution
 from pdesolve.physics.solvers.reference.storage import fetch
 from pdesolve.problem import Evaluation, Exact, Problem
 from pdesolve.random_fields import gaussian_series, normal_numbers
+from pdesolve.solving import reference_dataset
 from pdesolve.training.budget import Budget
 from pdesolve.training.run import Run
 from pdesolve.unit import Unit
@@ -594,6 +595,23 @@ def test_a_pressure_is_judged_less_its_mean_at_each_time() -> None:
     assert proof.errors(problem, tilted, truth)["velocity_x"]["max"] == pytest.approx(1.0)
     with pytest.raises(InputError, match="unknown unknown 'presure': did you mean 'pressure'"):
         dataclasses.replace(problem, up_to_constant=("presure",))
+
+
+def test_a_reference_is_shown_at_the_level_of_the_solution() -> None:
+    problem = dataclasses.replace(taylor_green_2d.problem(), evaluation=Evaluation(16, (0.0, 1.0)))
+    exact = problem.exact
+    assert exact is not None
+
+    def raised(p: Any, x: Any) -> Any:
+        state = exact.formula(p, x)
+        return {**state, "pressure": state["pressure"] + 3.0}
+
+    found = FormulaSolution(problem, raised)
+    shown, beside = found.dataset(), reference_dataset(found)
+    assert beside is not None
+    for name in ("pressure", "velocity_x"):
+        assert float(abs(shown[name] - beside[name]).max()) < 1e-13
+    assert float(shown["pressure"].mean()) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize("make", [taylor_green_2d.problem, lid_cavity.problem], ids=["torus", "cavity"])

@@ -549,6 +549,7 @@ def test_periodic_units_have_the_partials_that_autograd_finds() -> None:
         ),
         ("heat_1d", {"repetitions": 0}, "repetitions must be at least 1"),
         ("heat_1d", {"damping": 0.0}, "damping must be more than zero"),
+        ("heat_1d", {"slope": -1.0}, "--method.slope must be above zero, got -1: 1 to 5 are good"),
         ("heat_1d", {"points": 12, "subset": 15}, "12 rows .* cannot determine 15 parameters"),
         ("heat_1d", {"projection": "cholesk"}, "unknown projection 'cholesk': did you mean 'cholesky'"),
         ("heat_1d", {"variant": "tvdp"}, "unknown variant 'tvdp': did you mean 'tdvp'"),

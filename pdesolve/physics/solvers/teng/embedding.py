@@ -98,7 +98,7 @@ def instant_network(
     if units < 1:
         raise InputError(f"a periodic axis needs at least one unit, got {units}: 10 to 20 are good")
     if slope is not None and not slope > 0:
-        raise InputError(f"a slope must be above zero, got {slope:g}: 1 to 5 are good")
+        raise InputError(f"--method.slope must be above zero, got {slope:g}: 1 to 5 are good")
     first: list[nn.Module] = [Rescale(axes)]
     inputs = len(axes)
     if any(axis.periodic for axis in axes):
