@@ -45,7 +45,8 @@ class Comparison:
             ]
             violation = max(proof.violations.values(), default=None)
             cost = (f"{proof.cpu_seconds:.1f}", str(proof.parameters or "-"))
-            rows.append((label, *worst, _figure(proof.residual), _figure(violation), *cost))
+            upto = "" if proof.reached is None else f", to t = {proof.reached:.4g}"
+            rows.append((label + upto, *worst, _figure(proof.residual), _figure(violation), *cost))
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

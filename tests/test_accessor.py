@@ -347,6 +347,20 @@ def test_figures_are_those_of_the_command_and_notebooks_show_them(solved, tmp_pa
     assert data["u"].pde.plot()._repr_png_()[:4] == b"\x89PNG"
 
 
+def test_a_comparison_shows_marches_that_ended_early_at_a_common_time() -> None:
+    import xarray as xr
+
+    from pdesolve.plotting import comparison_figure
+
+    x, t = np.linspace(0.0, 1.0, 5), np.linspace(0.0, 1.0, 11)
+    whole = xr.Dataset({"u": (("t", "x"), t[:, None] * np.ones(5))}, {"t": t, "x": x})
+    early = whole.isel(t=slice(0, 4))
+    right = comparison_figure({}, {"teng": early, "reference": whole}).axes[1]
+    assert right.get_title() == "at t = 0.3"
+    for line in right.lines:
+        assert np.asarray(line.get_ydata()) == pytest.approx(0.3)
+
+
 def test_animations_play_in_notebooks_and_go_to_files(tmp_path) -> None:
     from matplotlib.animation import FuncAnimation, PillowWriter
 

@@ -212,7 +212,7 @@ def history_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figu
 def comparison_figure(
     histories: Mapping[str, Sequence[Mapping[str, Any]]], datasets: Mapping[str, xr.Dataset]
 ) -> Figure:
-    """One problem by several methods: error over cost on the left, the solutions at the last time on the right."""
+    """One problem by several methods: error over cost on the left, the solutions at their last common time."""
     figure = new_figure(10.5, 4.0)
     left, right = figure.subplots(1, 2)
     for method, history in histories.items():
@@ -230,14 +230,16 @@ def comparison_figure(
         left.legend()
     else:
         left.text(0.5, 0.5, "no error to show", ha="center", transform=left.transAxes)
+    # a march that has ended early has none later
+    last = min((float(d["t"][-1]) for d in datasets.values() if "t" in d.dims), default=None)
     for method, dataset in datasets.items():
         name = str(next(iter(dataset.data_vars)))
         field = drawable(dataset)[name]
-        field = field.isel(t=-1) if "t" in field.dims else field
+        field = field.sel(t=last, method="nearest") if "t" in field.dims else field
         space = [str(dim) for dim in field.dims]
         field = field.isel({axis: field.sizes[axis] // 2 for axis in space[1:]})
         style = {"color": "k", "linestyle": "--", "linewidth": 1.0} if method.startswith("reference") else {}
         right.plot(field[space[0]], field, label=method, **style)
-        right.set(xlabel=space[0], ylabel=name, title="at the last time" if "t" in dataset.dims else "solution")
+        right.set(xlabel=space[0], ylabel=name, title="solution" if last is None else f"at t = {last:.4g}")
     right.legend()
     return figure
