@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from pdesolve.errors import Diverged
 from pdesolve.least_squares import LeastSquares, LevenbergMarquardt
+from pdesolve.least_squares.chord import Chord
+from pdesolve.least_squares.factor import factorise
 from pdesolve.least_squares.form import Form, predicted_bytes
 from pdesolve.least_squares.modular import Modular
 from pdesolve.physics.solvers.insr.places import Points
@@ -21,6 +23,7 @@ Rows = Callable[[], Mapping[str, Tensor]]
 _FALL = 0.7  # factor of the squared residual above which another step has not lowered it
 _MOVES = 3  # changes of parameters that are remembered for each fit of a step
 _SLOWLY = 2  # slow steps in a row after which a fit ends: one alone is often a change of damping
+_QUICK = 0.1  # factor of the squared residual below which a step from kept factors is worth another one
 _EXACT = 1e-12  # relative residual below which a first fit has nothing more to give
 _SLOW, _LOOK = 0.99, 20  # factor of the loss over so many steps above which a first fit has stalled
 _PATIENCE = 500  # iterations without progress after which Adam's rate falls to a tenth
@@ -49,6 +52,9 @@ class Fitting(ABC):
             Diverged: rows that are not finite.
         """
 
+    def forget(self) -> None:
+        """Drop what is worth keeping within a step only: a step in time begins."""
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """What going on needs."""
@@ -61,7 +67,9 @@ class Fitting(ABC):
 class SecondOrder(Fitting):
     """Levenberg-Marquardt at points that stay, until the residual is at `tolerance` or falls slowly twice in a row.
 
-    A fit starts from the parameters moved as in the steps before, which saves most of its own steps.
+    A fit starts from the parameters moved as in the steps before, which saves most of its own steps. Factors of J are
+    kept for the fits of the same name in a step in time: stages differ little, and a step from kept factors costs an
+    evaluation. Where J says that nothing is to be gained the fit is over.
     """
 
     def __init__(
@@ -69,38 +77,81 @@ class SecondOrder(Fitting):
     ) -> None:
         self.points, self.repetitions, self.damping, self.tolerance = points, repetitions, damping, tolerance
         self.first_steps = first_steps
-        self.iterations = 0
+        self.iterations = self.quick = 0
         self._method = LevenbergMarquardt()
         self._dampings: dict[str, float] = {}
         self._pointwise: dict[str, bool | None] = {}
         self._moves: dict[str, list[Tensor]] = {}
+        self._chords: dict[str, Chord] = {}
 
     def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, fall: float = _FALL) -> float:
         objective = Modular(module, rows(self.points))
         objective.pointwise = self._pointwise.get(name)
-        theta = objective.theta()
-        count = len(objective.values(theta))
-        form = Form("dense", count, len(theta), predicted_bytes("dense", count, len(theta)))
-        start = min(self._dampings.get(name, self.damping), self.damping)
-        state = {"damping": theta.new_tensor(start), "growth": theta.new_tensor(2.0)}
-        origin, theta = theta, self._guess(name, objective, theta)
-        square, before = 2 * float(objective.loss(theta)), float("inf")
+        origin = objective.theta()
+        theta = self._guess(name, objective, origin)
+        r = objective.values(theta)
+        square, before = float(r @ r), float("inf")
         known, slow = name in self._moves, 0
         for _ in range(self.repetitions if known else self.first_steps):
+            theta, r, done = self._quickly(name, objective, theta, r, fall=fall)
+            square = float(r @ r)
             slow = slow + 1 if square > (fall if known else max(fall, _SLOW)) * before else 0
-            if square <= self.tolerance**2 or slow == _SLOWLY:
+            if done or square <= self.tolerance**2 or slow == _SLOWLY:
                 break
-            step = self._method.step(objective, theta, state, form=form)
-            self.iterations += 1
-            theta, state, before, square = step.theta, step.state, square, 2 * float(step.loss)
+            before = square
+            theta, moved = self._solved(name, objective, theta)
+            r = objective.values(theta)
+            square = float(r @ r)
             self.fall = (before - square) / before
-            if not bool(step.moved):
+            if not moved:
                 break
         objective.put(theta)
         self._moves[name] = [theta - origin, *self._moves.get(name, [])][:_MOVES]
         self._pointwise[name] = objective.pointwise
-        self._dampings[name] = float(state["damping"]) if state["damping"] > 0 else self.damping
         return square**0.5
+
+    def forget(self) -> None:
+        self._chords.clear()
+
+    def _quickly(
+        self, name: str, objective: Modular, theta: Tensor, r: Tensor, *, fall: float
+    ) -> tuple[Tensor, Tensor, bool]:
+        """Steps from kept factors for as long as they are worth it; whether there is nothing more to gain."""
+        kept = self._chords.get(name)
+        square = float(r @ r)
+        while kept is not None and square > self.tolerance**2:
+            d = kept.direction(r)
+            if float(kept.expected(r, d)) > fall * square:
+                return theta, r, True
+            end = theta + d
+            rows = objective.values(end)
+            new = float(rows @ rows)
+            self.quick += 1
+            worth = new <= _QUICK * square
+            if new < square:
+                theta, r, square = end, rows, new
+            if not worth:
+                break
+        return theta, r, False
+
+    def _solved(self, name: str, objective: Modular, theta: Tensor) -> tuple[Tensor, bool]:
+        """One step of Levenberg-Marquardt with factors of its own, which are kept; whether it moved."""
+        here = objective.linearise(theta)
+        r = here.rows("a fit")
+        form = Form("dense", len(r), len(theta), predicted_bytes("dense", len(r), len(theta)))
+        factor = factorise(here.jacobian, r, form)
+        start = min(self._dampings.get(name, self.damping), self.damping)
+        state = {"damping": theta.new_tensor(start), "growth": theta.new_tensor(2.0)}
+        step = self._method.descend(objective, theta, state, here, factor)
+        self.iterations += 1
+        damping = step.state["damping"]
+        moved = bool(step.moved)
+        self._dampings[name] = float(damping) if moved else self.damping
+        if moved:
+            self._chords[name] = Chord(here.jacobian, factor, damping)
+        else:
+            self._chords.pop(name, None)
+        return step.theta, moved
 
     def _guess(self, name: str, objective: Modular, theta: Tensor) -> Tensor:
         """Where to start: the parameters as they are, or moved as in the fits of this name before, whichever fits best.

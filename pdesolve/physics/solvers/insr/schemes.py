@@ -34,6 +34,7 @@ class Fitted(Stepper):
 
     def step(self, time: float, final: float) -> Step:
         end = next_time(time, self.length, final)
+        self.fitting.forget()
         residual = self.advance(time, end)
         if not residual < self.lost:
             raise Diverged(
