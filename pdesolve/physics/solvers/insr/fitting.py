@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from pdesolve.errors import Diverged
 from pdesolve.least_squares import LeastSquares, LevenbergMarquardt
-from pdesolve.least_squares.chord import Chord
-from pdesolve.least_squares.factor import factorise
+from pdesolve.least_squares.factor import Factor, factorise
 from pdesolve.least_squares.form import Form, predicted_bytes
 from pdesolve.least_squares.modular import Modular
+from pdesolve.least_squares.objective import Linearisation
+from pdesolve.physics.solvers.insr.kept import Kept
 from pdesolve.physics.solvers.insr.places import Points
 from pdesolve.training.run import Run
 
@@ -23,7 +24,6 @@ Rows = Callable[[], Mapping[str, Tensor]]
 _FALL = 0.7  # factor of the squared residual above which another step has not lowered it
 _MOVES = 3  # changes of parameters that are remembered for each fit of a step
 _SLOWLY = 2  # slow steps in a row after which a fit ends: one alone is often a change of damping
-_QUICK = 0.1  # factor of the squared residual below which a step from kept factors is worth another one
 _EXACT = 1e-12  # relative residual below which a first fit has nothing more to give
 _SLOW, _LOOK = 0.99, 20  # factor of the loss over so many steps above which a first fit has stalled
 _PATIENCE = 500  # iterations without progress after which Adam's rate falls to a tenth
@@ -42,18 +42,18 @@ class Fitting(ABC):
         """As `minimise`, from a network that knows nothing, until so many CPU seconds of the run."""
 
     @abstractmethod
-    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, fall: float = _FALL) -> float:
+    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, least: float = 0.0) -> float:
         """Train a module on rows; the root of their sum of squares at the end.
 
-        name: which fit of a step it is, for what is remembered from one step to the next. fall: factor of the sum of
-        squares by which a repetition must lower it for another to follow.
+        name: which fit of a step it is, for what is remembered from one step to the next. least: the part of the sum of
+        squares by which another repetition must lower it where it does not vanish, as that of a potential.
 
         Raises:
             Diverged: rows that are not finite.
         """
 
     def forget(self) -> None:
-        """Drop what is worth keeping within a step only: a step in time begins."""
+        """Drop what was kept of the rows before: those to come are of another kind."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -68,8 +68,8 @@ class SecondOrder(Fitting):
     """Levenberg-Marquardt at points that stay, until the residual is at `tolerance` or falls slowly twice in a row.
 
     A fit starts from the parameters moved as in the steps before, which saves most of its own steps. Factors of J are
-    kept for the fits of the same name in a step in time: stages differ little, and a step from kept factors costs an
-    evaluation. Where J says that nothing is to be gained the fit is over.
+    kept for later fits of the same name for as long as steps from them do: they cost an evaluation. Where what J can
+    still remove is at `tolerance` the fit is over too, whatever stays.
     """
 
     def __init__(
@@ -77,31 +77,33 @@ class SecondOrder(Fitting):
     ) -> None:
         self.points, self.repetitions, self.damping, self.tolerance = points, repetitions, damping, tolerance
         self.first_steps = first_steps
-        self.iterations = self.quick = 0
+        self.iterations = 0
         self._method = LevenbergMarquardt()
         self._dampings: dict[str, float] = {}
         self._pointwise: dict[str, bool | None] = {}
         self._moves: dict[str, list[Tensor]] = {}
-        self._chords: dict[str, Chord] = {}
+        self._kept: dict[str, Kept] = {}
+        self._origins: dict[str, tuple[Tensor, float, float]] = {}  # of what is to be kept where a run goes on
 
-    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, fall: float = _FALL) -> float:
+    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, least: float = 0.0) -> float:
         objective = Modular(module, rows(self.points))
         objective.pointwise = self._pointwise.get(name)
         origin = objective.theta()
+        known, slow, done = name in self._moves, 0, False
+        fall = 1.0 - least if least else _FALL
+        if name in self._origins:
+            self._rebuild(name, objective)
         theta = self._guess(name, objective, origin)
-        r = objective.values(theta)
-        square, before = float(r @ r), float("inf")
-        known, slow = name in self._moves, 0
+        square, before, first = 2 * float(objective.loss(theta)), float("inf"), float("inf")
         for _ in range(self.repetitions if known else self.first_steps):
-            theta, r, done = self._quickly(name, objective, theta, r, fall=fall)
-            square = float(r @ r)
+            kept = self._kept.get(name)
+            if kept is not None and not least:
+                theta, square, done = kept.improve(objective, theta, enough=self.tolerance)
             slow = slow + 1 if square > (fall if known else max(fall, _SLOW)) * before else 0
-            if done or square <= self.tolerance**2 or slow == _SLOWLY:
+            if done or slow == _SLOWLY or (square <= self.tolerance**2 and before < first):
                 break
             before = square
-            theta, moved = self._solved(name, objective, theta)
-            r = objective.values(theta)
-            square = float(r @ r)
+            theta, square, moved = self._solved(name, objective, theta)
             self.fall = (before - square) / before
             if not moved:
                 break
@@ -111,47 +113,36 @@ class SecondOrder(Fitting):
         return square**0.5
 
     def forget(self) -> None:
-        self._chords.clear()
+        self._kept.clear()
 
-    def _quickly(
-        self, name: str, objective: Modular, theta: Tensor, r: Tensor, *, fall: float
-    ) -> tuple[Tensor, Tensor, bool]:
-        """Steps from kept factors for as long as they are worth it; whether there is nothing more to gain."""
-        kept = self._chords.get(name)
-        square = float(r @ r)
-        while kept is not None and square > self.tolerance**2:
-            d = kept.direction(r)
-            if float(kept.expected(r, d)) > fall * square:
-                return theta, r, True
-            end = theta + d
-            rows = objective.values(end)
-            new = float(rows @ rows)
-            self.quick += 1
-            worth = new <= _QUICK * square
-            if new < square:
-                theta, r, square = end, rows, new
-            if not worth:
-                break
-        return theta, r, False
-
-    def _solved(self, name: str, objective: Modular, theta: Tensor) -> tuple[Tensor, bool]:
-        """One step of Levenberg-Marquardt with factors of its own, which are kept; whether it moved."""
-        here = objective.linearise(theta)
-        r = here.rows("a fit")
-        form = Form("dense", len(r), len(theta), predicted_bytes("dense", len(r), len(theta)))
-        factor = factorise(here.jacobian, r, form)
+    def _solved(self, name: str, objective: Modular, theta: Tensor) -> tuple[Tensor, float, bool]:
+        """One step of Levenberg-Marquardt with factors of its own, which are kept: θ, |r|², whether it moved."""
+        here, factor = self._factorised(objective, theta)
         start = min(self._dampings.get(name, self.damping), self.damping)
         state = {"damping": theta.new_tensor(start), "growth": theta.new_tensor(2.0)}
         step = self._method.descend(objective, theta, state, here, factor)
         self.iterations += 1
-        damping = step.state["damping"]
         moved = bool(step.moved)
-        self._dampings[name] = float(damping) if moved else self.damping
+        self._dampings[name] = float(step.state["damping"]) if moved else self.damping
+        before = self._kept.pop(name, None)
         if moved:
-            self._chords[name] = Chord(here.jacobian, factor, damping)
-        else:
-            self._chords.pop(name, None)
-        return step.theta, moved
+            assert factor.damping is not None
+            last = None if before is None else before.last
+            self._kept[name] = Kept(here.jacobian, factor, theta, float(factor.damping), last=last)
+        return step.theta, 2 * float(step.loss), moved
+
+    def _rebuild(self, name: str, objective: Modular) -> None:
+        """The kept factors again, where a run goes on: J of these rows does not depend on their target."""
+        now, (theta, damping, last) = objective.theta(), self._origins.pop(name)
+        here, factor = self._factorised(objective, theta)
+        self._kept[name] = Kept(here.jacobian, factor, theta, damping, last=last)
+        objective.put(now)
+
+    def _factorised(self, objective: Modular, theta: Tensor) -> tuple[Linearisation, Factor]:
+        here = objective.linearise(theta)
+        r = here.rows("a fit")
+        form = Form("dense", len(r), len(theta), predicted_bytes("dense", len(r), len(theta)))
+        return here, factorise(here.jacobian, r, form)
 
     def _guess(self, name: str, objective: Modular, theta: Tensor) -> Tensor:
         """Where to start: the parameters as they are, or moved as in the fits of this name before, whichever fits best.
@@ -179,6 +170,10 @@ class SecondOrder(Fitting):
         return {
             "dampings": dict(self._dampings),
             "moves": {name: list(moves) for name, moves in self._moves.items()},
+            "origins": {
+                **self._origins, **{name: (kept.origin, kept.damping, kept.last) for name, kept in self._kept.items()}
+            },
+            "pointwise": dict(self._pointwise),
             "tolerance": self.tolerance,
             "iterations": self.iterations,
         }
@@ -187,6 +182,8 @@ class SecondOrder(Fitting):
         self._dampings, self.tolerance = dict(state["dampings"]), state["tolerance"]
         device = self.points.inside.x.device
         self._moves = {name: [m.to(device) for m in moves] for name, moves in state["moves"].items()}
+        self._origins = {name: (theta.to(device), *dampings) for name, (theta, *dampings) in state["origins"].items()}
+        self._pointwise, self._kept = dict(state["pointwise"]), {}
         self.iterations = state["iterations"]
 
 
@@ -208,7 +205,7 @@ class FirstOrder(Fitting):
     def __init__(self, draw: Callable[[], Points], *, rate: float, cap: int, first_cap: int | None = None) -> None:
         self.draw, self.rate, self.cap, self.first_cap, self.iterations = draw, rate, cap, first_cap or cap, 0
 
-    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, fall: float = _FALL) -> float:
+    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, least: float = 0.0) -> float:
         return self._train(name, module, rows, cap=self.cap)
 
     def _train(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, cap: int) -> float:
