@@ -294,7 +294,7 @@ def test_every_default_scheme_comes_first() -> None:
 
 def test_walls_hold_and_the_velocity_problem_keeps_them() -> None:
     problem = catalogue.make_problem("taylor_green_walls_2d", {})
-    solution = Insr(width=4, depth=1)._new(
+    solution = Insr(width=4, depth=1, frequency=8.0)._new(
         problem, {}, dict.fromkeys(problem.equation.scalars, 1.0), torch.Generator(), KIND["device"], KIND["dtype"]
     )  # type: ignore[arg-type]
     solution.trajectory.append(0.0, torch.cat([p.detach().flatten() for p in solution.trajectory.module.parameters()]))

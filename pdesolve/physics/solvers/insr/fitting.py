@@ -10,22 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from pdesolve.errors import Diverged
-from pdesolve.least_squares import LeastSquares, LevenbergMarquardt
+from pdesolve.least_squares import LevenbergMarquardt
 from pdesolve.least_squares.factor import Factor, factorise
 from pdesolve.least_squares.form import Form, predicted_bytes
 from pdesolve.least_squares.modular import Modular
 from pdesolve.least_squares.objective import Linearisation
 from pdesolve.physics.solvers.insr.kept import Kept
 from pdesolve.physics.solvers.insr.places import Points
-from pdesolve.training.run import Run
 
 Rows = Callable[[], Mapping[str, Tensor]]
 
 _FALL = 0.7  # factor of the squared residual above which another step has not lowered it
 _MOVES = 3  # changes of parameters that are remembered for each fit of a step
 _SLOWLY = 2  # slow steps in a row after which a fit ends: one alone is often a change of damping
-_EXACT = 1e-12  # relative residual below which a first fit has nothing more to give
-_SLOW, _LOOK = 0.99, 20  # factor of the loss over so many steps above which a first fit has stalled
+_SLOW = 0.99  # the same in a first fit
 _PATIENCE = 500  # iterations without progress after which Adam's rate falls to a tenth
 _FLOOR = 1e-8  # the least rate
 _PROGRESS = 1e-4  # relative fall of the loss that counts as such
@@ -38,10 +36,6 @@ class Fitting(ABC):
     fall = 0.0  # the relative fall of the sum of squares in the last repetition
 
     @abstractmethod
-    def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], run: Run, *, until: float) -> float:
-        """As `minimise`, from a network that knows nothing, until so many CPU seconds of the run."""
-
-    @abstractmethod
     def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, least: float = 0.0) -> float:
         """Train a module on rows; the root of their sum of squares at the end.
 
@@ -52,6 +46,7 @@ class Fitting(ABC):
             Diverged: rows that are not finite.
         """
 
+    @abstractmethod
     def forget(self) -> None:
         """Drop what was kept of the rows before: those to come are of another kind."""
 
@@ -94,13 +89,13 @@ class SecondOrder(Fitting):
         if name in self._origins:
             self._rebuild(name, objective)
         theta = self._guess(name, objective, origin)
-        square, before, first = 2 * float(objective.loss(theta)), float("inf"), float("inf")
+        square, before = 2 * float(objective.loss(theta)), float("inf")
         for _ in range(self.repetitions if known else self.first_steps):
             kept = self._kept.get(name)
-            if kept is not None and not least:
+            if kept is not None and known and not least:
                 theta, square, done = kept.improve(objective, theta, enough=self.tolerance)
             slow = slow + 1 if square > (fall if known else max(fall, _SLOW)) * before else 0
-            if done or slow == _SLOWLY or (square <= self.tolerance**2 and before < first):
+            if done or slow == _SLOWLY or (square <= self.tolerance**2 and before < float("inf")):
                 break
             before = square
             theta, square, moved = self._solved(name, objective, theta)
@@ -114,6 +109,7 @@ class SecondOrder(Fitting):
 
     def forget(self) -> None:
         self._kept.clear()
+        self._origins.clear()
 
     def _solved(self, name: str, objective: Modular, theta: Tensor) -> tuple[Tensor, float, bool]:
         """One step of Levenberg-Marquardt with factors of its own, which are kept: θ, |r|², whether it moved."""
@@ -155,24 +151,11 @@ class SecondOrder(Fitting):
         losses = [float(objective.loss(start)) for start in starts] if ways else [0.0]
         return starts[min(range(len(starts)), key=losses.__getitem__)]
 
-    def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], run: Run, *, until: float) -> float:
-        here, losses = rows(self.points), [float("inf")]
-        method = LeastSquares(module, LevenbergMarquardt())
-        for _ in range(self.first_steps):
-            losses.append(float(method.step(here)))
-            self.iterations += 1
-            stalled = len(losses) > _LOOK and losses[-1] > _SLOW * losses[-1 - _LOOK]
-            if not method.moved or stalled or 2 * losses[-1] <= _EXACT**2 or run.budget.spent > until:
-                break
-        return (2 * losses[-1]) ** 0.5
-
     def state_dict(self) -> dict[str, Any]:
         return {
             "dampings": dict(self._dampings),
             "moves": {name: list(moves) for name, moves in self._moves.items()},
-            "origins": {
-                **self._origins, **{name: (kept.origin, kept.damping, kept.last) for name, kept in self._kept.items()}
-            },
+            "origins": self._origins | {name: (k.origin, k.damping, k.last) for name, k in self._kept.items()},
             "pointwise": dict(self._pointwise),
             "tolerance": self.tolerance,
             "iterations": self.iterations,
@@ -230,7 +213,11 @@ class FirstOrder(Fitting):
         optimiser.zero_grad()
         return loss**0.5
 
-    def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], run: Run, *, until: float) -> float:
+    def forget(self) -> None:
+        pass
+
+    def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows]) -> float:
+        """As `minimise`, from a network that knows nothing."""
         return self._train(name, module, rows, cap=self.first_cap)
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,16 +26,20 @@ from pdesolve.physics.solvers.insr.characteristics import SemiLagrangian, carrie
 from pdesolve.physics.solvers.insr.checks import SchemeName, check, check_points, chosen_scheme
 from pdesolve.physics.solvers.insr.dynamics import Evolving
 from pdesolve.physics.solvers.insr.elastic import Incremental
+from pdesolve.physics.solvers.insr.first_pressure import STAGE, FirstPressure
 from pdesolve.physics.solvers.insr.fitting import FirstOrder, Fitting, Rows, SecondOrder
-from pdesolve.physics.solvers.insr.flow import Flow, Splitting
+from pdesolve.physics.solvers.insr.flow import Flow, Momentum, Splitting
 from pdesolve.physics.solvers.insr.network import NetworkName, instant_network
 from pdesolve.physics.solvers.insr.places import Medium, Points, stacked
+from pdesolve.physics.solvers.insr.resolution import resolution
 from pdesolve.physics.solvers.insr.schemes import TABLEAUX, Fitted, Implicit, RungeKutta
 from pdesolve.physics.solvers.insr.walls import walls
 from pdesolve.problem import Problem, Value
 from pdesolve.training.run import Run
 
 _ROWS = 4  # for each parameter, where points are not given
+_VELOCITY = 0.6  # part of the time of first fits that a flow's velocity may take, half of it at fewer points
+_WORTH = 0.75  # part of the points above which fewer are not worth a stage of their own
 _WALLS = 4  # points on walls, as a part of those inside: one of so many
 
 
@@ -51,10 +55,13 @@ class Insr(Solver):
         fit: levenberg_marquardt at fixed points, or adam, the paper's recipe: fresh random points each iteration, a
             rate that falls to a tenth after 500 iterations without progress.
         network: siren (sines), or tanh.
-        width: units in each hidden layer (12 to 40; of a flow's velocity and of its pressure each).
+        width: units in each hidden layer, of a flow's velocity and of its pressure each (12 to 40); none: from 12 to 32
+            by the modes that the initial state consists of.
         depth: hidden layers (2 to 5).
-        frequency: the factor in a siren's sines; none: 30 for adam, as in the paper, 8 for levenberg_marquardt.
-        points: points of a fit; none: four rows for each parameter, or 5000 in each iteration of adam.
+        frequency: the factor in a siren's sines (4 to 30); none: 30 for adam, as in the paper, and for
+            levenberg_marquardt by the shortest waves of the initial state.
+        points: points of a fit; none: four rows for each parameter and three points for each wave of the initial state
+            along every axis, or 5000 in each iteration of adam.
         damping: the largest λ with which a fit by levenberg_marquardt begins (1e-12 to 1e-6).
         repetitions: the most steps of levenberg_marquardt in a fit (20 to 60): most take 2 to 5, but one fit that is
             left half done is what all later ones inherit.
@@ -71,8 +78,8 @@ class Insr(Solver):
     time_steps: int = 50
     fit: Literal["levenberg_marquardt", "adam"] = "levenberg_marquardt"
     network: NetworkName = "siren"
-    width: int = 16
-    depth: int = 2
+    width: int | None = None
+    depth: int = 3
     frequency: float | None = None
     points: int | None = None
     damping: float = 1e-8
@@ -90,8 +97,19 @@ class Insr(Solver):
     ) -> Solution:
         check(self, problem, values, learn)
         values = dict(values or {})
+        return self.resolved(problem, values)._marched(problem, run, values)
+
+    def resolved(self, problem: Problem, values: Mapping[str, Value]) -> Insr:
+        """These settings with the width, the frequency and the least points that the initial state asks for."""
+        _initial(problem, values)  # what is not finite is said
+        asked = resolution(problem, values)
+        frequency = 30.0 if self.fit == "adam" else asked.frequency
+        width = self.width or (asked.width if self.fit != "adam" else 32 if len(problem.domain.axes) > 1 else 20)
+        return replace(self, width=width, frequency=self.frequency or frequency)
+
+    def _marched(self, problem: Problem, run: Run, values: Mapping[str, Value]) -> Solution:
         solution = self._new(problem, values, _sizes(problem, values), run.generator, run.device, run.dtype)
-        fitting = self._fitting(problem, solution, run)
+        fitting = self._fitting(problem, solution, values, run)
         stepper = self._stepper(problem, solution, values, fitting, run)
         medium = stepper.medium
         generator = torch.Generator().manual_seed(run.seed)
@@ -101,39 +119,78 @@ class Insr(Solver):
             module = _evolving(solution.trajectory.module)
             return Instant(medium.problem, module, medium.lift, cloud, values, dtype=run.dtype, device=run.device)
 
-        unseen = instant(others)
-        own = instant(fitting.points.inside) if isinstance(fitting, SecondOrder) else unseen
-        march, share = March(stepper, solution, own), self.fit_share * run.budget.left
-        fit = None
-        if isinstance(fitting, SecondOrder):
-            fit = fit_initial(
-                own, unseen, run, adam_steps=self.adam_steps, steps=self.fit_steps,
-                seconds=share / 2 if isinstance(solution.trajectory.module, Beside) else share,
-                tolerance=self.fit_tolerance,
-            )  # fmt: skip
+        unseen, share = instant(others), self.fit_share * run.budget.left
+        if not isinstance(fitting, SecondOrder):
+            march = March(stepper, solution, unseen)
+            if run.checkpoint.enter(run, {"march": march}, seconds=run.budget.left) is not None:
+                return march.ended(run)
+            if not march.begun:
+                fit = self._descended(stepper, unseen, run)
+                self._press(problem, solution, stepper, run)
+                march.begin(asdict(fit))
+            march.go_on(run)
+            return march.ended(run)
+        own = instant(fitting.points.inside)
+        march = March(stepper, solution, own)
+        fit = self._fitted(problem, own, unseen, instant, run, share=share)
+        if isinstance(stepper, RungeKutta | Splitting) and isinstance(stepper.dynamics, Flow):
+            fit = self._pressed(problem, solution, stepper.dynamics, fitting, run, fit=fit, share=share)
         if run.checkpoint.enter(run, {"march": march}, seconds=run.budget.left) is not None:
             return march.ended(run)
         if not march.begun:
-            until = run.budget.spent + share
-            if isinstance(fitting, SecondOrder):
-                assert fit is not None
-                fitting.tolerance = self.tolerance * fit.residual
-            else:
-                fit = self._descended(stepper, unseen, run, until=until)
-            self._press(problem, solution, stepper, run, until=until)
+            assert fit is not None
+            fitting.tolerance = self.tolerance * fit.residual
             march.begin(asdict(fit))
         march.go_on(run)
         return march.ended(run)
 
+    def _fitted(
+        self, problem: Problem, own: Instant, unseen: Instant, instant: Callable[[PointCloud], Instant], run: Run,
+        *, share: float,
+    ) -> Fit | None:  # fmt: skip
+        """The fit of the initial state; of a flow, whose points are many for the pressure's sake, at fewer first."""
+        left, stages = share, [own]
+        if isinstance(unseen.equation, Momentum):
+            left = _VELOCITY * share
+            some = _inside(problem, sum(p.numel() for p in own.module.parameters()) * _ROWS // len(unseen.scalars), run)
+            if len(some.x) < _WORTH * len(own.cloud.x):
+                stages = [instant(some), own]
+        fit = None
+        for k, stage in enumerate(stages):
+            fit = fit_initial(
+                stage, unseen, run, adam_steps=self.adam_steps if k == 0 else 0, steps=self.fit_steps,
+                seconds=left / (len(stages) - k), tolerance=self.fit_tolerance if stage is own else float("inf"),
+            )  # fmt: skip
+            left -= 0.0 if fit is None else min(left / 2, fit.seconds)  # one from the cache may have had more
+        return fit
+
+    def _pressed(
+        self, problem: Problem, solution: MarchedSolution, flow: Flow, fitting: SecondOrder, run: Run,
+        *, fit: Fit | None, share: float,
+    ) -> Fit | None:  # fmt: skip
+        """Fit the first pressure of a flow; how the fit of the velocity ended, known here where a run goes on."""
+        assert problem.time is not None
+        whole = solution.trajectory.module
+        first = FirstPressure(whole, flow.second(whole), steps=self.fit_steps, fit=fit)
+        seconds = share if fit is None else max(share - fit.seconds, (1 - _VELOCITY) * share)
+        if run.checkpoint.enter(run, {STAGE: first}, seconds=seconds) is not None:
+            return first.fit
+        rows = flow.rows_of_pressure(whole, problem.time.lower, problem.time.length / self.time_steps)
+        first.go_on(rows(fitting.points), run, seconds=seconds)
+        run.checkpoint.leave()
+        run.say(f"pressure at first: relative residual {first.residual:.1e} after {len(first.losses)} steps")
+        return first.fit
+
     def operation_size(self, problem: Problem) -> int:
-        return (self.points or 4096) * self.width
+        return (self.points or 4096) * (self.width or 16)
 
     def restore(
         self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
     ) -> Solution:
         scales = dict.fromkeys(problem.equation.scalars, 1.0)  # buffers of the network, so that any will do
         generator = torch.Generator().manual_seed(0)
-        solution = self._new(problem, dict(values or {}), scales, generator, torch.device(device), torch.float64)
+        values, known = dict(values or {}), self.resolved(problem, values or {})
+        solution = known._new(problem, values, scales, generator, torch.device(device), torch.float64)
         solution.take(folder)
         return solution
 
@@ -141,11 +198,12 @@ class Insr(Solver):
         self, problem: Problem, values: Mapping[str, Value], scales: Mapping[str, float], generator: torch.Generator,
         device: torch.device, dtype: torch.dtype,
     ) -> MarchedSolution:  # fmt: skip
-        frequency = (30.0 if self.fit == "adam" else 8.0) if self.frequency is None else self.frequency
+        width, frequency = self.width, self.frequency
+        assert width is not None and frequency is not None, "settings are to be resolved first"
 
         def network(scalars: Sequence[str]) -> nn.Module:
             return instant_network(
-                problem.domain.axes, [scales[name] for name in scalars], kind=self.network, width=self.width,
+                problem.domain.axes, [scales[name] for name in scalars], kind=self.network, width=width,
                 depth=self.depth, frequency=frequency, generator=generator,
             )  # fmt: skip
 
@@ -161,7 +219,7 @@ class Insr(Solver):
             problem, trajectory, walls(problem), values, columns=columns_of(problem), dtype=dtype, device=device
         )
 
-    def _fitting(self, problem: Problem, solution: MarchedSolution, run: Run) -> Fitting:
+    def _fitting(self, problem: Problem, solution: MarchedSolution, values: Mapping[str, Value], run: Run) -> Fitting:
         """The optimiser of all fits, with its points."""
         periodic = all(axis.periodic for axis in problem.domain.axes)
         if self.fit == "adam":
@@ -179,10 +237,8 @@ class Insr(Solver):
         evolving = sum(len(u.scalars) for u in problem.equation.unknowns if not u.algebraic)
         pressed = isinstance(module, Beside)
         rows = 1 if pressed else evolving
-        points = self.points or -(-_ROWS * parameters // rows)
-        inside = sample(
-            problem.domain, points, generator=run.generator, sampler="regular" if periodic else "gauss_legendre"
-        )
+        points = self.points or max(-(-_ROWS * parameters // rows), resolution(problem, values).points)
+        inside = _inside(problem, points, run)
         check_points(len(inside.x) * rows, parameters)
         on_walls = None if periodic or not pressed else _walls(problem, points // _WALLS, run.generator)
         return SecondOrder(
@@ -211,7 +267,7 @@ class Insr(Solver):
             return SemiLagrangian(module, fitting, dynamics, carrier(problem, values, kind), length=length)
         return (RungeKutta if name in TABLEAUX else Implicit)(module, fitting, dynamics, name, length=length)
 
-    def _descended(self, stepper: Fitted, unseen: Instant, run: Run, *, until: float) -> Fit:
+    def _descended(self, stepper: Fitted, unseen: Instant, run: Run) -> Fit:
         """The fit of the initial state by Adam.
 
         Raises:
@@ -220,7 +276,7 @@ class Insr(Solver):
         fitting, began = stepper.fitting, run.budget.spent
         assert isinstance(fitting, FirstOrder)
         rows = _initial_rows(stepper.medium, unseen.module, unseen.start)
-        residual = fitting.begin("initial", unseen.module, rows, run, until=until)
+        residual = fitting.begin("initial", unseen.module, rows)
         found = unseen.distance(unseen.initial, unseen.start)
         run.say(f"initial fit: relative L2 {found:.1e} after {fitting.iterations} iterations of Adam")
         if not found <= self.fit_tolerance:
@@ -230,16 +286,21 @@ class Insr(Solver):
             )
         return Fit(residual, found, fitting.iterations, run.budget.spent - began)
 
-    def _press(
-        self, problem: Problem, solution: MarchedSolution, stepper: Fitted, run: Run, *, until: float
-    ) -> None:  # fmt: skip
-        """Fit the first pressure of a flow."""
+    def _press(self, problem: Problem, solution: MarchedSolution, stepper: Fitted, run: Run) -> None:
+        """Fit the first pressure of a flow by Adam."""
         if isinstance(stepper, RungeKutta | Splitting) and isinstance(stepper.dynamics, Flow):
             assert problem.time is not None
             flow, whole = stepper.dynamics, solution.trajectory.module
             rows = flow.rows_of_pressure(whole, problem.time.lower, problem.time.length / self.time_steps)
-            left = stepper.fitting.begin("pressure", flow.second(whole), rows, run, until=until)
+            assert isinstance(stepper.fitting, FirstOrder)
+            left = stepper.fitting.begin("pressure", flow.second(whole), rows)
             run.say(f"pressure at first: relative residual {left:.1e}")
+
+
+def _inside(problem: Problem, count: int, run: Run) -> PointCloud:
+    """About so many weighted points: equally spaced on periodic boxes, else Gauss-Legendre."""
+    periodic = all(axis.periodic for axis in problem.domain.axes)
+    return sample(problem.domain, count, generator=run.generator, sampler="regular" if periodic else "gauss_legendre")
 
 
 def _evolving(module: nn.Module) -> nn.Module:
