@@ -39,7 +39,7 @@ from pdesolve.training.run import Run
 
 _ROWS = 4  # for each parameter, where points are not given
 _VELOCITY = 0.6  # part of the time of first fits that a flow's velocity may take, half of it at fewer points
-_WORTH = 0.75  # part of the points above which fewer are not worth a stage of their own
+_MANY = 1000  # parameters from which on a step at all points is dear enough for a stage at fewer
 _WALLS = 4  # points on walls, as a part of those inside: one of so many
 
 
@@ -152,9 +152,9 @@ class Insr(Solver):
         left, stages = share, [own]
         if isinstance(unseen.equation, Momentum):
             left = _VELOCITY * share
-            some = _inside(problem, sum(p.numel() for p in own.module.parameters()) * _ROWS // len(unseen.scalars), run)
-            if len(some.x) < _WORTH * len(own.cloud.x):
-                stages = [instant(some), own]
+            parameters = sum(p.numel() for p in own.module.parameters())
+            if parameters >= _MANY:
+                stages = [instant(_inside(problem, parameters * _ROWS // len(unseen.scalars), run)), own]
         fit = None
         for k, stage in enumerate(stages):
             fit = fit_initial(
@@ -171,6 +171,8 @@ class Insr(Solver):
         """Fit the first pressure of a flow; how the fit of the velocity ended, known here where a run goes on."""
         assert problem.time is not None
         whole = solution.trajectory.module
+        if fit is not None:
+            _copy_features(flow.part(whole), flow.second(whole))
         first = FirstPressure(whole, flow.second(whole), steps=self.fit_steps, fit=fit)
         seconds = share if fit is None else max(share - fit.seconds, (1 - _VELOCITY) * share)
         if run.checkpoint.enter(run, {STAGE: first}, seconds=seconds) is not None:
@@ -306,6 +308,13 @@ def _inside(problem: Problem, count: int, run: Run) -> PointCloud:
 def _evolving(module: nn.Module) -> nn.Module:
     """The network of what evolves, beside which may stand that of a pressure."""
     return module.first if isinstance(module, Beside) else module
+
+
+def _copy_features(source: nn.Module, target: nn.Module) -> None:
+    """Give a network the hidden layers of another one: a pressure varies where its velocity does."""
+    before, after = ([m for m in module.modules() if isinstance(m, nn.Linear)] for module in (source, target))
+    for old, new in zip(before[:-1], after[:-1], strict=True):
+        new.load_state_dict(old.state_dict())
 
 
 def _initial_rows(medium: Medium, module: nn.Module, start: float) -> Any:
