@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ from pdesolve.physics.solvers.insr.flow import Flow, Splitting, velocity_problem
 from pdesolve.physics.solvers.insr.method import Insr
 from pdesolve.physics.solvers.insr.network import instant_network
 from pdesolve.physics.solvers.insr.places import Medium, Points
+from pdesolve.physics.solvers.insr.resolution import resolution
 from pdesolve.physics.solvers.insr.schemes import Fitted, Implicit, RungeKutta
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
@@ -328,3 +330,38 @@ def test_runs_are_stored_and_resumed_bit_for_bit(problem: str, settings: dict[st
     assert all(torch.equal(values, whole.on()[name]) for name, values in again.on().items())
     restored = method.restore(made, tmp_path)
     assert all(torch.equal(values, whole.on()[name]) for name, values in restored.on().items())
+
+
+def test_a_run_killed_in_its_first_pressure_goes_on_from_inside(
+    tmp_path: Path, own_folder: None, stopping_after: Any
+) -> None:
+    flow = catalogue.make_problem("taylor_green_walls_2d", {"final_time": 0.1})
+    settings = Insr(
+        width=4, depth=1, points=64, time_steps=2, repetitions=2, adam_steps=3, fit_steps=8, fit_tolerance=10.0
+    )
+    whole = ps.solve(flow, settings, budget="60s", out=tmp_path / "whole")
+    with stopping_after(4):
+        ps.solve(flow, settings, budget="60s", out=tmp_path / "killed")
+    stored = torch.load(tmp_path / "killed" / "checkpoint.pt", weights_only=True)["parts"]
+    assert set(stored) == {"first pressure"} and 0 < len(stored["first pressure"]["losses"]) < 8
+    resumed = ps.resume(tmp_path / "killed")
+    assert all(torch.equal(values, whole.on()[name]) for name, values in resumed.on().items())
+    assert resumed.notes["initial fit"] == whole.notes["initial fit"]
+
+
+def test_the_size_of_a_network_follows_from_the_initial_state() -> None:
+    smooth, fine = (
+        resolution(catalogue.make_problem(name, {}), {}) for name in ("taylor_green_walls_2d", "vortices_2d")
+    )
+    assert smooth.width == 12 and smooth.frequency == 4.0
+    assert fine.width > 20 and fine.frequency > 6.0 and fine.points == 72**2
+
+
+@pytest.mark.parametrize(("name", "least", "most"), [("burgers_sine", 5.0, 5.0), ("heat_1d", 5.0, 13.0)])
+def test_waves_of_a_sine_are_counted(name: str, least: float, most: float) -> None:
+    problem = catalogue.make_problem(name, {})
+    x, (axis,) = next(iter(problem.domain.axes)).name, problem.domain.axes.members
+    five = ps.InitialValue("u", lambda p, at: ps.sin(10 * math.pi / axis.length * at[x]))
+    others = [c for c in problem.conditions if not isinstance(c, ps.InitialValue)]
+    found = resolution(dataclasses.replace(problem, conditions=(five, *others), exact=None), {})
+    assert least <= found.waves <= most and found.modes <= 26
