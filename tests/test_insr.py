@@ -16,6 +16,7 @@ from pdesolve import catalogue
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import PointCloud, sample
+from pdesolve.marching.trajectory import MarchedSolution
 from pdesolve.nn.features import Beside
 from pdesolve.physics.solvers.insr.characteristics import SemiLagrangian, carrier, feet
 from pdesolve.physics.solvers.insr.checks import fitting_schemes
@@ -332,20 +333,22 @@ def test_runs_are_stored_and_resumed_bit_for_bit(problem: str, settings: dict[st
     assert all(torch.equal(values, whole.on()[name]) for name, values in restored.on().items())
 
 
-def test_a_run_killed_in_its_first_pressure_goes_on_from_inside(
-    tmp_path: Path, own_folder: None, stopping_after: Any
-) -> None:
-    flow = catalogue.make_problem("taylor_green_walls_2d", {"final_time": 0.1})
-    settings = Insr(
-        width=4, depth=1, points=64, time_steps=2, repetitions=2, adam_steps=3, fit_steps=8, fit_tolerance=10.0
-    )
-    whole = ps.solve(flow, settings, budget="60s", out=tmp_path / "whole")
+def test_a_run_killed_in_its_first_pressure_goes_on_from_inside(tmp_path: Path, stopping_after: Any) -> None:
+    problem = catalogue.make_problem("taylor_green_walls_2d", {"final_time": 0.1})
+    method = Insr(width=4, depth=1, points=64, adam_steps=3, fit_steps=8, fit_tolerance=10.0)
+
+    def run(checkpoint: Checkpoint) -> Run:
+        return Run(budget=Budget.from_now(60.0), steps=0, folder=tmp_path, checkpoint=checkpoint)
+
+    whole = method.solve(problem, Run(budget=Budget.from_now(60.0), steps=0))
     with stopping_after(4):
-        ps.solve(flow, settings, budget="60s", out=tmp_path / "killed")
-    stored = torch.load(tmp_path / "killed" / "checkpoint.pt", weights_only=True)["parts"]
-    assert set(stored) == {"first pressure"} and 0 < len(stored["first pressure"]["losses"]) < 8
-    resumed = ps.resume(tmp_path / "killed")
-    assert all(torch.equal(values, whole.on()[name]) for name, values in resumed.on().items())
+        method.solve(problem, run(Checkpoint(tmp_path)))
+    content = read_checkpoint(tmp_path, "")
+    assert set(content["parts"]) == {"first pressure"}
+    assert 0 < len(content["parts"]["first pressure"]["losses"]) < 8
+    resumed = method.solve(problem, run(Checkpoint(tmp_path, content)))
+    assert isinstance(resumed, MarchedSolution) and isinstance(whole, MarchedSolution)
+    assert torch.equal(resumed.trajectory.thetas[0], whole.trajectory.thetas[0])
     assert resumed.notes["initial fit"] == whole.notes["initial fit"]
 
 
