@@ -3,9 +3,9 @@
     T_β(x) = Σ_i w_i D^β φ(q_i(x)),     q_i(x) = ½ (x - μ_i)ᵀ A_i (x - μ_i)
 
 Since q is a quadratic polynomial, D^β φ(q) = Σ_n φ⁽ⁿ⁾(q) P_n(x) with polynomials P_n, found from
-D_j (φ⁽ⁿ⁾ P) = φ⁽ⁿ⁺¹⁾ y_j P + φ⁽ⁿ⁾ D_j P, y = A (x - μ). So all functions at all points cost one matrix product for q, one
-exponential each, and one product with the coefficients of all P; the gradient costs as many again. Points go in chunks
-that stay in the cache, and a backward pass makes a chunk again: nothing of size points × functions is kept.
+D_j (φ⁽ⁿ⁾ P) = φ⁽ⁿ⁺¹⁾ y_j P + φ⁽ⁿ⁾ D_j P, y = A (x - μ). So all functions at all points cost one matrix product for q,
+one exponential each, and one product with the coefficients of all P; the gradient costs as many again. Points go in
+chunks that stay in the cache, and a backward pass makes a chunk again: nothing of size points × functions is kept.
 
 Sums of monomials cancel: partials are right to eps (|x| / width)² of the largest among them.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import torch
@@ -55,7 +55,7 @@ class Columns:
         """The columns of each n."""
         counts = [self.levels.count(n) for n in range(max(self.levels) + 1)]
         starts = [sum(counts[:n]) for n in range(len(counts) + 1)]
-        return [slice(a, b) for a, b in zip(starts, starts[1:], strict=False)]
+        return [slice(a, b) for a, b in pairwise(starts)]
 
     def selection(self, like: Tensor) -> Tensor:
         """(column, partial): one where the column is one of that partial."""
@@ -65,14 +65,12 @@ class Columns:
 
 
 def slopes(centres: Tensor, form: Tensor) -> list[dict[Index, Tensor]]:
-    """y_j = (A (x - μ))_j as polynomials in x, from centres (*, axis) and A (*, axis, axis), or its diagonal (*, axis)."""
+    """y_j = (A (x - μ))_j as polynomials in x, of centres (*, axis) and A (*, axis, axis) or its diagonal."""
     axes = centres.shape[-1]
     if form.ndim == centres.ndim:
         return [{unit(axes, j): form[..., j], zero(axes): -form[..., j] * centres[..., j]} for j in range(axes)]
     shift = -(form @ centres[..., None])[..., 0]
-    return [
-        {zero(axes): shift[..., j], **{unit(axes, k): form[..., j, k] for k in range(axes)}} for j in range(axes)
-    ]
+    return [{zero(axes): shift[..., j], **{unit(axes, k): form[..., j, k] for k in range(axes)}} for j in range(axes)]
 
 
 def quadratic(centres: Tensor, form: Tensor) -> tuple[tuple[Index, ...], Tensor]:
@@ -91,9 +89,7 @@ def quadratic(centres: Tensor, form: Tensor) -> tuple[tuple[Index, ...], Tensor]
     return tuple(monomials), torch.cat([constant, -moved, torch.stack(entries, -1)], -1)
 
 
-def partials(
-    centres: Tensor, form: Tensor, wanted: Sequence[Index], radial: Radial
-) -> tuple[Columns, Tensor]:
+def partials(centres: Tensor, form: Tensor, wanted: Sequence[Index], radial: Radial) -> tuple[Columns, Tensor]:
     """Where the coefficients of D^β φ(q) stand for each wanted β, and what they are (*, column)."""
     axes = centres.shape[-1]
     y = slopes(centres, form)
@@ -146,7 +142,7 @@ def powers(x: Tensor, monomials: Sequence[Index]) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What is summed: the radial function, and monomials for q and for the partials. Groups of functions go together."""
+    """What is summed: the radial function, monomials for q and for the partials. Groups of functions go together."""
 
     radial: Radial
     quadratic: tuple[Index, ...]
@@ -179,7 +175,9 @@ class Sums:
 
     def spread(self, x: Tensor, g: Tensor) -> Tensor:
         """The error of each column (group, point, column, output) from that of T."""
-        return torch.einsum("tpgo,ct->gpco", g, self.columns.selection(x)) * powers(x, self.columns.monomials)[..., None]
+        return (
+            torch.einsum("tpgo,ct->gpco", g, self.columns.selection(x)) * powers(x, self.columns.monomials)[..., None]
+        )
 
     def pulled(self, x: Tensor, q: Tensor, b: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         """The gradients in q and b."""
@@ -203,7 +201,9 @@ class Sums:
         assert total is not None
         return total if self.radial.ratio is None else total.mul_(self.radial.ratio)
 
-    def blocks(self, x: Tensor, q: Tensor, b: Tensor, g: Tensor, moves: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    def blocks(
+        self, x: Tensor, q: Tensor, b: Tensor, g: Tensor, moves: Sequence[tuple[Tensor, Tensor]]
+    ) -> list[Tensor]:
         """For each move (dq, db) of all functions' coefficients what it does at each point (point, group, function)."""
         h, values = self.spread(x, g), self._radii(x, q, 1)
         bent, base = self._bent(values, h, b), powers(x, self.quadratic)
@@ -236,7 +236,7 @@ Coefficients = Callable[..., tuple[Tensor, Tensor]]  # parameters -> q and b, ea
 
 
 class Copied(torch.autograd.Function):
-    """T of `Sums` from parameters (group, function, *) of which each point has a copy: their gradients are blocks of J."""
+    """T of `Sums` from parameters (group, function, *), a copy for each point: their gradients are blocks of J."""
 
     @staticmethod
     def forward(
@@ -263,7 +263,5 @@ class Copied(torch.autograd.Function):
         gradients: list[Tensor | None] = []
         for place in range(len(given)):
             mine = [block for block, where in zip(found, places, strict=True) if where == place]
-            gradients.append(
-                torch.stack(mine, -1).view(len(x), *given[place].shape) if mine else None
-            )
+            gradients.append(torch.stack(mine, -1).view(len(x), *given[place].shape) if mine else None)
         return None, None, None, None, *gradients

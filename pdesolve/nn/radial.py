@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from functools import reduce
 from itertools import product
 from typing import Literal, get_args
@@ -45,7 +44,8 @@ def _waved(frequency: float) -> Smooth:
     """sin(frequency exp(-q))."""
     wave = sine(frequency)
     return Smooth(
-        lambda q: (torch.exp(-q),), lambda seed, n: chained(wave(seed[0], n), _falling(seed, n)) if n else [wave(seed[0], 0)[0]]
+        lambda q: (torch.exp(-q),),
+        lambda seed, n: chained(wave(seed[0], n), _falling(seed, n)) if n else [wave(seed[0], 0)[0]],
     )
 
 
@@ -201,12 +201,14 @@ def _unturned(axes: int) -> Tensor:
     """The numbers of no rotation at all."""
     one = {2: [1.0, 0.0], 3: [1.0, 0.0, 0.0, 0.0], 4: [1.0, 0.0, 0.0, 0.0] * 2}
     if axes not in one:
-        raise InputError(f"full covariances are for one to four dimensions, got {axes}: take --method.covariance diagonal")
+        raise InputError(
+            f"full covariances are for one to four dimensions, got {axes}: take --method.covariance diagonal"
+        )
     return torch.tensor(one[axes], dtype=torch.float64)
 
 
 def rotation(turns: Tensor, axes: int) -> Tensor:
-    """R (*, axis, axis) from two numbers in the plane, a quaternion in space, two in four dimensions, each of any length."""
+    """R (*, axis, axis) of two numbers in the plane, a quaternion in space, two in four dimensions, of any length."""
     if axes == 2:
         c, s = (turns / turns.norm(dim=-1, keepdim=True)).unbind(-1)
         return torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
@@ -233,7 +235,7 @@ def drawn(
     axes: int, outputs: int, *, count: int, width: float, shared: bool, generator: torch.Generator,
     covariance: Covariance = "diagonal", widths: Widths = "logarithm", basis: Basis = "gaussian",
 ) -> RadialBasis:  # fmt: skip
-    """`count` functions a group with centres spread evenly over [-1, 1]^axes, of one width, weights from N(0, 0.01²)."""
+    """`count` functions a group, their centres spread evenly over [-1, 1]^axes, of one width, weights N(0, 0.01²)."""
     if count < 1 or not width > 0:
         raise InputError(f"radial functions need a count from 1 on and a width above zero, got {count} and {width}")
     groups, each = (1, outputs) if shared else (outputs, _OUTPUTS)
@@ -242,6 +244,3 @@ def drawn(
     weights = 0.01 * torch.randn(groups, count, each, dtype=torch.float64, generator=generator)
     sizes = torch.full((groups, count, axes), width, dtype=torch.float64)
     return RadialBasis(centres, sizes, weights, covariance=covariance, widths=widths, basis=basis)
-
-
-
