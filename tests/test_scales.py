@@ -25,7 +25,7 @@ from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.equations.p_laplacian import PLaplacian
 from pdesolve.physics.equations.poisson import Poisson
 from pdesolve.physics.solvers.pinn.method import Pinn
-from pdesolve.physics.solvers.pinn.task import remedies
+from pdesolve.physics.collocation.task import remedies
 from pdesolve.problem import Evaluation, Problem
 from pdesolve.scales import Scales, scales
 

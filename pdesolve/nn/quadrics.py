@@ -168,6 +168,22 @@ class Sums:
             out[:, some] = torch.einsum("gpco,ct->tpgo", sums, selection)
         return out
 
+    def each(self, x: Tensor, q: Tensor, b: Tensor) -> Tensor:
+        """Those of one group by function (partial, point, function); b (1, function, column) has no outputs."""
+        monomials = powers(x, self.columns.monomials)
+        values, levels = self._radii(x, q, 0), self.columns.of_level()
+        found = []
+        for place in range(self.columns.partials):
+            total: Tensor | None = None
+            for n, c in enumerate(levels):
+                some = [k for k in range(c.start, c.stop) if self.columns.outputs[k] == place]
+                if some:
+                    part = values[n][0] * (monomials[:, some] @ b[0][:, some].mT)
+                    total = part if total is None else total + part
+            assert total is not None
+            found.append(total)
+        return torch.stack(found)
+
     def _radii(self, x: Tensor, q: Tensor, more: int) -> list[Tensor]:
         """φ and as many derivatives as are needed, (group, point, function); with φ⁽ⁿ⁺¹⁾ for `more` = 1."""
         values = powers(x, self.quadratic) @ q.mT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from itertools import product
 from typing import Literal, get_args
@@ -21,7 +22,7 @@ Basis = Literal["gaussian", "inverse_quadratic", "inverse_multiquadric", "sinuso
 Covariance = Literal["diagonal", "full"]
 Widths = Literal["logarithm", "raw"]
 
-_OUTPUTS = 1  # of each function where every channel has functions of its own
+_BEYOND = 1.1  # of the box: functions are fewer on either side of a wall otherwise
 
 
 def _falling(seed: Seed, order: int) -> list[Tensor]:
@@ -160,41 +161,67 @@ class RadialBasis(nn.Module):
         return out
 
 
-@propagate.register
-def _(layer: RadialBasis, jet: Jet) -> Jet:
+class RadialUnits(nn.Module):
+    """φ(q_i(x)) of each function by itself, none of it trained, (point, axis) -> (point, function).
+
+    centres (function, axis), deviations (axis). In inputs of [-1, 1].
+    """
+
+    def __init__(self, centres: Tensor, deviations: Tensor, basis: Basis = "gaussian") -> None:
+        super().__init__()
+        self.radial = radial(basis)
+        self.register_buffer("centres", centres)
+        self.register_buffer("sizes", deviations.expand_as(centres).clone())
+
+    centres: Tensor
+    sizes: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        away = (x[:, None] - self.centres) / self.sizes
+        return self.radial.function(away.square().sum(-1) / 2, 0)[0]
+
+    def sums(self, x: Tensor, wanted: list[Index]) -> Tensor:
+        """The partials (partial, point, function) in the layer's own inputs."""
+        centres, form = self.centres[None], self.sizes[None] ** -2
+        columns, b = partials(centres, form, wanted, self.radial)
+        monomials, q = quadratic(centres, form)
+        return Sums(self.radial, monomials, columns).each(x, q, b)
+
+
+@propagate.register(RadialBasis)
+@propagate.register(RadialUnits)
+def _(layer: RadialBasis | RadialUnits, jet: Jet) -> Jet:
     """By the chain rule from its own partials, of which only those are made that do not vanish by structure."""
     if jet.values.requires_grad:  # what is before it is trained too
         return differentiated(layer, jet)
     x, axes = jet.channels[0], jet.features
-    # which inputs a channel moves, and whether by the same everywhere
     moved = [[j for j in range(axes) if bool(channel[:, j].any())] for channel in jet.channels]
     place = {channel: k for k, channel in enumerate(jet.indices)}
-    terms: dict[Index, int] = {zero(axes): 0}
+    needed: dict[Index, int] = {zero(axes): 0}
     plan = []
     for channel in jet.wanted:
-        entries = []
+        terms = []
         for coefficient, parts in chain_rule(channel):
             if not all(part in place for part in parts):
                 continue
             for along in product(*(moved[place[part]] for part in parts)):
                 beta = reduce(plus, [unit(axes, j) for j in along], zero(axes))
-                terms.setdefault(beta, len(terms))
-                factors = [(place[part], j) for part, j in zip(parts, along, strict=True)]
-                entries.append((coefficient, terms[beta], factors))
-        plan.append((channel, entries))
-    found = layer.sums(x, list(terms)).flatten(2)
-    channels, indices = [], []
-    for channel, entries in plan:
+                number = needed.setdefault(beta, len(needed))
+                terms.append((coefficient, number, [(place[part], j) for part, j in zip(parts, along, strict=True)]))
+        if terms:
+            plan.append((channel, terms))
+    found = layer.sums(x, list(needed)).flatten(2)
+    channels = []
+    for _, terms in plan:
         total: Tensor | None = None
-        for coefficient, which, factors in entries:
-            part = found[which]
-            scale = reduce(torch.mul, [jet.channels[k][:, j, None] for k, j in factors]) if factors else None
-            part = part if scale is None else part * (coefficient * scale)
+        for coefficient, number, factors in terms:
+            part = found[number]
+            if factors:
+                part = part * reduce(torch.mul, [jet.channels[k][:, j, None] for k, j in factors], coefficient)
             total = part if total is None else total + part
-        if total is not None:
-            channels.append(total)
-            indices.append(channel)
-    return Jet(channels, tuple(indices), jet.wanted)
+        assert total is not None
+        channels.append(total)
+    return Jet(channels, tuple(channel for channel, _ in plan), jet.wanted)
 
 
 def _unturned(axes: int) -> Tensor:
@@ -238,9 +265,20 @@ def drawn(
     """`count` functions a group, their centres spread evenly over [-1, 1]^axes, of one width, weights N(0, 0.01²)."""
     if count < 1 or not width > 0:
         raise InputError(f"radial functions need a count from 1 on and a width above zero, got {count} and {width}")
-    groups, each = (1, outputs) if shared else (outputs, _OUTPUTS)
-    engine = torch.quasirandom.SobolEngine(axes, scramble=True, seed=int(torch.randint(2**31, (), generator=generator)))
-    centres = 2 * engine.draw(groups * count, dtype=torch.float64).view(groups, count, axes) - 1
+    groups, each = (1, outputs) if shared else (outputs, 1)
+    centres = _spread(groups * count, axes, generator).view(groups, count, axes)
     weights = 0.01 * torch.randn(groups, count, each, dtype=torch.float64, generator=generator)
     sizes = torch.full((groups, count, axes), width, dtype=torch.float64)
     return RadialBasis(centres, sizes, weights, covariance=covariance, widths=widths, basis=basis)
+
+
+def radial_units(scales: Sequence[float], count: int, basis: Basis, generator: torch.Generator) -> RadialUnits:
+    """`count` fixed functions, their centres spread evenly a little beyond [-1, 1]^axes, of the width 1 / scale."""
+    centres = _BEYOND * _spread(count, len(scales), generator)
+    return RadialUnits(centres, 1 / torch.tensor(scales, dtype=torch.float64), basis)
+
+
+def _spread(count: int, axes: int, generator: torch.Generator) -> Tensor:
+    """Points (point, axis) evenly in [-1, 1]^axes."""
+    seed = int(torch.randint(2**31, (), generator=generator))
+    return 2 * torch.quasirandom.SobolEngine(axes, scramble=True, seed=seed).draw(count, dtype=torch.float64) - 1

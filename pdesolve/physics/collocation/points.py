@@ -1,4 +1,4 @@
-"""The points of a physics-informed neural network: drawn in one place, and brought back from a checkpoint."""
+"""Collocation points and those of conditions: drawn in one place, and brought back from a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Generator
 
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import Adaptive, PointCloud, Sampler
-from pdesolve.physics.solvers.pinn.model import Residuals
-from pdesolve.physics.solvers.pinn.weighting import INTERIOR
+from pdesolve.physics.collocation.model import Residuals
+from pdesolve.physics.collocation.weighting import INTERIOR
 from pdesolve.problem import Problem
 from pdesolve.training.objective import Batches
 from pdesolve.training.processes import own
