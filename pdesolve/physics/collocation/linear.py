@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pdesolve.nn import Basis
 from pdesolve.physics.collocation.model import Residuals
@@ -27,6 +27,7 @@ _ENOUGH = 0.5  # of the residual: what is worth twice the features
 _PART = 1e-4  # what counts as solved
 _GOOD = 1e-3  # what needs no other kind of features
 _HOLD = 0.6  # what features must reach before single axes are tried
+_CLOSE = 0.25  # 1 / width of radial functions times their distance, over two: wider ones are better until rounding
 _ROUNDING = 1e-11  # below which nothing is gained
 _SHARE = 0.7  # of the budget that is left, for all this
 
@@ -115,11 +116,16 @@ class Trials:
         before, start = self._nothing(), self._starting_scales()
         best: tuple[float, Wide] = (math.inf, Wide(0, self.kinds[0], start))
         for kind in self.kinds:
-            scales = (1.0,) * self.axes if kind == "spectral" else start
+            scales = self._first_scales(kind, _FIRST, start)
             if best[0] < max(_GOOD * before, SOLVED) or (kind == "spectral" and not self._spectra().any):
                 continue
             found = self._scaled(Wide(_FIRST, kind, scales), run, end, _HOLD * before)
             best = min(best, found, key=lambda pair: pair[0])
+        for kind in self.kinds:  # radial functions see what lies between their centres once these are close enough
+            for width in (_FIRST * 4, _FIRST * 8):
+                if kind in get_args(Basis) and best[0] > max(_HOLD * before, SOLVED) and run.budget.spent < end:
+                    layer = Wide(width, kind, self._first_scales(kind, width, start))
+                    best = min(best, self._scaled(layer, run, end, 0.0), key=lambda pair: pair[0])
         if best[0] > max(_HOLD * before, SOLVED):
             return {"width": 0, "kind": self.kinds[0], "scales": list(start)}
         while best[1].width < _LARGEST and best[0] > max(_ROUNDING * before, SOLVED):
@@ -136,6 +142,15 @@ class Trials:
             if run.budget.spent + 8 * (run.budget.spent - begin) > end:
                 break
         return {"width": best[1].width, "kind": best[1].kind, "scales": list(best[1].scales)}
+
+    def _first_scales(self, kind: Kind, width: int, start: tuple[float, ...]) -> tuple[float, ...]:
+        """The scales to begin with: those of the data, for radial functions no finer than their centres are close."""
+        if kind == "spectral":
+            return (1.0,) * self.axes
+        if kind not in get_args(Basis):
+            return start
+        room = _CLOSE * (width / math.prod(start)) ** (1 / self.axes)
+        return tuple(min(1.0, room) * s for s in start)
 
     def _scaled(self, layer: Wide, run: Run, end: float, hold: float) -> tuple[float, Wide]:
         """The best scales by coordinate search: all axes together, then each, by factors of 2.56, then of 1.6.

@@ -120,6 +120,11 @@ class CollocationSolver(Solver):
     def remedies(self) -> Mapping[str, bool]:
         """What else helps with thin layers and fast waves, as it is written, and whether it is not on yet."""
 
+    @property
+    @abstractmethod
+    def form(self) -> Literal["normal"] | None:
+        """The form of Levenberg-Marquardt's linear solves after Adam; by size where None."""
+
     @abstractmethod
     def following(self, parameters: int) -> Optimiser:
         """What comes after Adam for so many parameters where nothing was asked for."""
@@ -207,7 +212,7 @@ class CollocationSolver(Solver):
         begin, rest = Stage("adam", self.adam_share), 1 - self.adam_share
         if optimiser == "gauss_newton":  # its steps are right near a solution only
             return begin, Stage("levenberg_marquardt", rest / 2, redraw), Stage(optimiser, rest / 2, redraw)
-        return begin, Stage(optimiser, rest, redraw)
+        return begin, Stage(optimiser, rest, redraw, self.form)
 
     def operation_size(self, problem: Problem) -> int:
         return collocation(self) * self.largest

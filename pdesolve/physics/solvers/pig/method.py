@@ -79,5 +79,9 @@ class Pig(CollocationSolver):
     def remedies(self) -> Mapping[str, bool]:
         return {"--method.gaussians 200": self.count < 200}
 
+    @property
+    def form(self) -> Literal["normal"] | None:
+        return "normal"
+
     def following(self, parameters: int) -> Optimiser:
         return "levenberg_marquardt" if parameters <= _DENSE else "lbfgs"

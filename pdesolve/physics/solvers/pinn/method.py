@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
@@ -73,6 +74,10 @@ class Pinn(CollocationSolver):
     @property
     def remedies(self) -> Mapping[str, bool]:
         return {"--method.features fourier": self.features == "coordinates"}
+
+    @property
+    def form(self) -> Literal["normal"] | None:
+        return None
 
     def following(self, parameters: int) -> Optimiser:
         return "self_scaled_broyden" if parameters <= _DENSE else "lbfgs"
