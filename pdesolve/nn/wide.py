@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import get_args
 
 import torch
 from torch import nn
@@ -37,7 +36,7 @@ def wide(
     last = linear(width, outputs, before=None, generator=generator)
     with torch.no_grad():
         last.weight.zero_()
-    if units in get_args(Basis):
+    if units != "tanh" and units != "silu" and units != "sine":
         return nn.Sequential(*layers, radial_units(spread, width, units, generator), last)
     hidden = linear(len(spread), width, before=units, generator=generator)
     with torch.no_grad():

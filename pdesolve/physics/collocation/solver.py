@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from pdesolve.fields.engines import Engine, engine
-from pdesolve.geometry import Adaptive, Adaptivity, Sampler
+from pdesolve.geometry import Adaptive, Adaptivity, PointCloud, Sampler
 from pdesolve.method import Solution, Solver
 from pdesolve.nn import NetworkSolution, read_network
 from pdesolve.physics.collocation.checks import check, check_memory
 from pdesolve.physics.collocation.linear import Kind
+from pdesolve.physics.collocation.model import Residuals
 from pdesolve.physics.collocation.points import CollocationPoints
 from pdesolve.physics.collocation.shallow import better, ended, without_training
 from pdesolve.physics.collocation.task import Task, collocation, new_solution, recorded
@@ -25,7 +26,7 @@ from pdesolve.physics.constraints import BoxLift
 from pdesolve.problem import Problem, Value
 from pdesolve.scales import Scales
 from pdesolve.training.balance import Balancing
-from pdesolve.training.optimisers import FIRST_ORDER, Optimiser
+from pdesolve.training.optimisers import FIRST_ORDER, LEAST_SQUARES, Optimiser
 from pdesolve.training.run import Run
 from pdesolve.training.stages import Part, Stage, train
 from pdesolve.training.windows import Windows, march, read_windows, windows
@@ -126,6 +127,10 @@ class CollocationSolver(Solver):
         """The form of Levenberg-Marquardt's linear solves after Adam; by size where None."""
 
     @abstractmethod
+    def moved(self, objective: Residuals, cloud: PointCloud, generator: torch.Generator) -> None:
+        """What the network does where collocation points were drawn anew."""
+
+    @abstractmethod
     def following(self, parameters: int) -> Optimiser:
         """What comes after Adam for so many parameters where nothing was asked for."""
 
@@ -160,15 +165,18 @@ class CollocationSolver(Solver):
         objective = task.objective(shallow.oscillation, run.generator)
         solution = objective.solution
         linear = shallow.linear
-        if not linear:  # least squares have their Jacobian from a tape, which is never compiled
+        stages = self.stages(task.problem, solution.parameters, linear)
+        # least squares have their Jacobian from a tape, and their memory counted, where nothing is compiled
+        if not any(stage.optimiser in LEAST_SQUARES for stage in stages):
             objective.engine = self._engine(run)
         points = CollocationPoints(
             task.problem, objective, count=self._count(task.problem, solution.parameters, linear),
             condition_count=task.on_conditions, sampler=self.sampler,
             adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
+            moved=lambda cloud: self.moved(objective, cloud, run.generator),
         )  # fmt: skip
         outcome = train(
-            objective, points, self.stages(task.problem, solution.parameters, linear), run=run,
+            objective, points, stages, run=run,
             solution=whole(solution), learning_rate=self.learning_rate, memory=self.memory, part=task.part,
         )  # fmt: skip
         if better(shallow, objective, task):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import nn
 
+from pdesolve.errors import InputError
+from pdesolve.geometry import PointCloud
 from pdesolve.nn import Basis, Covariance, Widths
 from pdesolve.physics.collocation import CollocationSolver, Kind
+from pdesolve.physics.collocation.model import Residuals
 from pdesolve.physics.solvers.pig.network import Perceptron, gaussians
+from pdesolve.physics.solvers.pig.seeding import reseed
 from pdesolve.problem import Problem
 from pdesolve.training.optimisers import Optimiser
 
@@ -36,6 +40,8 @@ class Pig(CollocationSolver):
         perceptron: what is on top: tanh or sine, one hidden layer of `hidden` units; none.
         hidden: those units.
         harmonics: cosine and sine pairs on each periodic axis.
+        reseeding: part of the Gaussians that moves to where the residual is large, each time that collocation points
+            do, of those that do nothing; 0: none.
     """
 
     gaussians: int | None = None
@@ -48,10 +54,13 @@ class Pig(CollocationSolver):
     perceptron: Perceptron = "tanh"
     hidden: int = 16
     harmonics: int = 1
+    reseeding: float = 0.1
 
     def network(
         self, problem: Problem, generator: torch.Generator, beside: tuple[nn.Module, int] | None = None
     ) -> nn.Sequential:
+        if not 0 <= self.reseeding <= 1:
+            raise InputError(f"reseeding is a part between 0 and 1, got {self.reseeding}")
         return gaussians(
             problem.axes, len(problem.equation.scalars), count=self.count, channels=self.channels,
             shared=self.centres == "shared", covariance=self.covariance, width=self.gaussian_width,
@@ -73,7 +82,7 @@ class Pig(CollocationSolver):
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        return (self.basis,) if self.gaussians is None and self.basis in get_args(Basis) else ()
+        return (self.basis,) if self.gaussians is None and self.basis != "separable" else ()
 
     @property
     def remedies(self) -> Mapping[str, bool]:
@@ -82,6 +91,11 @@ class Pig(CollocationSolver):
     @property
     def form(self) -> Literal["normal"] | None:
         return "normal"
+
+    def moved(self, objective: Residuals, cloud: PointCloud, generator: torch.Generator) -> None:
+        if self.reseeding and isinstance(objective.module, nn.Sequential):
+            r = objective.residual_size(cloud)
+            reseed(objective.module, cloud.x, r, part=self.reseeding, generator=generator)
 
     def following(self, parameters: int) -> Optimiser:
         return "levenberg_marquardt" if parameters <= _DENSE else "lbfgs"

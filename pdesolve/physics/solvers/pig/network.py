@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -32,9 +33,7 @@ def gaussians(
     if perceptron not in get_args(Perceptron):
         raise unknown_name("perceptron", perceptron, get_args(Perceptron))
     if min(channels, hidden, harmonics) < 1:
-        raise InputError(
-            f"channels, hidden and harmonics are from 1 on, got {channels}, {hidden} and {harmonics}"
-        )
+        raise InputError(f"channels, hidden and harmonics are from 1 on, got {channels}, {hidden} and {harmonics}")
     given: nn.Module = Rescale(axes)
     inputs = len(axes)
     if any(axis.periodic for axis in axes):
@@ -64,7 +63,7 @@ class Separable(nn.Module):
     J. Cho, S. Nam, H. Yang, S.-B. Yun, Y. Hong, E. Park, 2023, arXiv 2306.15969.
     """
 
-    def __init__(self, parts: list[nn.Module]) -> None:
+    def __init__(self, parts: Sequence[nn.Module]) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
 

@@ -9,8 +9,10 @@ from typing import Literal
 import torch
 from torch import nn
 
+from pdesolve.geometry import PointCloud
 from pdesolve.nn import Activation, Architecture, Features, Weights, network
 from pdesolve.physics.collocation import CollocationSolver, Kind
+from pdesolve.physics.collocation.model import Residuals
 from pdesolve.problem import Problem
 from pdesolve.training.optimisers import Optimiser
 
@@ -78,6 +80,9 @@ class Pinn(CollocationSolver):
     @property
     def form(self) -> Literal["normal"] | None:
         return None
+
+    def moved(self, objective: Residuals, cloud: PointCloud, generator: torch.Generator) -> None:
+        pass  # its units have no places
 
     def following(self, parameters: int) -> Optimiser:
         return "self_scaled_broyden" if parameters <= _DENSE else "lbfgs"
