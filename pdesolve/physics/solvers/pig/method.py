@@ -55,6 +55,7 @@ class Pig(CollocationSolver):
     hidden: int = 16
     harmonics: int = 1
     reseeding: float = 0.1
+    redraw: int = 50  # points that stay are learned by heart: Levenberg-Marquardt gets far in so many steps
 
     def network(
         self, problem: Problem, generator: torch.Generator, beside: tuple[nn.Module, int] | None = None
