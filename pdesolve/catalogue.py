@@ -162,10 +162,8 @@ def _methods() -> Iterator[Entry]:
 
 def _equations() -> Iterator[Entry]:
     for name, path in _modules("physics", "equations"):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                summary = _first_sentence(ast.get_docstring(node) or "")
-                yield Entry(node.name, "equation", summary, f"pdesolve.physics.equations.{name}:{node.name}")
+        for kind, docstring in _classes(path).items():
+            yield Entry(kind, "equation", _first_sentence(docstring), f"pdesolve.physics.equations.{name}:{kind}")
 
 
 def _modules(*parts: str, folders: bool = False) -> Iterator[tuple[str, Path]]:
@@ -244,6 +242,14 @@ def _source(module: str) -> Path | None:
             if path.is_file():
                 return path
     return None
+
+
+@cache
+def _classes(path: Path) -> dict[str, str]:
+    """The public classes of a module and their docstrings."""
+    nodes = ast.parse(path.read_text(encoding="utf-8")).body
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+    return {node.name: ast.get_docstring(node) or "" for node in classes}
 
 
 @cache

@@ -117,7 +117,10 @@ def test_draws_of_random_fields_and_impermeable_walls_cannot_be_written(name: st
         problem_text(make_problem(name))
 
 
-@pytest.mark.parametrize("name", [name for name in PROBLEMS if name not in DRAWN])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n.endswith("_sister") else ()) for n in PROBLEMS if n not in DRAWN],
+)
 def test_every_problem_of_the_catalogue_comes_back_the_same(name: str) -> None:
     problem = make_problem(name)
     text = problem_text(problem)
