@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch import nn
 
-from pdesolve import catalogue, proof
+from pdesolve import catalogue, metrics, proof
 from pdesolve.cache import folder
 from pdesolve.condition import Dirichlet, InitialValue, Observed
 from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates, cos, sin
 from pdesolve.geometry import Axis, Disk, PointCloud
+from pdesolve.labelled import to_dataset
 from pdesolve.marching import fit_cache
 from pdesolve.marching.growth import Growth
 from pdesolve.marching.initial_fit import InitialFit
@@ -30,6 +31,8 @@ from pdesolve.marching.system import at_time, first_order
 from pdesolve.marching.trajectory import MarchedSolution, Trajectory
 from pdesolve.physics.constraints import walls
 from pdesolve.physics.equations.heat import Heat
+from pdesolve.physics.solvers.reference.solution import FormulaSolution
+from pdesolve.plotting.times import error_over_time
 from pdesolve.problem import Evaluation, Problem
 from pdesolve.training.run import Run
 
@@ -161,24 +164,47 @@ def test_a_fit_is_kept_on_disk_and_a_damaged_one_is_made_again(tmp_path: Path, m
     assert all(torch.equal(p, q) for p, q in zip(fresh.instant.module.parameters(), start, strict=True))
 
 
-def test_a_march_that_ended_early_is_judged_up_to_there() -> None:
-    problem = replace(catalogue.make_problem("heat_1d", {}), evaluation=Evaluation(11, (0.0, 0.25, 0.5, 1.0)))
+def ended_at(problem: Problem, *times: float) -> MarchedSolution:
+    """A march that has come to the last of the times; its state is zero at all of them."""
     trajectory = Trajectory(linear(problem))
-    theta = torch.cat([p.detach().reshape(-1) for p in trajectory.module.parameters()])
-    for time in (0.0, 0.2, 0.6):
+    theta = torch.cat([torch.zeros(p.numel(), dtype=torch.float64) for p in trajectory.module.parameters()])
+    for time in times:
         trajectory.append(time, theta)
-    solution = MarchedSolution(problem, trajectory, None, columns=["u"])
-    truth = solution.on()
-    truth["u"][-1] = 1e6  # after the last instant
-    assert solution.reached == 0.6
-    found = proof.measured(solution, truth)["u"]
-    assert found["max"] < 1e-14
-    assert found["final"] is None
-    assert solution.dataset().sizes["t"] == 3
+    return MarchedSolution(problem, trajectory, None, columns=["u"])
+
+
+def test_a_march_that_ended_early_is_judged_up_to_the_time_it_reached() -> None:
+    problem = replace(catalogue.make_problem("heat_1d", {}), evaluation=Evaluation(11, (0.0, 0.25, 0.5, 1.0)))
+    truth = proof.Truth.of(FormulaSolution(problem, lambda p, x: {"u": (1.0 + x["t"]) * x["x"]}))
+    for reached, judged in ((0.2, [0.0, 0.2]), (0.5, [0.0, 0.25, 0.5]), (0.6, [0.0, 0.25, 0.5, 0.6])):
+        solution = ended_at(problem, 0.0, reached)
+        assert solution.reached == reached
+        assert proof.as_far_as_solved(solution).problem.time == replace(problem.axes["t"], upper=reached)
+        assert solution.dataset()["t"].values.tolist() == judged
+        found = proof.measured(solution, truth)["u"]
+        assert found["max"] == pytest.approx(1 + reached, abs=1e-12)
+        assert found["final"] == pytest.approx(1.0)
     assert solution.dataset(problem.evaluation_set).sizes["t"] == 4
-    trajectory.append(1.0, theta)
-    assert solution.reached is None
-    assert proof.measured(solution, truth)["u"]["max"] > 1e5
+    assert proof.measured(ended_at(problem, 0.0), truth)["u"]["max"] == pytest.approx(1.0)
+    later = replace(problem, evaluation=Evaluation(11, (0.5, 1.0)))
+    assert proof.measured(ended_at(later, 0.0), proof.Truth.of(ended_at(later, 0.0, 1.0))) == {}
+    whole = ended_at(problem, 0.0, 1.0)
+    assert whole.reached is None
+    assert proof.measured(whole, truth)["u"]["max"] == pytest.approx(2.0)
+
+
+def test_on_points_too_the_time_reached_is_judged_and_drawn_as_the_proof_has_it() -> None:
+    problem = disk()
+    truth = proof.Truth.of(FormulaSolution(problem, lambda p, x: {"u": (1.0 + x["t"]) * cos(x["x"])}))
+    solution = ended_at(problem, 0.0, 0.7)
+    values = truth.as_far_as(solution)["u"].unflatten(-1, (3, -1))
+    assert torch.allclose(values[2], 1.7 * values[0]) and torch.allclose(values[1], 1.5 * values[0])
+    shown = to_dataset(problem, proof.as_far_as_solved(solution).problem.evaluation_set, truth.as_far_as(solution))
+    times, errors = error_over_time(0.9 * shown["u"] + 0.05, shown["u"])
+    found = 0.9 * values[2] + 0.05
+    assert times.tolist() == [0.0, 0.5, 0.7]
+    assert errors[2] == pytest.approx(metrics.relative_l2(found, values[2]))
+    assert errors[0] == pytest.approx(metrics.relative_l2(0.9 * values[0] + 0.05, values[0]))
 
 
 class Breaking(Stepper):
