@@ -111,6 +111,10 @@ class Solver(ABC):
         """Why this method cannot stop at an error of its solution, and what to write instead; empty where it can."""
         return ""
 
+    def after_divergence(self, solution: Solution) -> Mapping[str, Any]:
+        """Settings with which another run may come further than one that diverged; none where resuming may."""
+        return {}
+
     def operation_size(self, problem: Problem) -> int:
         """How many values a typical tensor operation works on: it decides the number of CPU threads."""
         return 0

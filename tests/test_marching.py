@@ -14,6 +14,7 @@ from torch import nn
 
 from pdesolve import catalogue, metrics, proof
 from pdesolve.cache import folder
+from pdesolve.cli import main
 from pdesolve.condition import Dirichlet, InitialValue, Observed
 from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates, cos, sin
@@ -32,6 +33,7 @@ from pdesolve.marching.trajectory import MarchedSolution, Trajectory
 from pdesolve.physics.constraints import walls
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.solvers.reference.solution import FormulaSolution
+from pdesolve.physics.solvers.teng.method import Teng
 from pdesolve.plotting.times import error_over_time
 from pdesolve.problem import Evaluation, Problem
 from pdesolve.training.run import Run
@@ -246,6 +248,34 @@ def test_a_march_that_is_lost_keeps_its_last_state_and_says_where_it_was_largest
     assert torch.equal(theta, solution.trajectory.thetas[1])
 
 
+@pytest.mark.usefixtures("own_folder")
+def test_a_march_that_diverged_is_told_what_changes_its_end_in_a_command_that_works(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Teng] = []
+
+    def lost(self: Teng, problem: Problem, run: Run, **_: Any) -> Any:
+        asked.append(self)
+        if len(asked) == 2:
+            raise InputError("enough")
+        run.solution = ended_at(problem, 0.0, 0.1)
+        assert run.folder is not None
+        (run.folder / "checkpoint.pt").touch()
+        raise Diverged("lost")
+
+    monkeypatch.setattr(Teng, "solve", lost)
+    monkeypatch.setattr("pdesolve.solving._reference", lambda *_: (None, {"none": "not needed here"}))
+    words = "solve heat_1d --method teng --method.scheme rk4 --method.time_steps 7 --budget 100h --out run"
+    assert main(words.split()) == 3
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "next: pdesolve solve --config run/config.yaml --method.time_steps 14"
+    assert main(last.split()[2:]) == 2
+    assert asked[1] == replace(asked[0], time_steps=14)
+    tried = ended_at(catalogue.make_problem("heat_1d"), 0.0, 0.1)
+    tried.notes["rejected steps"] = 12
+    assert asked[0].after_divergence(tried) == {"width": 48}  # shorter steps were of no use
+
+
 MARCHES = [e.name for e in catalogue.entries("method") if issubclass(catalogue.find_method(e.name), Marching)]
 
 
@@ -253,7 +283,7 @@ MARCHES = [e.name for e in catalogue.entries("method") if issubclass(catalogue.f
 @pytest.mark.parametrize(
     ("problem", "settings", "more", "words"),
     [
-        ("poisson_2d", {}, {}, "not an evolution"),
+        ("poisson_2d", {}, {}, "Poisson is not an evolution in time, .*: take --method pinn$"),
         ("navier_stokes_2d", {}, {}, "needs an equation on point fields, NavierStokesVorticity supports grid"),
         ("heat_1d", {}, {"learn": ("diffusivity",)}, "cannot learn diffusivity"),
         ("heat_1d", {}, {"values": {"diffusivity": torch.ones(3)}}, "one problem at a time, diffusivity has 3 values"),

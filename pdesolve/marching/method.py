@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Generator, nn
@@ -84,6 +85,12 @@ class Marching(Solver):
             "it ends at the final time, and how large the error gets on the way there is not known before: leave out "
             f"--target, and write {', '.join(f'--method.{name}' for name in names if name in known)}"
         )
+
+    def after_divergence(self, solution: Solution) -> Mapping[str, Any]:
+        # from its last accepted state a march goes the same way again
+        if "rejected steps" in solution.notes:  # shorter ones were tried
+            return {"width": 2 * self.width}
+        return {"time_steps": 2 * self.time_steps}
 
     def operation_size(self, problem: Problem) -> int:
         return (self.points or 4096) * self.width
