@@ -80,7 +80,10 @@ class Solution(ABC):
         from pdesolve.proof import as_far_as_solved
 
         places = discretisation or as_far_as_solved(self).problem.evaluation_set
-        return to_dataset(self.problem, places, self.on(places), values=self.values, notes=self.notes)
+        made = to_dataset(self.problem, places, self.on(places), values=self.values, notes=self.notes)
+        if self.problem.file is not None:
+            made.attrs["problem_file"] = str(self.problem.file.kept_in(self.run).resolve())
+        return made
 
 
 class Solver(ABC):

@@ -271,6 +271,9 @@ def test_a_march_that_diverged_is_told_what_changes_its_end_in_a_command_that_wo
     assert last == "next: pdesolve solve --config run/config.yaml --method.time_steps 14"
     assert main(last.split()[2:]) == 2
     assert asked[1] == replace(asked[0], time_steps=14)
+    told = ended_at(catalogue.make_problem("heat_1d"), 0.0, 0.1)
+    told.notes["diverged"] = "lost: steps of 0.1 are past stability: give --method.time_steps 244, or another scheme"
+    assert asked[0].after_divergence(told) == {"time_steps": 244}
     tried = ended_at(catalogue.make_problem("heat_1d"), 0.0, 0.1)
     tried.notes["rejected steps"] = 12
     assert asked[0].after_divergence(tried) == {"width": 48}  # shorter steps were of no use

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -90,7 +91,8 @@ class Marching(Solver):
         # from its last accepted state a march goes the same way again
         if "rejected steps" in solution.notes:  # shorter ones were tried
             return {"width": 2 * self.width}
-        return {"time_steps": 2 * self.time_steps}
+        told = re.search(r"give --method\.time_steps (\d+)", solution.notes.get("diverged", ""))
+        return {"time_steps": max(2 * self.time_steps, int(told[1]) if told else 0)}
 
     def operation_size(self, problem: Problem) -> int:
         return (self.points or 4096) * self.width
