@@ -22,6 +22,7 @@ from pdesolve.problem import Problem
 
 _POINTS = 2048  # held-out points for residual and violations
 _INSTANTS = (0.137, 0.491, 0.823)  # parts of the time axis, where the residual is taken on grids
+_BOUNDED = 3.0  # an error at most so many times as large as a part of it is of that part's size
 _SEED = 20_231_117  # of those points: no solver trains on them
 
 
@@ -94,6 +95,7 @@ class Proof:
             kept = ", kept from an earlier run and counted" if self.notes.get("initial fit cached") else ""
             took = self.notes["initial fit seconds"]
             rows.append(("initial fit", f"{_figure(fit)} relative L2 at unseen points, {took:.1f} CPU s{kept}"))
+            rows += self._bounded_by(fit)
         left = self.notes.get("worst projection")
         if left is not None:
             rows.append(("worst projection", f"{_figure(left)} relative L2 that a step has left"))
@@ -108,6 +110,17 @@ class Proof:
         width = max(len(name) for name, _ in rows)
         head = f"{self.problem} by {self.method}"
         return "\n".join([head, "-" * len(head), *(f"{name:<{width}}  {text}" for name, text in rows)])
+
+
+    def _bounded_by(self, fit: float) -> list[tuple[str, str]]:
+        """A row where the fit of the initial state is most of the last error, with what makes it better."""
+        last = max((error.get("final") or 0.0 for error in self.errors.values()), default=0.0)
+        if not 0.0 < last <= _BOUNDED * fit:
+            return []
+        better, goal = "a larger --method.width or --budget", self.settings.get("fit_goal")
+        if goal is not None and fit <= _BOUNDED * goal:  # it stopped there
+            better = f"--method.fit_goal {goal / 100:g}"
+        return [("note", f"the error is hardly more than the initial fit's: {better} makes both smaller")]
 
 
 def _figure(value: float | None) -> str:

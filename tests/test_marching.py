@@ -209,6 +209,27 @@ def test_on_points_too_the_time_reached_is_judged_and_drawn_as_the_proof_has_it(
     assert errors[0] == pytest.approx(metrics.relative_l2(0.9 * values[0] + 0.05, values[0]))
 
 
+@pytest.mark.parametrize(
+    ("fit", "final", "settings", "note"),
+    [
+        (9e-4, 2e-3, {"fit_goal": 1e-7}, "--method.width or --budget makes both smaller"),
+        (9e-4, 2e-3, {}, "--method.width or --budget makes both smaller"),
+        (1e-7, 2e-7, {"fit_goal": 1e-7}, "--method.fit_goal 1e-09 makes both smaller"),
+        (1e-7, 2e-6, {"fit_goal": 1e-7}, ""),
+        (1e-7, None, {}, ""),
+    ],
+)
+def test_a_fit_as_large_as_the_error_is_told(fit: float, final: float | None, settings: Any, note: str) -> None:
+    made = proof.Proof(
+        run=None, problem="heat_1d", method="teng", settings=settings, parameters=9, learned={}, residual=1e-3,
+        errors={"u": {"relative_l2": 1e-3, "max": 1e-3, "final": final}}, violations={}, conserved={}, seconds=1.0,
+        cpu_seconds=1.0, peak_bytes=1, device="cpu", dtype="float64", seed=0, converged=True,
+        notes={"initial fit": fit, "initial fit seconds": 1.0},
+    )  # fmt: skip
+    notes = [line for line in made.table().splitlines() if line.startswith("note ")]
+    assert [line.endswith(note) for line in notes] == ([True] if note else [])
+
+
 class Breaking(Stepper):
     """Moves the network by one, and is lost at the second step, in the midst of it."""
 
