@@ -34,7 +34,7 @@ from pdesolve.physics.constraints import walls
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.solvers.reference.solution import FormulaSolution
 from pdesolve.physics.solvers.teng.method import Teng
-from pdesolve.plotting.times import error_over_time
+from pdesolve.plotting.times import error_over_time, march_figure
 from pdesolve.problem import Evaluation, Problem
 from pdesolve.training.run import Run
 
@@ -261,9 +261,21 @@ def test_a_march_that_is_lost_keeps_its_last_state_and_says_where_it_was_largest
     march = March(Breaking(module), solution, instant(problem, module))
     march.begin({"unseen": 1e-6, "seconds": 1.0, "cached": False})
     run = Run()
+    run.record(stage="initial fit", step=3, losses={"residual": 1e-4})
     with pytest.raises(Diverged, match=r"lost; at t = 0.5 u was largest at x = 0\.\d+, "):
         march.go_on(run)
     assert run.solution is solution
+    # its history is drawn over time, beside the error and the drift up to there
+    assert [(row["stage"], row.get("t"), row["loss"]) for row in run.history[1:]] == [("march", 0.5, 1e-6)]
+    data = solution.dataset()
+    drift = {"heat": torch.linspace(0, 1e-3, data.sizes["t"])}
+    figure = march_figure(run.history, data, 1.1 * data, drift)
+    assert figure is not None
+    panels = {axis.get_ylabel(): np.asarray(axis.lines[0].get_xydata()) for axis in figure.axes}
+    assert [*panels] == ["relative residual of a step", "relative L2 error", "relative drift"]
+    assert panels["relative residual of a step"].tolist() == [[0.5, 1e-6]]
+    assert panels["relative L2 error"][-1] == pytest.approx([0.5, 0.1 / 1.1])
+    assert march_figure(run.history[:1], data, None, {}) is None
     assert solution.notes["time reached"] == 0.5
     theta = torch.cat([p.detach().reshape(-1) for p in module.parameters()])
     assert torch.equal(theta, solution.trajectory.thetas[1])
