@@ -31,10 +31,11 @@ class Proof:
     """What a run reached and what it cost. `json()` is what `--json` prints, `table()` what people read.
 
     errors: for each unknown `relative_l2` over the whole evaluation set, `max` over it, and `final`, the relative L2
-    error at the last time, which is `reached` where there is one. residual: root mean square over held-out points. violations: root mean square of what each
-    condition leaves over. conserved: largest departure of each integral from its first value, relative to the integral
-    of its density's absolute value. reference: what the errors are against; None where there is no reference. reached:
-    the time up to which there is a solution, and all figures are; None where that is all of it.
+    error at the last time, which is `reached` where there is one. residual: root mean square over held-out points.
+    violations: root mean square of what each condition leaves over. conserved: largest departure of each integral from
+    its first value, relative to the integral of its density's absolute value. reference: what the errors are against;
+    None where there is no reference. reached: the time up to which there is a solution, and all figures are; None where
+    that is all of it.
     """
 
     run: str | None
@@ -110,7 +111,6 @@ class Proof:
         width = max(len(name) for name, _ in rows)
         head = f"{self.problem} by {self.method}"
         return "\n".join([head, "-" * len(head), *(f"{name:<{width}}  {text}" for name, text in rows)])
-
 
     def _bounded_by(self, fit: float) -> list[tuple[str, str]]:
         """A row where the fit of the initial state is most of the last error, with what makes it better."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from pdesolve import catalogue, proof
 from pdesolve.errors import Diverged, InputError

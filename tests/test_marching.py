@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from torch import nn
 
 from pdesolve import catalogue, metrics, proof
@@ -207,6 +208,33 @@ def test_on_points_too_the_time_reached_is_judged_and_drawn_as_the_proof_has_it(
     assert times.tolist() == [0.0, 0.5, 0.7]
     assert errors[2] == pytest.approx(metrics.relative_l2(found, values[2]))
     assert errors[0] == pytest.approx(metrics.relative_l2(0.9 * values[0] + 0.05, values[0]))
+
+
+def test_a_march_is_evaluated_at_any_time_it_has_come_to_and_any_place() -> None:
+    """u = t^2 x, which the polynomial in time through three instants has exactly."""
+    problem = catalogue.make_problem("heat_1d", {})
+    trajectory = Trajectory(nn.Linear(1, 1).double())
+    for time in (0.0, 0.3, 0.8):
+        trajectory.append(time, torch.tensor([time**2, 0.0], dtype=torch.float64))
+    solution = MarchedSolution(problem, trajectory, None, columns=["u"])
+    assert float(solution.at(t=0.37, x=0.5)["u"]) == pytest.approx(0.37**2 / 2, rel=1e-12)
+    found = solution.at(t=[0.7, 0.1, 0.7], x=np.array([0.25]))["u"]
+    assert found.dims == ("t", "x") and found["t"].values.tolist() == [0.7, 0.1, 0.7]
+    assert found.values[:, 0] == pytest.approx([0.1225, 0.0025, 0.1225])
+    points = xr.DataArray([0.7, 0.1], dims="point")
+    assert solution.at(t=points, x=points)["u"].values == pytest.approx([0.343, 0.001])
+    refused: list[tuple[Any, str]] = [
+        (lambda: solution.at(t=0.9, x=0.5), r"is solved for t in \[0, 0.8\], asked for 0.9"),
+        (lambda: solution.at(t=0.5), r"a function of \(t, x\), x is missing: write at\(t=0, x=0\)"),
+        (lambda: solution.at(t=0.5, x=0.5, y=0.5), "unknown axis 'y'"),
+        (lambda: solution.at(t=0.5, x="0.5"), "places along x are a finite number or a list"),
+        (lambda: solution.at(t=[0.5, 0.6], x=points), "over one common dimension"),
+        (lambda: solution.on({"t": 0.5}), r"got a dict: for values at places write solution.at\(t=0, x=0\)"),  # type: ignore[arg-type]
+        (lambda: solution.dataset(np.zeros((3, 2))), "got a ndarray: for values"),  # type: ignore[arg-type]
+    ]
+    for call, words in refused:
+        with pytest.raises(InputError, match=words):
+            call()
 
 
 @pytest.mark.parametrize(

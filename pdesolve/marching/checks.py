@@ -24,8 +24,8 @@ def check_march(
     equation = problem.equation
     if not isinstance(equation, Evolution):
         raise InputError(
-            f"{problem.name} is stationary: {type(equation).__name__} is not an evolution in time, along which {method} "
-            "marches: take --method pinn"
+            f"{problem.name} is stationary: {type(equation).__name__} is not an evolution in time, along which "
+            f"{method} marches: take --method pinn"
         )
     if learn:
         raise InputError(f"{method} takes parameters as given, it cannot learn {', '.join(learn)}: take --method pinn")

@@ -90,7 +90,8 @@ def _over_time(
 
 def _panels(curves: Curves) -> Figure:
     figure = new_figure(5.0 * len(curves), 3.6)
-    for axis, (label, found) in zip(figure.subplots(1, len(curves), squeeze=False, sharex=True)[0], curves.items(), strict=True):
+    axes = figure.subplots(1, len(curves), squeeze=False, sharex=True)[0]
+    for axis, (label, found) in zip(axes, curves.items(), strict=True):
         for name, instants, values in found:
             axis.plot(instants, np.where(values > 0, values, np.nan), marker="o", markersize=3, label=name)
         axis.set(xlabel="t", ylabel=label)
