@@ -6,9 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-
-from pdesolve.metrics import relative_l2
 from pdesolve.plotting.drawable import drawable
 from pdesolve.plotting.figures import new_figure
 
@@ -24,6 +21,10 @@ def error_over_time(
 
     centred: less the mean at each time.
     """
+    import torch
+
+    from pdesolve.metrics import relative_l2
+
     times = np.unique(field["t"].values)
     if "t" in field.dims:
         axis = field.get_axis_num("t")
