@@ -326,9 +326,13 @@ def test_a_march_that_diverged_is_told_what_changes_its_end_in_a_command_that_wo
 
     monkeypatch.setattr(Teng, "solve", lost)
     monkeypatch.setattr("pdesolve.solving._reference", lambda *_: (None, {"none": "not needed here"}))
+    saved: dict[str, Any] = {}
+    monkeypatch.setattr("pdesolve.plotting.march_figure", lambda *_: "over time")
+    monkeypatch.setattr("pdesolve.plotting.save_figure", lambda figure, path: saved.update({path.name: figure}))
     words = "solve heat_1d --method teng --method.scheme rk4 --method.time_steps 7 --budget 100h --out run"
     assert main(words.split()) == 3
     last = capsys.readouterr().out.splitlines()[-1]
+    assert saved["history.png"] == "over time"
     assert last == "next: pdesolve solve --config run/config.yaml --method.time_steps 14"
     assert main(last.split()[2:]) == 2
     assert asked[1] == replace(asked[0], time_steps=14)

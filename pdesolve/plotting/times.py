@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from pdesolve.plotting.drawable import drawable
 from pdesolve.plotting.figures import new_figure
 
