@@ -120,7 +120,7 @@ class Proof:
         better, goal = "a larger --method.width or --budget", self.settings.get("fit_goal")
         if goal is not None and fit <= _BOUNDED * goal:  # it stopped there
             better = f"--method.fit_goal {goal / 100:g}"
-        return [("note", f"the error is hardly more than the initial fit's: {better} makes both smaller")]
+        return [("note", f"the error is hardly more than the initial fit's: {better} may make both smaller")]
 
 
 def _figure(value: float | None) -> str:
