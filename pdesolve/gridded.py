@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -172,20 +173,33 @@ def places_of(like: xr.Dataset | xr.DataArray, dataset: xr.Dataset) -> dict[str,
     return places
 
 
-def problem_of(dataset: xr.Dataset) -> tuple[Problem, dict[str, Value]]:
-    """The problem of the catalogue that a data set of ours names, with its settings, and the parameter values.
+def problem_of(dataset: xr.Dataset, file: str | None = None) -> tuple[Problem, dict[str, Value]]:
+    """The problem that a data set of ours names, with its settings, and the parameter values: one of the catalogue, or
+    of a file, which may have moved to `file`.
 
     Raises:
-        InputError: a data set of others, a problem that is in no catalogue, a parameter that was a field.
+        InputError: a data set of others, a problem that is in no catalogue, one whose file is not there any more, a
+            parameter that was a field.
     """
     from pdesolve.catalogue import make_problem
 
     name = dataset.attrs.get("problem")
     if name is None:
         raise InputError("the data set names no problem (attribute 'problem'): write .pde.residual(problem=...)")
+    file = file or dataset.attrs.get("problem_file")
+    if file is not None and not Path(file).is_file():
+        raise InputError(
+            f"the file {file} of {name} is not there any more: write .pde.residual(problem='{Path(file).name}') with "
+            "the path it has now"
+        )
     try:
-        problem = make_problem(str(name), json.loads(dataset.attrs.get("settings", "{}")))
+        problem = make_problem(str(file or name), json.loads(dataset.attrs.get("settings", "{}")))
     except InputError as error:
+        if file is not None:
+            raise InputError(
+                f"{name} cannot be read from {file} any more, {error}: write .pde.residual(problem=...) with a file as "
+                "it was"
+            ) from error
         raise InputError(
             f"{name} cannot be made from the catalogue: write .pde.residual(problem=...) with it"
         ) from error
@@ -208,7 +222,7 @@ def residual(
 ) -> xr.Dataset:
     """The residual of a problem's equation at the places of gridded data, one variable a row.
 
-    problem: a Problem, or a name of the catalogue; by default the one that the attributes name.
+    problem: a Problem, a name of the catalogue or a problem's .yaml file; by default the one that the attributes name.
 
     Derivatives are taken from the values alone: Fourier along periodic axes, finite differences of the accuracy (2, 4
     or 6) elsewhere, in time too, so that the residual of an exact solution is the error of these differences.
@@ -216,12 +230,13 @@ def residual(
     Raises:
         InputError: a data set on points, without some unknown or axis, or with too few points for the differences.
     """
-    if isinstance(problem, str):
-        from pdesolve.catalogue import make_problem
+    from pdesolve.catalogue import is_problem_file, make_problem
 
+    # a file has the settings and the values that the data set was solved with
+    if isinstance(problem, str) and not (is_problem_file(problem) and "problem_file" in dataset.attrs):
         problem = make_problem(problem)
-    if problem is None:
-        problem, stored = problem_of(dataset)
+    if problem is None or isinstance(problem, str):
+        problem, stored = problem_of(dataset, problem)
         values = {**stored, **(values or {})}
     missing = [name for name in problem.equation.scalars if name not in dataset.data_vars]
     if missing:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pdesolve.equation import State, flatten
+from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import Discretisation, Grid, PointCloud
 from pdesolve.problem import Problem, Value
@@ -65,22 +66,48 @@ class Solution(ABC):
         """Store in `folder` what `Solver.restore` needs, aside and renamed."""
 
     def coordinates(self, discretisation: Discretisation, *, gradients: bool = False) -> Coordinates:
-        """Coordinates in this solution's dtype and on its device."""
+        """Coordinates in this solution's dtype and on its device.
+
+        Raises:
+            InputError: what is no discretisation.
+        """
+        if not isinstance(discretisation, Discretisation):
+            example = ", ".join(f"{axis.name}={axis.lower:g}" for axis in self.problem.axes)
+            raise InputError(
+                f"expected a Grid or a PointCloud, got a {type(discretisation).__name__}: for values at places write "
+                f"solution.at({example}), each a number or a list"
+            )
         return Coordinates(discretisation, dtype=self.dtype, device=self.device, gradients=gradients)
 
     def on(self, discretisation: Discretisation | None = None) -> dict[str, Tensor]:
         """The scalars of the state as tensors on a discretisation (the problem's evaluation set by default)."""
-        x = self.coordinates(discretisation or self.problem.evaluation_set)
+        x = self.coordinates(self.problem.evaluation_set if discretisation is None else discretisation)
         with torch.no_grad():
             return {name: x.expand(field).values for name, field in flatten(self.state(x)).items()}
+
+    def at(self, **places: Any) -> xr.Dataset:
+        """The solution itself at any places and times, `at(t=0.37, x=[0.1, 0.2])`: nothing is taken from a grid.
+
+        For each axis a number (the axis goes), a sequence (a grid), or arrays over one common dimension (points), as in
+        `.pde.at` of data sets.
+
+        Raises:
+            InputError: axes that are missing or unknown, places outside of the axes, times later than `reached`.
+        """
+        from pdesolve.predicting import predict_at
+
+        return predict_at(self, places)
 
     def dataset(self, discretisation: Grid | PointCloud | None = None) -> xr.Dataset:
         """The solution as a labelled xarray.Dataset (on the problem's evaluation grid by default)."""
         from pdesolve.labelled import to_dataset
         from pdesolve.proof import as_far_as_solved
 
-        places = discretisation or as_far_as_solved(self).problem.evaluation_set
-        return to_dataset(self.problem, places, self.on(places), values=self.values, notes=self.notes)
+        places = as_far_as_solved(self).problem.evaluation_set if discretisation is None else discretisation
+        made = to_dataset(self.problem, places, self.on(places), values=self.values, notes=self.notes)
+        if self.problem.file is not None:
+            made.attrs["problem_file"] = str(self.problem.file.kept_in(self.run).resolve())
+        return made
 
 
 class Solver(ABC):
@@ -110,6 +137,10 @@ class Solver(ABC):
     def no_target(self) -> str:
         """Why this method cannot stop at an error of its solution, and what to write instead; empty where it can."""
         return ""
+
+    def after_divergence(self, solution: Solution) -> Mapping[str, Any]:
+        """Settings with which another run may come further than one that diverged; none where resuming may."""
+        return {}
 
     def operation_size(self, problem: Problem) -> int:
         """How many values a typical tensor operation works on: it decides the number of CPU threads."""

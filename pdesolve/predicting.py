@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from pdesolve.errors import InputError
-from pdesolve.geometry import Axes, PointCloud
+from pdesolve.geometry import Axes, Grid, GridAxis, PointCloud
 from pdesolve.method import Solution
 from pdesolve.proof import as_far_as_solved
 from pdesolve.table import read_table
@@ -57,6 +57,47 @@ def predict_at_points(solution: Solution, points: np.ndarray) -> xr.Dataset:
         raise InputError(f"points need the {len(problem.axes)} columns {problem.axes}, got the shape {points.shape}")
     _inside(problem.axes, points, problem.name)
     return solution.dataset(PointCloud(problem.axes, torch.as_tensor(points, dtype=torch.float64)))
+
+
+def predict_at(solution: Solution, places: Mapping[str, Any]) -> xr.Dataset:
+    """The solution at a number, a sequence of numbers or an array of points for each axis.
+
+    Raises:
+        InputError: axes that are missing or unknown, what is no finite number, places outside of the axes or of the
+            time that was solved, arrays of different dimensions.
+    """
+    import xarray as xr
+
+    axes, name = as_far_as_solved(solution).problem.axes, solution.problem.name
+    for given in places:
+        axes.index(given)
+    missing = [axis.name for axis in axes if axis.name not in places]
+    if missing:
+        example = ", ".join(f"{axis.name}={axis.lower:g}" for axis in axes)
+        raise InputError(f"{name} is a function of {axes}, {', '.join(missing)} is missing: write at({example})")
+    values = {}
+    for axis in axes:
+        values[axis.name] = array = np.asarray(places[axis.name])
+        if array.dtype.kind not in "iuf" or array.ndim > 1 or not array.size or not np.isfinite(array).all():
+            raise InputError(
+                f"places along {axis.name} are a finite number or a list of them, as in at({axis.name}={axis.lower:g}),"
+                f" got {' '.join(repr(places[axis.name]).split())[:60]}"
+            )
+        _inside(Axes((axis,)), array.astype(float).reshape(-1, 1), name)
+    dims = {v.dims for k, v in places.items() if isinstance(v, xr.DataArray) and v.ndim and v.dims != (k,)}
+    if dims:
+        lengths = {array.shape for array in values.values() if array.ndim}
+        if len(dims) > 1 or len(lengths) > 1 or any(np.ndim(v) and not hasattr(v, "dims") for v in places.values()):
+            raise InputError("points are arrays over one common dimension: write xr.DataArray(..., dims='point') each")
+        columns = np.stack(np.broadcast_arrays(*(v.astype(float) for v in values.values())), 1)
+        return solution.dataset(PointCloud(axes, torch.from_numpy(columns)))
+    members, back = [], {}
+    for axis in axes:
+        array = values[axis.name].astype(float)
+        distinct, index = np.unique(array.reshape(-1), return_inverse=True)
+        members.append(GridAxis.at(axis, distinct.tolist()))
+        back[axis.name] = index if array.ndim else int(index[0])  # in the order asked for
+    return solution.dataset(Grid(tuple(members))).isel(back)
 
 
 def read_points(path: Path, axes: Axes) -> np.ndarray:

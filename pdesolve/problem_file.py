@@ -64,6 +64,11 @@ class ProblemFile:
     path: Path
     text: str
 
+    def kept_in(self, folder: Path | None) -> Path:
+        """The copy in a run folder, which no one edits; the file itself where there is none."""
+        copy = self.path if folder is None else folder / COPY
+        return copy if copy.is_file() else self.path
+
     def keep(self, folder: Path) -> None:
         """Write a copy of the text and of the files it names to a run folder, so that the run needs nothing else."""
         document = read_document(self.text, self.path.name)

@@ -22,6 +22,7 @@ from pdesolve.problem import Problem
 
 _POINTS = 2048  # held-out points for residual and violations
 _INSTANTS = (0.137, 0.491, 0.823)  # parts of the time axis, where the residual is taken on grids
+_BOUNDED = 3.0  # an error at most so many times as large as a part of it is of that part's size
 _SEED = 20_231_117  # of those points: no solver trains on them
 
 
@@ -30,10 +31,11 @@ class Proof:
     """What a run reached and what it cost. `json()` is what `--json` prints, `table()` what people read.
 
     errors: for each unknown `relative_l2` over the whole evaluation set, `max` over it, and `final`, the relative L2
-    error at the last time. residual: root mean square over held-out points. violations: root mean square of what each
-    condition leaves over. conserved: largest departure of each integral from its first value, relative to the integral
-    of its density's absolute value. reference: what the errors are against; None where there is no reference. reached:
-    the time up to which there is a solution, and all figures are; None where that is all of it.
+    error at the last time, which is `reached` where there is one. residual: root mean square over held-out points.
+    violations: root mean square of what each condition leaves over. conserved: largest departure of each integral from
+    its first value, relative to the integral of its density's absolute value. reference: what the errors are against;
+    None where there is no reference. reached: the time up to which there is a solution, and all figures are; None where
+    that is all of it.
     """
 
     run: str | None
@@ -67,10 +69,11 @@ class Proof:
     def table(self) -> str:
         """The proof as a table of text."""
         rows: list[tuple[str, str]] = []
+        last = "final" if self.reached is None else f"at t = {self.reached:.6g}"
         for name, error in self.errors.items():
             parts = [f"{_figure(error['relative_l2'])} relative L2", f"{_figure(error['max'])} max"]
             if error.get("final") is not None:
-                parts.append(f"{_figure(error['final'])} final")
+                parts.append(f"{_figure(error['final'])} {last}")
             rows.append((f"error of {name}", ", ".join(parts)))
         if self.reference and "none" in self.reference:
             rows.append(("against", f"no reference: {self.reference['none']}"))
@@ -93,6 +96,7 @@ class Proof:
             kept = ", kept from an earlier run and counted" if self.notes.get("initial fit cached") else ""
             took = self.notes["initial fit seconds"]
             rows.append(("initial fit", f"{_figure(fit)} relative L2 at unseen points, {took:.1f} CPU s{kept}"))
+            rows += self._bounded_by(fit)
         left = self.notes.get("worst projection")
         if left is not None:
             rows.append(("worst projection", f"{_figure(left)} relative L2 that a step has left"))
@@ -108,54 +112,91 @@ class Proof:
         head = f"{self.problem} by {self.method}"
         return "\n".join([head, "-" * len(head), *(f"{name:<{width}}  {text}" for name, text in rows)])
 
+    def _bounded_by(self, fit: float) -> list[tuple[str, str]]:
+        """A row where the fit of the initial state is most of the last error, with what makes it better."""
+        last = max((error.get("final") or 0.0 for error in self.errors.values()), default=0.0)
+        if not 0.0 < last <= _BOUNDED * fit:
+            return []
+        better, goal = "a larger --method.width or --budget", self.settings.get("fit_goal")
+        if goal is not None and fit <= _BOUNDED * goal:  # it stopped there
+            better = f"--method.fit_goal {goal / 100:g}"
+        return [("note", f"the error is hardly more than the initial fit's: {better} may make both smaller")]
+
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.2e}"
 
 
 def as_far_as_solved(solution: Solution) -> Solution:
-    """The solution of the problem that ends where it has come to; itself where that is the final time."""
+    """The solution of the problem that ends at the time it has come to, which is judged too; itself where it is whole.
+
+    No later time is judged.
+    """
     problem = solution.problem
     if solution.reached is None or problem.time is None:
         return solution
     slack = 1e-9 * problem.time.length
     # a march that has not begun is judged in an instant, which an axis cannot be
     upper = max(solution.reached, problem.time.lower + slack)
-    times = tuple(t for t in problem.evaluation.times if t <= upper + slack) or (problem.time.lower,)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is odd about the problem was said of the whole
-        ended = replace(
-            problem, time=replace(problem.time, upper=upper), evaluation=replace(problem.evaluation, times=times)
-        )
+    times = tuple(t for t in problem.evaluation.times if t <= upper + slack)
+    if not times or upper - times[-1] > 2 * slack:
+        times = (*times, solution.reached)
     shortened = copy(solution)
-    shortened.problem = ended
+    shortened.problem = _judged_at(problem, times, upper)
     return shortened
 
 
-def reference_as_far(solution: Solution, reference: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of a reference on the whole evaluation set the times that `as_far_as_solved` keeps."""
-    ended = as_far_as_solved(solution).problem
-    if ended is solution.problem:
-        return dict(reference)
-    whole, count = len(solution.problem.evaluation.times), len(ended.evaluation.times)
-    if isinstance(ended.evaluation_set, Grid):
-        axis = -len(ended.evaluation_set.shape)
-        return {name: values.narrow(axis, 0, count) for name, values in reference.items()}
-    return {name: values.unflatten(-1, (whole, -1))[..., :count, :].flatten(-2) for name, values in reference.items()}
+def _judged_at(problem: Problem, times: tuple[float, ...], upper: float) -> Problem:
+    """The problem up to a time."""
+    assert problem.time is not None
+    evaluation = replace(problem.evaluation, times=times)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is odd about the problem was said of the whole
+        return replace(problem, time=replace(problem.time, upper=upper), evaluation=evaluation)
 
 
-def measured(solution: Solution, reference: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
-    """The errors of a solution as far as it is one, against a reference on its problem's whole evaluation set.
+@dataclass(frozen=True)
+class Truth:
+    """A reference, with its values (*sample, *places) on the whole evaluation set of its problem."""
 
-    None where it has not come to the first time of that set.
+    reference: Solution
+    values: Mapping[str, Tensor]
+
+    @staticmethod
+    def of(reference: Solution) -> Truth:
+        """A reference as what solutions are held against."""
+        return Truth(reference, reference.on())
+
+    def as_far_as(self, solution: Solution) -> dict[str, Tensor]:
+        """Its values where `as_far_as_solved` judges a solution of the same problem."""
+        problem, ended = solution.problem, as_far_as_solved(solution).problem
+        if ended is problem:
+            return dict(self.values)
+        whole, times = problem.evaluation.times, ended.evaluation.times
+        count = sum(t in whole for t in times)
+        if isinstance(ended.evaluation_set, Grid):
+            axis = -len(ended.evaluation_set.shape)
+            found = {name: values.narrow(axis, 0, count) for name, values in self.values.items()}
+        else:
+            axis = -1
+            found = {n: v.unflatten(-1, (len(whole), -1))[..., :count, :].flatten(-2) for n, v in self.values.items()}
+        if count == len(times):
+            return found
+        last = self.reference.on(_judged_at(problem, times[count:], problem.final_time).evaluation_set)
+        return {name: torch.cat([values, last[name]], axis) for name, values in found.items()}
+
+
+def measured(solution: Solution, truth: Truth) -> dict[str, dict[str, Any]]:
+    """The errors of a solution as far as it is one; none of a march that has not begun, where its start is not judged.
+
+    `final` is that at the time it has come to.
     """
-    ended = as_far_as_solved(solution)
-    if ended is solution:
-        return errors(solution.problem, solution.on(), reference)
-    if ended.problem.evaluation.times[0] not in solution.problem.evaluation.times:
-        return {}
-    found = errors(ended.problem, ended.on(), reference_as_far(solution, reference))
-    return {name: {**figures, "final": None} for name, figures in found.items()}
+    problem, ended = solution.problem, as_far_as_solved(solution)
+    if solution.reached is not None and problem.time is not None:
+        start = problem.time.lower
+        if solution.reached <= start and start not in problem.evaluation.times:
+            return {}
+    return errors(ended.problem, ended.on(), truth.as_far_as(solution))
 
 
 def errors(problem: Problem, found: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:

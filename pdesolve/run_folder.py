@@ -118,7 +118,7 @@ def write_end(
     reference: xr.Dataset | None,
 ) -> None:  # fmt: skip
     """Store the solution, its proof, its history and its figures."""
-    from pdesolve.plotting import history_figure, save_figure, solution_figure, times_figure
+    from pdesolve.plotting import history_figure, march_figure, save_figure, solution_figure, times_figure
     from pdesolve.proof import as_far_as_solved, drifts
 
     assert solution.proof is not None
@@ -128,14 +128,15 @@ def write_end(
     write_dataset(dataset, folder / SOLUTION)
     (folder / "figures").mkdir(exist_ok=True)
     save_figure(solution_figure(dataset, reference), folder / "figures" / "solution.png")
+    marched = None
     if solution.problem.time is not None:
-        over_time = times_figure(
-            dataset, reference, drifts(as_far_as_solved(solution)), solution.problem.up_to_constant
-        )
+        along = (dataset, reference, drifts(as_far_as_solved(solution)), solution.problem.up_to_constant)
+        over_time, marched = times_figure(*along), march_figure(run.history, *along)
         if over_time is not None:
             save_figure(over_time, folder / "figures" / "times.png")
-    if len(run.history) > 2:
-        save_figure(history_figure({solution.proof.method: run.history}), folder / "figures" / "history.png")
+    if marched is not None or len(run.history) > 2:
+        history = marched or history_figure({solution.proof.method: run.history})
+        save_figure(history, folder / "figures" / "history.png")
     record = _record(config, run, solution.proof.status) | _given(values)
     write_json(folder / RUN, record | {"values": _numbers(solution.values), "proof": solution.proof.json()})
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from pdesolve import catalogue, proof
 from pdesolve.errors import Diverged, InputError
@@ -263,8 +262,8 @@ def starts(values: Mapping[str, Value] | None, learn: Sequence[str]) -> tuple[di
     return merged, tuple(names)
 
 
-def _reference(problem: Problem, values: Mapping[str, Value]) -> tuple[dict[str, Tensor] | None, dict[str, Any]]:
-    """The reference on the evaluation set and what it is; None and the reason where there is none."""
+def _reference(problem: Problem, values: Mapping[str, Value]) -> tuple[proof.Truth | None, dict[str, Any]]:
+    """The reference and what it is; None and the reason where there is none."""
     progress = Progress(f"reference of {problem.name}", _REFERENCE_SECONDS)
 
     def report(row: dict[str, Any]) -> None:
@@ -274,7 +273,7 @@ def _reference(problem: Problem, values: Mapping[str, Value]) -> tuple[dict[str,
     try:
         run = Run(budget=Budget.from_now(_REFERENCE_SECONDS), every=float("inf"), report=report)
         solution = catalogue.make_method("reference").solve(problem, run, values=values)
-        return solution.on(), dict(solution.notes)
+        return proof.Truth.of(solution), dict(solution.notes)
     except (InputError, Diverged) as error:
         return None, {"none": str(error)}
 
@@ -291,7 +290,7 @@ def reference_dataset(solution: Solution) -> xr.Dataset | None:
     if truth is None:
         return None
     solved = proof.as_far_as_solved(solution)
-    shown = proof.reference_as_far(solution, truth)
+    shown = truth.as_far_as(solution)
     if problem.up_to_constant:
         found = solved.on()
         level = {name: found[name] - values for name, values in solved.problem.judged(found).items()}
@@ -326,7 +325,7 @@ def _attempt(
 
 
 def _prove(
-    solution: Solution, run: Run, method: str, settings: Mapping[str, Any], truth: Mapping[str, Tensor] | None,
+    solution: Solution, run: Run, method: str, settings: Mapping[str, Any], truth: proof.Truth | None,
     about: Mapping[str, Any], learn: Sequence[str], status: str,
 ) -> proof.Proof:  # fmt: skip
     problem, ended = solution.problem, proof.as_far_as_solved(solution)

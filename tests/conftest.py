@@ -112,5 +112,5 @@ def stopping_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractC
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs go to a folder of the test's own and draw nothing, which is most of a short run's time."""
     monkeypatch.chdir(tmp_path)
-    for name in ("solution_figure", "history_figure", "times_figure", "save_figure"):
+    for name in ("solution_figure", "history_figure", "march_figure", "times_figure", "save_figure"):
         monkeypatch.setattr(f"pdesolve.plotting.{name}", lambda *_: None)

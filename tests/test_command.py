@@ -266,6 +266,8 @@ BAD = {
     "solve heat_1d --method pinn --model.width 3": "unknown setting 'model'",
     "solve heat_1d --method pinn --problem.diffusivity -1": "diffusivity must be a number in",
     "solve heat_1d --method pinn --problem.diffusvity 1": "did you mean 'diffusivity'",
+    "solve heat_1d --method teng --scheme rk4": "'--scheme', a setting here: write --method.scheme VALUE",
+    "solve heat_1d --method pinn --diffusivity=2": "write --problem.diffusivity VALUE",
     "solve heat_1d --method pinn --budgt 3s": "unknown option '--budgt': did you mean '--budget'",
     "solve heat_1d --method pinn --budget 0": "a budget must be more than zero",
     "solve heat_1d --method pinn --budget soon": "a budget is a time such as 90s",

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 
 from pdesolve.catalogue import make_method, make_problem
 from pdesolve.command.arguments import split_settings
+from pdesolve.geometry import PointCloud
 from pdesolve.physics.solvers.insr.checks import SchemeName as InsrScheme
 from pdesolve.physics.solvers.insr.checks import check as check_insr
 from pdesolve.physics.solvers.insr.method import Insr
+from pdesolve.physics.solvers.reference.solution import FormulaSolution
 from pdesolve.physics.solvers.teng.checks import check as check_teng
 from pdesolve.physics.solvers.teng.method import Teng
 from pdesolve.physics.solvers.teng.quadrature import PointsName
@@ -76,6 +79,20 @@ def test_commands_of_the_page_on_marching_have_settings_that_exist() -> None:
         else:
             check_teng(method, problem, None, ())
             check_choices(method)
+
+
+def test_the_example_of_the_page_on_marching_runs(monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a reference in place of the run that the page makes."""
+    text = (Path(__file__).parent.parent / "docs/marching.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    problem = make_problem("advection_2d")
+    assert problem.exact is not None
+    solution = FormulaSolution(problem, problem.exact.formula)
+    monkeypatch.setattr("pdesolve.load", lambda folder: solution if folder == "runs/carried" else None)
+    exec(compile(code, "marching.md", "exec"), {})
+    points = torch.tensor([[0.37, 0.1, 0.2], [0.37, 0.1, 0.4]], dtype=torch.float64)
+    expected = solution.on(PointCloud(problem.axes, points))["u"].numpy()
+    assert capsys.readouterr().out == f"{expected}\n"
 
 
 def test_tables_of_the_page_on_marching_name_every_scheme_and_variant() -> None:

@@ -22,7 +22,10 @@ EVERYTHING = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT /
 LONGEST = 400
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 # public functions that may take **kwargs, each with its reason
-MAY_SWALLOW: dict[str, str] = {"pdesolve.accessor.at": "axes are named by the data, as in the sel of xarray"}
+MAY_SWALLOW: dict[str, str] = {
+    "pdesolve.accessor.at": "axes are named by the data, as in the sel of xarray",
+    "pdesolve.method.at": "axes are named by the problem, as in the accessor's",
+}
 LAYERS = ("physics", "operators", "datasets")
 SEEN_FROM = {
     "command": ("command", *LAYERS),

@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from torch import nn
 
-from pdesolve import catalogue, proof
+from pdesolve import catalogue, metrics, proof
 from pdesolve.cache import folder
+from pdesolve.cli import main
 from pdesolve.condition import Dirichlet, InitialValue, Observed
 from pdesolve.errors import Diverged, InputError
 from pdesolve.fields import Coordinates, cos, sin
 from pdesolve.geometry import Axis, Disk, PointCloud
+from pdesolve.labelled import to_dataset
 from pdesolve.marching import fit_cache
 from pdesolve.marching.growth import Growth
 from pdesolve.marching.initial_fit import InitialFit
@@ -30,6 +33,9 @@ from pdesolve.marching.system import at_time, first_order
 from pdesolve.marching.trajectory import MarchedSolution, Trajectory
 from pdesolve.physics.constraints import walls
 from pdesolve.physics.equations.heat import Heat
+from pdesolve.physics.solvers.reference.solution import FormulaSolution
+from pdesolve.physics.solvers.teng.method import Teng
+from pdesolve.plotting.times import error_over_time, march_figure
 from pdesolve.problem import Evaluation, Problem
 from pdesolve.training.run import Run
 
@@ -161,24 +167,95 @@ def test_a_fit_is_kept_on_disk_and_a_damaged_one_is_made_again(tmp_path: Path, m
     assert all(torch.equal(p, q) for p, q in zip(fresh.instant.module.parameters(), start, strict=True))
 
 
-def test_a_march_that_ended_early_is_judged_up_to_there() -> None:
-    problem = replace(catalogue.make_problem("heat_1d", {}), evaluation=Evaluation(11, (0.0, 0.25, 0.5, 1.0)))
+def ended_at(problem: Problem, *times: float) -> MarchedSolution:
+    """A march that has come to the last of the times; its state is zero at all of them."""
     trajectory = Trajectory(linear(problem))
-    theta = torch.cat([p.detach().reshape(-1) for p in trajectory.module.parameters()])
-    for time in (0.0, 0.2, 0.6):
+    theta = torch.cat([torch.zeros(p.numel(), dtype=torch.float64) for p in trajectory.module.parameters()])
+    for time in times:
         trajectory.append(time, theta)
-    solution = MarchedSolution(problem, trajectory, None, columns=["u"])
-    truth = solution.on()
-    truth["u"][-1] = 1e6  # after the last instant
-    assert solution.reached == 0.6
-    found = proof.measured(solution, truth)["u"]
-    assert found["max"] < 1e-14
-    assert found["final"] is None
-    assert solution.dataset().sizes["t"] == 3
+    return MarchedSolution(problem, trajectory, None, columns=["u"])
+
+
+def test_a_march_that_ended_early_is_judged_up_to_the_time_it_reached() -> None:
+    problem = replace(catalogue.make_problem("heat_1d", {}), evaluation=Evaluation(11, (0.0, 0.25, 0.5, 1.0)))
+    truth = proof.Truth.of(FormulaSolution(problem, lambda p, x: {"u": (1.0 + x["t"]) * x["x"]}))
+    for reached, judged in ((0.2, [0.0, 0.2]), (0.5, [0.0, 0.25, 0.5]), (0.6, [0.0, 0.25, 0.5, 0.6])):
+        solution = ended_at(problem, 0.0, reached)
+        assert solution.reached == reached
+        assert proof.as_far_as_solved(solution).problem.time == replace(problem.axes["t"], upper=reached)
+        assert solution.dataset()["t"].values.tolist() == judged
+        found = proof.measured(solution, truth)["u"]
+        assert found["max"] == pytest.approx(1 + reached, abs=1e-12)
+        assert found["final"] == pytest.approx(1.0)
     assert solution.dataset(problem.evaluation_set).sizes["t"] == 4
-    trajectory.append(1.0, theta)
-    assert solution.reached is None
-    assert proof.measured(solution, truth)["u"]["max"] > 1e5
+    assert proof.measured(ended_at(problem, 0.0), truth)["u"]["max"] == pytest.approx(1.0)
+    later = replace(problem, evaluation=Evaluation(11, (0.5, 1.0)))
+    assert proof.measured(ended_at(later, 0.0), proof.Truth.of(ended_at(later, 0.0, 1.0))) == {}
+    whole = ended_at(problem, 0.0, 1.0)
+    assert whole.reached is None
+    assert proof.measured(whole, truth)["u"]["max"] == pytest.approx(2.0)
+
+
+def test_on_points_too_the_time_reached_is_judged_and_drawn_as_the_proof_has_it() -> None:
+    problem = disk()
+    truth = proof.Truth.of(FormulaSolution(problem, lambda p, x: {"u": (1.0 + x["t"]) * cos(x["x"])}))
+    solution = ended_at(problem, 0.0, 0.7)
+    values = truth.as_far_as(solution)["u"].unflatten(-1, (3, -1))
+    assert torch.allclose(values[2], 1.7 * values[0]) and torch.allclose(values[1], 1.5 * values[0])
+    shown = to_dataset(problem, proof.as_far_as_solved(solution).problem.evaluation_set, truth.as_far_as(solution))
+    times, errors = error_over_time(0.9 * shown["u"] + 0.05, shown["u"])
+    found = 0.9 * values[2] + 0.05
+    assert times.tolist() == [0.0, 0.5, 0.7]
+    assert errors[2] == pytest.approx(metrics.relative_l2(found, values[2]))
+    assert errors[0] == pytest.approx(metrics.relative_l2(0.9 * values[0] + 0.05, values[0]))
+
+
+def test_a_march_is_evaluated_at_any_time_it_has_come_to_and_any_place() -> None:
+    """u = t^2 x, which the polynomial in time through three instants has exactly."""
+    problem = catalogue.make_problem("heat_1d", {})
+    trajectory = Trajectory(nn.Linear(1, 1).double())
+    for time in (0.0, 0.3, 0.8):
+        trajectory.append(time, torch.tensor([time**2, 0.0], dtype=torch.float64))
+    solution = MarchedSolution(problem, trajectory, None, columns=["u"])
+    assert float(solution.at(t=0.37, x=0.5)["u"]) == pytest.approx(0.37**2 / 2, rel=1e-12)
+    found = solution.at(t=[0.7, 0.1, 0.7], x=np.array([0.25]))["u"]
+    assert found.dims == ("t", "x") and found["t"].values.tolist() == [0.7, 0.1, 0.7]
+    assert found.values[:, 0] == pytest.approx([0.1225, 0.0025, 0.1225])
+    points = xr.DataArray([0.7, 0.1], dims="point")
+    assert solution.at(t=points, x=points)["u"].values == pytest.approx([0.343, 0.001])
+    refused: list[tuple[Any, str]] = [
+        (lambda: solution.at(t=0.9, x=0.5), r"is solved for t in \[0, 0.8\], asked for 0.9"),
+        (lambda: solution.at(t=0.5), r"a function of \(t, x\), x is missing: write at\(t=0, x=0\)"),
+        (lambda: solution.at(t=0.5, x=0.5, y=0.5), "unknown axis 'y'"),
+        (lambda: solution.at(t=0.5, x="0.5"), "places along x are a finite number or a list"),
+        (lambda: solution.at(t=[0.5, 0.6], x=points), "over one common dimension"),
+        (lambda: solution.on({"t": 0.5}), r"got a dict: for values at places write solution.at\(t=0, x=0\)"),  # type: ignore[arg-type]
+        (lambda: solution.dataset(np.zeros((3, 2))), "got a ndarray: for values"),  # type: ignore[arg-type]
+    ]
+    for call, words in refused:
+        with pytest.raises(InputError, match=words):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("fit", "final", "settings", "note"),
+    [
+        (9e-4, 2e-3, {"fit_goal": 1e-7}, "--method.width or --budget may make both smaller"),
+        (9e-4, 2e-3, {}, "--method.width or --budget may make both smaller"),
+        (1e-7, 2e-7, {"fit_goal": 1e-7}, "--method.fit_goal 1e-09 may make both smaller"),
+        (1e-7, 2e-6, {"fit_goal": 1e-7}, ""),
+        (1e-7, None, {}, ""),
+    ],
+)
+def test_a_fit_as_large_as_the_error_is_told(fit: float, final: float | None, settings: Any, note: str) -> None:
+    made = proof.Proof(
+        run=None, problem="heat_1d", method="teng", settings=settings, parameters=9, learned={}, residual=1e-3,
+        errors={"u": {"relative_l2": 1e-3, "max": 1e-3, "final": final}}, violations={}, conserved={}, seconds=1.0,
+        cpu_seconds=1.0, peak_bytes=1, device="cpu", dtype="float64", seed=0, converged=True,
+        notes={"initial fit": fit, "initial fit seconds": 1.0},
+    )  # fmt: skip
+    notes = [line for line in made.table().splitlines() if line.startswith("note ")]
+    assert [line.endswith(note) for line in notes] == ([True] if note else [])
 
 
 class Breaking(Stepper):
@@ -212,12 +289,59 @@ def test_a_march_that_is_lost_keeps_its_last_state_and_says_where_it_was_largest
     march = March(Breaking(module), solution, instant(problem, module))
     march.begin({"unseen": 1e-6, "seconds": 1.0, "cached": False})
     run = Run()
+    run.record(stage="initial fit", step=3, losses={"residual": 1e-4})
     with pytest.raises(Diverged, match=r"lost; at t = 0.5 u was largest at x = 0\.\d+, "):
         march.go_on(run)
     assert run.solution is solution
+    # its history is drawn over time, beside the error and the drift up to there
+    assert [(row["stage"], row.get("t"), row["loss"]) for row in run.history[1:]] == [("march", 0.5, 1e-6)]
+    data = solution.dataset()
+    drift = {"heat": torch.linspace(0, 1e-3, data.sizes["t"])}
+    figure = march_figure(run.history, data, 1.1 * data, drift)
+    assert figure is not None
+    panels = {axis.get_ylabel(): np.asarray(axis.lines[0].get_xydata()) for axis in figure.axes}
+    assert [*panels] == ["relative residual of a step", "relative L2 error", "relative drift"]
+    assert panels["relative residual of a step"].tolist() == [[0.5, 1e-6]]
+    assert panels["relative L2 error"][-1] == pytest.approx([0.5, 0.1 / 1.1])
+    assert march_figure(run.history[:1], data, None, {}) is None
     assert solution.notes["time reached"] == 0.5
     theta = torch.cat([p.detach().reshape(-1) for p in module.parameters()])
     assert torch.equal(theta, solution.trajectory.thetas[1])
+
+
+@pytest.mark.usefixtures("own_folder")
+def test_a_march_that_diverged_is_told_what_changes_its_end_in_a_command_that_works(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Teng] = []
+
+    def lost(self: Teng, problem: Problem, run: Run, **_: Any) -> Any:
+        asked.append(self)
+        if len(asked) == 2:
+            raise InputError("enough")
+        run.solution = ended_at(problem, 0.0, 0.1)
+        assert run.folder is not None
+        (run.folder / "checkpoint.pt").touch()
+        raise Diverged("lost")
+
+    monkeypatch.setattr(Teng, "solve", lost)
+    monkeypatch.setattr("pdesolve.solving._reference", lambda *_: (None, {"none": "not needed here"}))
+    saved: dict[str, Any] = {}
+    monkeypatch.setattr("pdesolve.plotting.march_figure", lambda *_: "over time")
+    monkeypatch.setattr("pdesolve.plotting.save_figure", lambda figure, path: saved.update({path.name: figure}))
+    words = "solve heat_1d --method teng --method.scheme rk4 --method.time_steps 7 --budget 100h --out run"
+    assert main(words.split()) == 3
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert saved["history.png"] == "over time"
+    assert last == "next: pdesolve solve --config run/config.yaml --method.time_steps 14"
+    assert main(last.split()[2:]) == 2
+    assert asked[1] == replace(asked[0], time_steps=14)
+    told = ended_at(catalogue.make_problem("heat_1d"), 0.0, 0.1)
+    told.notes["diverged"] = "lost: steps of 0.1 are past stability: give --method.time_steps 244, or another scheme"
+    assert asked[0].after_divergence(told) == {"time_steps": 244}
+    tried = ended_at(catalogue.make_problem("heat_1d"), 0.0, 0.1)
+    tried.notes["rejected steps"] = 12
+    assert asked[0].after_divergence(tried) == {"width": 48}  # shorter steps were of no use
 
 
 MARCHES = [e.name for e in catalogue.entries("method") if issubclass(catalogue.find_method(e.name), Marching)]
@@ -227,7 +351,7 @@ MARCHES = [e.name for e in catalogue.entries("method") if issubclass(catalogue.f
 @pytest.mark.parametrize(
     ("problem", "settings", "more", "words"),
     [
-        ("poisson_2d", {}, {}, "not an evolution"),
+        ("poisson_2d", {}, {}, "Poisson is not an evolution in time, .*: take --method pinn$"),
         ("navier_stokes_2d", {}, {}, "needs an equation on point fields, NavierStokesVorticity supports grid"),
         ("heat_1d", {}, {"learn": ("diffusivity",)}, "cannot learn diffusivity"),
         ("heat_1d", {}, {"values": {"diffusivity": torch.ones(3)}}, "one problem at a time, diffusivity has 3 values"),

@@ -19,7 +19,8 @@ from pdesolve.condition import BoundaryCondition, InitialRate, InitialValue, eva
 from pdesolve.equation import Evolution, FluxForm, assemble, flatten, velocity_name
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Vector
-from pdesolve.problem_file import problem_text, read_problem
+from pdesolve.physics.solvers.reference.solution import FormulaSolution
+from pdesolve.problem_file import COPY, problem_text, read_problem
 from pdesolve.training.budget import Budget
 from pdesolve.training.run import Run
 
@@ -314,6 +315,33 @@ def test_numbers_are_settings() -> None:
     assert read(stated).values == {"viscosity": 0.5}
     with pytest.raises(InputError, match=r"line 4, .*viscosity has the unit 'm2 s-1' in the equation, got 'm s-1'"):
         read(stated.replace("m2 s-1", "m s-1"))
+
+
+def test_a_data_set_knows_the_file_of_its_problem_and_its_residual(tmp_path: Path) -> None:
+    """u = exp(-k t) sin(x) of dt(u) = k dxx(u), for which k is not the file's."""
+    solved = read(
+        "domain: {x: [0, 2*pi], periodic: x}\ntime: [0, 1]\nunknowns: u\nparameters: {k: 0.1}\n"
+        "equation: dt(u) = k*dxx(u)\ninitial: {u: sin(x)}\nevaluation: {points: 16, times: 40}\n"
+        "exact: {u: exp(-k*t)*sin(x)}\n",
+        k=0.7,
+    )
+    assert solved.exact is not None
+    solution = FormulaSolution(solved, solved.exact.formula)
+    data = solution.dataset()
+    assert data.attrs["problem_file"] == str(tmp_path / "given.yaml")
+    assert float(abs(data.pde.residual()["u"]).max()) < 1e-5
+    Path("given.yaml").rename("moved.yaml")
+    with pytest.raises(InputError, match=r"given.yaml of given is not there any more: write .pde.residual\(problem="):
+        data.pde.residual()
+    assert float(abs(data.pde.residual("moved.yaml")["u"]).max()) < 1e-5
+    # a run has a copy of its own, which nobody edits
+    Path("run").mkdir()
+    Path("moved.yaml").rename(f"run/{COPY}")
+    solution.run = Path("run")
+    assert float(abs(solution.dataset().pde.residual()["u"]).max()) < 1e-5
+    Path(f"run/{COPY}").write_text("domain: 3")
+    with pytest.raises(InputError, match=r"given cannot be read from .*problem.yaml any more, problem.yaml: the key"):
+        solution.dataset().pde.residual()
 
 
 def test_units_are_checked() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import json
 import re
 import sys
@@ -12,6 +13,8 @@ from typing import Any, NoReturn
 
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.settings import Setting, plain, settings_of
+
+_MISSPELT = 0.8  # likeness of an option from which on it is meant, and no setting is looked for
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,8 +31,12 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("-h", "--help", action="store_true", help="show this and exit")
 
-    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+    def read(
+        self, arguments: Sequence[str], *, setting: Callable[[argparse.Namespace, str], str | None] | None = None
+    ) -> argparse.Namespace:
         """The options and positional arguments, all still text.
+
+        setting: the option --method.NAME that an unknown --NAME may stand for, with what else was given.
 
         Raises:
             InputError: an unknown option, one without its value, more arguments than the verb takes.
@@ -38,7 +45,14 @@ class Parser(argparse.ArgumentParser):
         for text in extra:
             if text.startswith("-"):
                 known = [option for action in self._actions for option in action.option_strings]
-                raise unknown_name("option", text.partition("=")[0], known)
+                option = text.partition("=")[0]
+                misspelt = difflib.get_close_matches(option, known, n=1, cutoff=_MISSPELT)
+                if setting is None or misspelt:
+                    raise unknown_name("option", option, known)
+                meant = setting(given, option.removeprefix("--").replace("-", "_"))
+                if meant is not None:
+                    raise InputError(f"unknown option {option!r}, a setting here: write {meant} VALUE")
+                raise unknown_name("option", option, known)
             raise InputError(f"unexpected argument {text!r}: {self.prog} --help shows what is expected")
         return given
 

@@ -13,7 +13,7 @@ _EPILOG = """examples:
   pdesolve resume runs/burgers_shock-pinn-1 --budget 10min      a finished one, with more time in all
 
 Where steps are counted (--steps) the end is the same bit for bit. A run that diverged goes on from its best parameters
-with a tenth of the learning rate.
+with a tenth of the learning rate; a march in time that diverged would do so again, its last line says what to change.
 
 exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 interrupted,
 143 terminated"""

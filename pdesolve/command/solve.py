@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pdesolve.cli import DIVERGED, INTERRUPTED, MISSED
@@ -16,10 +17,11 @@ from pdesolve.command.arguments import (
     split_settings,
 )
 from pdesolve.command.options import Options, read_request
+from pdesolve.errors import InputError
 
 if TYPE_CHECKING:
     from pdesolve.method import Solution
-    from pdesolve.proof import Requirement
+    from pdesolve.proof import Proof, Requirement
 
 _OPTIONS = ("budget", "target", "steps", "seed", "device", "dtype", "threads", "learn", "observe")
 
@@ -54,7 +56,7 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     rest, settings = split_settings(arguments)
-    given = parser().read(rest)
+    given = parser().read(rest, setting=_setting)
     if given.help:
         _help(given)
         return 0
@@ -110,10 +112,35 @@ def _print(solution: Solution, missed: Sequence[str]) -> None:
     picture = solution.run / "figures" / "solution.png" if solution.run else None
     if picture is not None and picture.exists():
         print(f"picture: {picture}")
-    if solution.proof.status != "finished" and solution.run and (solution.run / "checkpoint.pt").exists():
-        print(f"next: pdesolve resume {solution.run}")
-    else:
-        print(f"next: pdesolve predict {solution.run} --out solution.nc")
+    print(f"next: pdesolve {_next(solution, solution.proof)}")
+
+
+def _next(solution: Solution, proof: Proof) -> str:
+    """What to do with a run: go on with one that ended early, unless it would end the same way again."""
+    from pdesolve.catalogue import make_method
+    from pdesolve.run_folder import CONFIG
+
+    run = solution.run
+    if run is None or proof.status == "finished" or not (run / "checkpoint.pt").exists():
+        return f"predict {run} --out solution.nc"
+    anew = make_method(proof.method, proof.settings).after_divergence(solution) if proof.status == "diverged" else {}
+    if not anew:
+        return f"resume {run}"
+    return " ".join([f"solve --config {run / CONFIG}", *(f"--method.{name} {value}" for name, value in anew.items())])
+
+
+def _setting(given: argparse.Namespace, name: str) -> str | None:
+    """--method.NAME or --problem.NAME where the method or the problem that is given has that setting."""
+    from pdesolve.catalogue import find_method, problem_settings
+    from pdesolve.settings import settings_of
+
+    with suppress(InputError):  # what is wrong with these is said once the options are right
+        request = read_request(given.config, given.problem, given.method, {}, {})
+        if name in settings_of(find_method(request.method)):
+            return f"--method.{name}"
+        if name in problem_settings(request.problem):
+            return f"--problem.{name}"
+    return None
 
 
 def _help(given: argparse.Namespace) -> None:

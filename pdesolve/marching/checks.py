@@ -21,7 +21,12 @@ def check_march(
         InputError: a stationary equation or one without point fields, settings out of range, parameters to learn,
             observations, a batch of problems; one line.
     """
-    equation = problem.evolution()
+    equation = problem.equation
+    if not isinstance(equation, Evolution):
+        raise InputError(
+            f"{problem.name} is stationary: {type(equation).__name__} is not an evolution in time, along which "
+            f"{method} marches: take --method pinn"
+        )
     if learn:
         raise InputError(f"{method} takes parameters as given, it cannot learn {', '.join(learn)}: take --method pinn")
     on_points(method, problem)

@@ -81,6 +81,7 @@ class March:
                 self.worst = max(self.worst, step.residual)
                 self.trajectory.append(step.end, self._theta())
                 at.step += 1
+                run.advance(step.end, step=at.step, residual=step.residual)
                 longest = max(longest, run.budget.spent - before)
                 if run.due() and (step.end - looked >= time.length / _LOOKS or step.end == time.upper):
                     looked = step.end

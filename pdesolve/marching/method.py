@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Generator, nn
@@ -84,6 +86,13 @@ class Marching(Solver):
             "it ends at the final time, and how large the error gets on the way there is not known before: leave out "
             f"--target, and write {', '.join(f'--method.{name}' for name in names if name in known)}"
         )
+
+    def after_divergence(self, solution: Solution) -> Mapping[str, Any]:
+        # from its last accepted state a march goes the same way again
+        if "rejected steps" in solution.notes:  # shorter ones were tried
+            return {"width": 2 * self.width}
+        told = re.search(r"give --method\.time_steps (\d+)", solution.notes.get("diverged", ""))
+        return {"time_steps": max(2 * self.time_steps, int(told[1]) if told else 0)}
 
     def operation_size(self, problem: Problem) -> int:
         return (self.points or 4096) * self.width

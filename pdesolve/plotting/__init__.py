@@ -6,6 +6,15 @@ Matplotlib is imported when the first figure is drawn.
 import pdesolve.accessor  # noqa: F401  registers itself
 from pdesolve.plotting.animation import animate, movie
 from pdesolve.plotting.figures import comparison_figure, history_figure, save_figure, solution_figure
-from pdesolve.plotting.times import times_figure
+from pdesolve.plotting.times import march_figure, times_figure
 
-__all__ = ["animate", "comparison_figure", "history_figure", "movie", "save_figure", "solution_figure", "times_figure"]
+__all__ = [
+    "animate",
+    "comparison_figure",
+    "history_figure",
+    "march_figure",
+    "movie",
+    "save_figure",
+    "solution_figure",
+    "times_figure",
+]

@@ -101,6 +101,10 @@ class Run:
             self.report(row)
         self._next = self.budget.spent + self.every
 
+    def advance(self, t: float, *, step: int, residual: float) -> None:
+        """Add a row to the history for a step of a march that ends at t, with what its fits have left."""
+        self._add_row("march", step, {"residual": residual}, {"t": t})
+
     def _add_row(
         self, stage: str, step: int, losses: Mapping[str, float], figures: Mapping[str, float]
     ) -> dict[str, Any]:
