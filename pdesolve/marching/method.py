@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Generator, nn
@@ -28,7 +29,6 @@ class Marching(Solver):
 
     time_steps: int
     points: int | None
-    width: int
     repetitions: int
     damping: float
     tolerance: float
@@ -36,6 +36,10 @@ class Marching(Solver):
     fit_steps: int
     fit_share: float
     fit_tolerance: float
+
+    def resolved(self, problem: Problem, values: Mapping[str, Value]) -> Self:
+        """These settings, with what is left to the problem found from it; the same whenever it is asked for."""
+        return self
 
     @abstractmethod
     def system(self, problem: Problem) -> Problem:
@@ -70,7 +74,7 @@ class Marching(Solver):
         self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
     ) -> Solution:
         # parameters and scales are those stored, so that any will do
-        solution = self.unfitted(
+        solution = self.resolved(problem, values or {}).unfitted(
             problem, dict(values or {}), dict.fromkeys(self.system(problem).equation.scalars, 1.0),
             generator=Generator().manual_seed(0), dtype=torch.float64, device=torch.device(device),
         )  # fmt: skip
@@ -84,6 +88,3 @@ class Marching(Solver):
             "it ends at the final time, and how large the error gets on the way there is not known before: leave out "
             f"--target, and write {', '.join(f'--method.{name}' for name in names if name in known)}"
         )
-
-    def operation_size(self, problem: Problem) -> int:
-        return (self.points or 4096) * self.width

@@ -148,6 +148,9 @@ class Teng(Marching):
     def system(self, problem: Problem) -> Problem:
         return first_order(problem)
 
+    def operation_size(self, problem: Problem) -> int:
+        return (self.points or 4096) * self.width
+
     def new_network(self, axes: Axes, scales: Sequence[float], generator: torch.Generator) -> nn.Module:
         return instant_network(
             axes, scales, units=self.units, width=self.width, depth=self.depth, slope=self.slope, generator=generator
