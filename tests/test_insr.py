@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from pdesolve import catalogue
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import PointCloud, sample
+from pdesolve.marching.trajectory import MarchedSolution
 from pdesolve.nn.features import Beside
 from pdesolve.physics.solvers.insr.characteristics import SemiLagrangian, carrier, feet
 from pdesolve.physics.solvers.insr.checks import fitting_schemes
@@ -25,6 +27,7 @@ from pdesolve.physics.solvers.insr.flow import Flow, Splitting, velocity_problem
 from pdesolve.physics.solvers.insr.method import Insr
 from pdesolve.physics.solvers.insr.network import instant_network
 from pdesolve.physics.solvers.insr.places import Medium, Points
+from pdesolve.physics.solvers.insr.resolution import resolution
 from pdesolve.physics.solvers.insr.schemes import Fitted, Implicit, RungeKutta
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
@@ -287,7 +290,7 @@ def test_every_default_scheme_comes_first() -> None:
 def test_walls_hold_and_the_velocity_problem_keeps_them() -> None:
     problem = catalogue.make_problem("taylor_green_walls_2d", {})
     scales = dict.fromkeys(problem.equation.scalars, 1.0)
-    solution = Insr(width=4, depth=1).unfitted(problem, {}, scales, generator=torch.Generator(), **KIND)
+    solution = Insr(width=4, depth=1, frequency=8.0).unfitted(problem, {}, scales, generator=torch.Generator(), **KIND)
     solution.trajectory.append(0.0, torch.cat([p.detach().flatten() for p in solution.trajectory.module.parameters()]))
     walls = problem.named_conditions["velocity through the boundary"]
     x = Coordinates(walls.sample(problem, 40, "sobol", torch.Generator()))
@@ -319,3 +322,40 @@ def test_runs_are_stored_and_resumed_bit_for_bit(problem: str, settings: dict[st
     assert all(torch.equal(values, whole.on()[name]) for name, values in again.on().items())
     restored = method.restore(made, tmp_path)
     assert all(torch.equal(values, whole.on()[name]) for name, values in restored.on().items())
+
+
+def test_a_run_killed_in_its_first_pressure_goes_on_from_inside(tmp_path: Path, stopping_after: Any) -> None:
+    problem = catalogue.make_problem("taylor_green_walls_2d", {"final_time": 0.1})
+    method = Insr(width=4, depth=1, points=64, adam_steps=3, fit_steps=8, fit_tolerance=10.0)
+
+    def run(checkpoint: Checkpoint) -> Run:
+        return Run(budget=Budget.from_now(60.0), steps=0, folder=tmp_path, checkpoint=checkpoint)
+
+    whole = method.solve(problem, Run(budget=Budget.from_now(60.0), steps=0))
+    with stopping_after(4):
+        method.solve(problem, run(Checkpoint(tmp_path)))
+    content = read_checkpoint(tmp_path, "")
+    assert set(content["parts"]) == {"first pressure"}
+    assert 0 < len(content["parts"]["first pressure"]["losses"]) < 8
+    resumed = method.solve(problem, run(Checkpoint(tmp_path, content)))
+    assert isinstance(resumed, MarchedSolution) and isinstance(whole, MarchedSolution)
+    assert torch.equal(resumed.trajectory.thetas[0], whole.trajectory.thetas[0])
+    assert resumed.notes["initial fit"] == whole.notes["initial fit"]
+
+
+def test_the_size_of_a_network_follows_from_the_initial_state() -> None:
+    smooth, fine = (
+        resolution(catalogue.make_problem(name, {}), {}) for name in ("taylor_green_walls_2d", "vortices_2d")
+    )
+    assert smooth.width == 12 and smooth.frequency == 4.0
+    assert fine.width > 20 and fine.frequency > 6.0 and fine.points == 72**2
+
+
+@pytest.mark.parametrize(("name", "least", "most"), [("burgers_sine", 5.0, 5.0), ("heat_1d", 5.0, 13.0)])
+def test_waves_of_a_sine_are_counted(name: str, least: float, most: float) -> None:
+    problem = catalogue.make_problem(name, {})
+    x, (axis,) = next(iter(problem.domain.axes)).name, problem.domain.axes.members
+    five = ps.InitialValue("u", lambda p, at: ps.sin(10 * math.pi / axis.length * at[x]))
+    others = [c for c in problem.conditions if not isinstance(c, ps.InitialValue)]
+    found = resolution(dataclasses.replace(problem, conditions=(five, *others), exact=None), {})
+    assert least <= found.waves <= most and found.modes <= 26

@@ -6,7 +6,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Generator, nn
@@ -30,7 +30,6 @@ class Marching(Solver):
 
     time_steps: int
     points: int | None
-    width: int
     repetitions: int
     damping: float
     tolerance: float
@@ -38,6 +37,10 @@ class Marching(Solver):
     fit_steps: int
     fit_share: float
     fit_tolerance: float
+
+    def resolved(self, problem: Problem, values: Mapping[str, Value]) -> Self:
+        """These settings, with what is left to the problem found from it; the same whenever it is asked for."""
+        return self
 
     @abstractmethod
     def system(self, problem: Problem) -> Problem:
@@ -72,7 +75,7 @@ class Marching(Solver):
         self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
     ) -> Solution:
         # parameters and scales are those stored, so that any will do
-        solution = self.unfitted(
+        solution = self.resolved(problem, values or {}).unfitted(
             problem, dict(values or {}), dict.fromkeys(self.system(problem).equation.scalars, 1.0),
             generator=Generator().manual_seed(0), dtype=torch.float64, device=torch.device(device),
         )  # fmt: skip
@@ -89,10 +92,5 @@ class Marching(Solver):
 
     def after_divergence(self, solution: Solution) -> Mapping[str, Any]:
         # from its last accepted state a march goes the same way again
-        if "rejected steps" in solution.notes:  # shorter ones were tried
-            return {"width": 2 * self.width}
         told = re.search(r"give --method\.time_steps (\d+)", solution.notes.get("diverged", ""))
         return {"time_steps": max(2 * self.time_steps, int(told[1]) if told else 0)}
-
-    def operation_size(self, problem: Problem) -> int:
-        return (self.points or 4096) * self.width

@@ -69,6 +69,8 @@ class SemiLagrangian(Fitted):
     No step is too long; the network is evaluated where the foot is, so that nothing is smoothed by interpolation.
     """
 
+    targets = True
+
     def __init__(
         self, module: nn.Module, fitting: Fitting, dynamics: Dynamics, velocity: Carrier, *, length: float
     ) -> None:

@@ -15,7 +15,7 @@ from pdesolve.physics.solvers.insr.fitting import Fitting, Rows
 from pdesolve.physics.solvers.insr.places import Medium, Points, stacked
 from pdesolve.physics.solvers.insr.schemes import Fitted
 
-_FALL = 1.0 - 1e-6  # a potential is no residual that vanishes: steps go on while it falls at all
+_LEAST = 1e-6  # part of the potential, which is no residual that vanishes, by which a repetition lowers it
 
 
 class Incremental(Fitted):
@@ -61,7 +61,7 @@ class Incremental(Fitted):
 
             return now
 
-        self.fitting.minimise("potential", self.module, rows, fall=_FALL)
+        self.fitting.minimise("potential", self.module, rows, least=_LEAST)
         self._remember(old, time, end)
         return self.fitting.fall
 

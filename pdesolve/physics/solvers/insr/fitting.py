@@ -10,20 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from pdesolve.errors import Diverged
-from pdesolve.least_squares import LeastSquares, LevenbergMarquardt
+from pdesolve.least_squares import LevenbergMarquardt
+from pdesolve.least_squares.factor import Factor, factorise
 from pdesolve.least_squares.form import Form, predicted_bytes
 from pdesolve.least_squares.modular import Modular
+from pdesolve.least_squares.objective import Linearisation
+from pdesolve.physics.solvers.insr.kept import Kept
 from pdesolve.physics.solvers.insr.places import Points
 from pdesolve.training.checkpoint import Stateful
-from pdesolve.training.run import Run
 
 Rows = Callable[[], Mapping[str, Tensor]]
 
 _FALL = 0.7  # factor of the squared residual above which another step has not lowered it
 _MOVES = 3  # changes of parameters that are remembered for each fit of a step
 _SLOWLY = 2  # slow steps in a row after which a fit ends: one alone is often a change of damping
-_EXACT = 1e-12  # relative residual below which a first fit has nothing more to give
-_SLOW, _LOOK = 0.99, 20  # factor of the loss over so many steps above which a first fit has stalled
+_SLOW = 0.99  # the same in a first fit
 _PATIENCE = 500  # iterations without progress after which Adam's rate falls to a tenth
 _FLOOR = 1e-8  # the least rate
 _PROGRESS = 1e-4  # relative fall of the loss that counts as such
@@ -36,25 +37,27 @@ class Fitting(Stateful, ABC):
     fall = 0.0  # the relative fall of the sum of squares in the last repetition
 
     @abstractmethod
-    def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], run: Run, *, until: float) -> float:
-        """As `minimise`, from a network that knows nothing, until so many CPU seconds of the run."""
-
-    @abstractmethod
-    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, fall: float = _FALL) -> float:
+    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, least: float = 0.0) -> float:
         """Train a module on rows; the root of their sum of squares at the end.
 
-        name: which fit of a step it is, for what is remembered from one step to the next. fall: factor of the sum of
-        squares by which a repetition must lower it for another to follow.
+        name: which fit of a step it is, for what is remembered from one step to the next. least: the part of the sum of
+        squares by which another repetition must lower it where it does not vanish, as that of a potential.
 
         Raises:
             Diverged: rows that are not finite.
         """
 
+    @abstractmethod
+    def forget(self) -> None:
+        """Drop what was kept of the rows before: those to come are of another kind."""
+
 
 class SecondOrder(Fitting):
     """Levenberg-Marquardt at points that stay, until the residual is at `tolerance` or falls slowly twice in a row.
 
-    A fit starts from the parameters moved as in the steps before, which saves most of its own steps.
+    A fit starts from the parameters moved as in the steps before, which saves most of its own steps. Factors of J are
+    kept for later fits of the same name for as long as steps from them do: they cost an evaluation. Where what J can
+    still remove is at `tolerance` the fit is over too, whatever stays.
     """
 
     def __init__(
@@ -67,33 +70,68 @@ class SecondOrder(Fitting):
         self._dampings: dict[str, float] = {}
         self._pointwise: dict[str, bool | None] = {}
         self._moves: dict[str, list[Tensor]] = {}
+        self._kept: dict[str, Kept] = {}
+        self._origins: dict[str, tuple[Tensor, float, float]] = {}  # of what is to be kept where a run goes on
 
-    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, fall: float = _FALL) -> float:
+    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, least: float = 0.0) -> float:
         objective = Modular(module, rows(self.points))
         objective.pointwise = self._pointwise.get(name)
-        theta = objective.theta()
-        count = len(objective.values(theta))
-        form = Form("dense", count, len(theta), predicted_bytes("dense", count, len(theta)))
-        start = min(self._dampings.get(name, self.damping), self.damping)
-        state = {"damping": theta.new_tensor(start), "growth": theta.new_tensor(2.0)}
-        origin, theta = theta, self._guess(name, objective, theta)
+        origin = objective.theta()
+        known, slow, done = name in self._moves, 0, False
+        fall = 1.0 - least if least else _FALL
+        if name in self._origins:
+            self._rebuild(name, objective)
+        theta = self._guess(name, objective, origin)
         square, before = 2 * float(objective.loss(theta)), float("inf")
-        known, slow = name in self._moves, 0
         for _ in range(self.repetitions if known else self.first_steps):
+            kept = self._kept.get(name)
+            if kept is not None and known and not least:
+                theta, square, done = kept.improve(objective, theta, enough=self.tolerance)
             slow = slow + 1 if square > (fall if known else max(fall, _SLOW)) * before else 0
-            if square <= self.tolerance**2 or slow == _SLOWLY:
+            if done or slow == _SLOWLY or (square <= self.tolerance**2 and before < float("inf")):
                 break
-            step = self._method.step(objective, theta, state, form=form)
-            self.iterations += 1
-            theta, state, before, square = step.theta, step.state, square, 2 * float(step.loss)
+            before = square
+            theta, square, moved = self._solved(name, objective, theta)
             self.fall = (before - square) / before
-            if not bool(step.moved):
+            if not moved:
                 break
         objective.put(theta)
         self._moves[name] = [theta - origin, *self._moves.get(name, [])][:_MOVES]
         self._pointwise[name] = objective.pointwise
-        self._dampings[name] = float(state["damping"]) if state["damping"] > 0 else self.damping
         return square**0.5
+
+    def forget(self) -> None:
+        self._kept.clear()
+        self._origins.clear()
+
+    def _solved(self, name: str, objective: Modular, theta: Tensor) -> tuple[Tensor, float, bool]:
+        """One step of Levenberg-Marquardt with factors of its own, which are kept: θ, |r|², whether it moved."""
+        here, factor = self._factorised(objective, theta)
+        start = min(self._dampings.get(name, self.damping), self.damping)
+        state = {"damping": theta.new_tensor(start), "growth": theta.new_tensor(2.0)}
+        step = self._method.descend(objective, theta, state, here, factor)
+        self.iterations += 1
+        moved = bool(step.moved)
+        self._dampings[name] = float(step.state["damping"]) if moved else self.damping
+        before = self._kept.pop(name, None)
+        if moved:
+            assert factor.damping is not None
+            last = None if before is None else before.last
+            self._kept[name] = Kept(here.jacobian, factor, theta, float(factor.damping), last=last)
+        return step.theta, 2 * float(step.loss), moved
+
+    def _rebuild(self, name: str, objective: Modular) -> None:
+        """The kept factors again, where a run goes on: J of these rows does not depend on their target."""
+        now, (theta, damping, last) = objective.theta(), self._origins.pop(name)
+        here, factor = self._factorised(objective, theta)
+        self._kept[name] = Kept(here.jacobian, factor, theta, damping, last=last)
+        objective.put(now)
+
+    def _factorised(self, objective: Modular, theta: Tensor) -> tuple[Linearisation, Factor]:
+        here = objective.linearise(theta)
+        r = here.rows("a fit")
+        form = Form("dense", len(r), len(theta), predicted_bytes("dense", len(r), len(theta)))
+        return here, factorise(here.jacobian, r, form)
 
     def _guess(self, name: str, objective: Modular, theta: Tensor) -> Tensor:
         """Where to start: the parameters as they are, or moved as in the fits of this name before, whichever fits best.
@@ -106,21 +144,12 @@ class SecondOrder(Fitting):
         losses = [float(objective.loss(start)) for start in starts] if ways else [0.0]
         return starts[min(range(len(starts)), key=losses.__getitem__)]
 
-    def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], run: Run, *, until: float) -> float:
-        here, losses = rows(self.points), [float("inf")]
-        method = LeastSquares(module, LevenbergMarquardt())
-        for _ in range(self.first_steps):
-            losses.append(float(method.step(here)))
-            self.iterations += 1
-            stalled = len(losses) > _LOOK and losses[-1] > _SLOW * losses[-1 - _LOOK]
-            if not method.moved or stalled or 2 * losses[-1] <= _EXACT**2 or run.budget.spent > until:
-                break
-        return (2 * losses[-1]) ** 0.5
-
     def state_dict(self) -> dict[str, Any]:
         return {
             "dampings": dict(self._dampings),
             "moves": {name: list(moves) for name, moves in self._moves.items()},
+            "origins": self._origins | {name: (k.origin, k.damping, k.last) for name, k in self._kept.items()},
+            "pointwise": dict(self._pointwise),
             "tolerance": self.tolerance,
             "iterations": self.iterations,
         }
@@ -129,6 +158,8 @@ class SecondOrder(Fitting):
         self._dampings, self.tolerance = dict(state["dampings"]), state["tolerance"]
         device = self.points.inside.x.device
         self._moves = {name: [m.to(device) for m in moves] for name, moves in state["moves"].items()}
+        self._origins = {name: (theta.to(device), *dampings) for name, (theta, *dampings) in state["origins"].items()}
+        self._pointwise, self._kept = dict(state["pointwise"]), {}
         self.iterations = state["iterations"]
 
 
@@ -150,7 +181,7 @@ class FirstOrder(Fitting):
     def __init__(self, draw: Callable[[], Points], *, rate: float, cap: int, first_cap: int | None = None) -> None:
         self.draw, self.rate, self.cap, self.first_cap, self.iterations = draw, rate, cap, first_cap or cap, 0
 
-    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, fall: float = _FALL) -> float:
+    def minimise(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, least: float = 0.0) -> float:
         return self._train(name, module, rows, cap=self.cap)
 
     def _train(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], *, cap: int) -> float:
@@ -175,7 +206,11 @@ class FirstOrder(Fitting):
         optimiser.zero_grad()
         return loss**0.5
 
-    def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows], run: Run, *, until: float) -> float:
+    def forget(self) -> None:
+        pass
+
+    def begin(self, name: str, module: nn.Module, rows: Callable[[Points], Rows]) -> float:
+        """As `minimise`, from a network that knows nothing."""
         return self._train(name, module, rows, cap=self.first_cap)
 
     def state_dict(self) -> dict[str, Any]:

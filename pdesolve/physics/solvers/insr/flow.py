@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pdesolve.condition import Impermeable, InitialValue
 from pdesolve.equation import Evolution, State, Unknown, Values
 from pdesolve.fields import Coordinates, Vector, div, dot, grad, laplacian
-from pdesolve.geometry import PointCloud
+from pdesolve.geometry import PointCloud, sample
 from pdesolve.physics.equations.navier_stokes import NavierStokes
 from pdesolve.physics.solvers.insr.characteristics import feet
 from pdesolve.physics.solvers.insr.dynamics import Dynamics, frozen
@@ -99,7 +99,7 @@ class Flow(Dynamics):
             **kind,
         )  # fmt: skip
         self._length = min(axis.length for axis in problem.domain.axes)
-        self._inertia = (size / self._length) ** 2  # the least size of a source, where nothing presses
+        self._scale = _pressing(moving, values, kind) + (size / self._length) ** 2
         self._at_walls: tuple[PointCloud, tuple[Places, Places, Tensor]] | None = None
 
     def part(self, module: nn.Module) -> nn.Module:
@@ -139,21 +139,23 @@ class Flow(Dynamics):
     def poisson(
         self, module: nn.Module, time: float, source: Callable[[Places], Tensor], slope: Callable[[Places], Tensor]
     ) -> Callable[[Points], Rows]:
-        """Rows of lap p = source (1, point), and of n . grad p = n . slope (axis, point) on walls, without units."""
+        """Rows of lap p = source (1, point), and of n . grad p = n . slope (axis, point) on walls, without units.
+
+        In parts of the initial state's source, and of a shear flow's inertia: the same in all steps.
+        """
         second = self.second(module)
 
         def rows(points: Points) -> Rows:
             inside = self.pressure.at(points.inside)
             with torch.no_grad():
                 wanted = source(self.medium.at(points.inside))
-                scale = float((wanted * inside.roots).norm()) + self._inertia
             at_walls = None if points.walls is None else self._rows_at_walls(points.walls, second, time, slope)
 
             def now() -> Mapping[str, Tensor]:
                 left = inside.formula("laplacian", inside.state(second, time), time)
-                terms = {"pressure": (left - wanted) * (inside.roots / scale)}
+                terms = {"pressure": (left - wanted) * (inside.roots / self._scale)}
                 if at_walls is not None:
-                    terms["pressure at walls"] = at_walls() * (self._length / scale)
+                    terms["pressure at walls"] = at_walls() * (self._length / self._scale)
                 return terms
 
             return now
@@ -185,6 +187,15 @@ class Flow(Dynamics):
     def second(self, module: nn.Module) -> nn.Module:
         """The network of the pressure."""
         return getattr(module, "second")  # noqa: B009
+
+
+def _pressing(problem: Problem, values: Mapping[str, Value], kind: Mapping[str, Any]) -> float:
+    """The root mean square of the initial velocity's div(f - (v . grad) v)."""
+    assert problem.time is not None
+    x = Coordinates(sample(problem.domain, 2048, generator=torch.Generator().manual_seed(0)), **kind)
+    here = x.at_instant(problem.time.lower)
+    source = Momentum().source(problem.initial_state(x, values), problem.bind(here, values), here)["source"]
+    return float(here.expand(source).values.detach().square().mean().sqrt())
 
 
 class Splitting(Fitted):

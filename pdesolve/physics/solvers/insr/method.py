@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, Self
 
 import torch
 from torch import nn
 
 from pdesolve.constraint import Lift
 from pdesolve.equation import flatten, velocity_name
-from pdesolve.errors import Diverged, InputError
+from pdesolve.errors import Diverged
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import Axes, PointCloud, sample, sample_boundary
 from pdesolve.marching.checks import check_points
-from pdesolve.marching.initial_fit import Fit, fit_initial
 from pdesolve.marching.instant import Instant
 from pdesolve.marching.joined import evolving, instant_size
 from pdesolve.marching.march import March
@@ -25,20 +24,21 @@ from pdesolve.method import Solution
 from pdesolve.nn.features import Beside
 from pdesolve.physics.equations.hyperelasticity import Hyperelasticity
 from pdesolve.physics.equations.navier_stokes import NavierStokes
+from pdesolve.physics.solvers.insr.beginning import ROWS, descended, fitted, inside, pressed
 from pdesolve.physics.solvers.insr.characteristics import SemiLagrangian, carrier
 from pdesolve.physics.solvers.insr.checks import SchemeName, check, chosen_scheme
 from pdesolve.physics.solvers.insr.dynamics import Evolving
 from pdesolve.physics.solvers.insr.elastic import Incremental
-from pdesolve.physics.solvers.insr.fitting import FirstOrder, Fitting, Rows, SecondOrder
+from pdesolve.physics.solvers.insr.fitting import FirstOrder, Fitting, SecondOrder
 from pdesolve.physics.solvers.insr.flow import Flow, Splitting
 from pdesolve.physics.solvers.insr.network import NetworkName, instant_network
-from pdesolve.physics.solvers.insr.places import Medium, Points, stacked
+from pdesolve.physics.solvers.insr.places import Medium, Points
+from pdesolve.physics.solvers.insr.resolution import resolution
 from pdesolve.physics.solvers.insr.schemes import TABLEAUX, Fitted, Implicit, RungeKutta
 from pdesolve.physics.solvers.insr.walls import walls
 from pdesolve.problem import Problem, Value
 from pdesolve.training.run import Run
 
-_ROWS = 4  # for each parameter, where points are not given
 _WALLS = 4  # points on walls, as a part of those inside: one of so many
 
 
@@ -54,10 +54,13 @@ class Insr(Marching):
         fit: levenberg_marquardt at fixed points, or adam, the paper's recipe: fresh random points each iteration, a
             rate that falls to a tenth after 500 iterations without progress.
         network: siren (sines), or tanh.
-        width: units in each hidden layer (12 to 40; of a flow's velocity and of its pressure each).
+        width: units in each hidden layer, of a flow's velocity and of its pressure each (12 to 40); none: from 12 to 32
+            by the modes that the initial state consists of.
         depth: hidden layers (2 to 5).
-        frequency: the factor in a siren's sines; none: 30 for adam, as in the paper, 8 for levenberg_marquardt.
-        points: points of a fit; none: four rows for each parameter, or 5000 in each iteration of adam.
+        frequency: the factor in a siren's sines (4 to 30); none: 30 for adam, as in the paper, and for
+            levenberg_marquardt by the shortest waves of the initial state.
+        points: points of a fit; none: four rows for each parameter and three points for each wave of the initial state
+            along every axis, or 5000 in each iteration of adam.
         damping: the largest λ with which a fit by levenberg_marquardt begins (1e-12 to 1e-6).
         repetitions: the most steps of levenberg_marquardt in a fit (20 to 60): most take 2 to 5, but one fit that is
             left half done is what all later ones inherit.
@@ -74,8 +77,8 @@ class Insr(Marching):
     time_steps: int = 50
     fit: Literal["levenberg_marquardt", "adam"] = "levenberg_marquardt"
     network: NetworkName = "siren"
-    width: int = 16
-    depth: int = 2
+    width: int | None = None
+    depth: int = 3
     frequency: float | None = None
     points: int | None = None
     damping: float = 1e-8
@@ -93,63 +96,72 @@ class Insr(Marching):
     ) -> Solution:
         check(self, problem, values, learn)
         values = dict(values or {})
+        return self.resolved(problem, values)._marched(problem, run, values)
+
+    def _marched(self, problem: Problem, run: Run, values: Mapping[str, Value]) -> Solution:
         kind = {"dtype": run.dtype, "device": run.device}
         solution = self.unfitted(problem, values, _sizes(problem, values), generator=run.generator, **kind)
-        fitting = self._fitting(problem, solution, run)
+        fitting = self._fitting(problem, solution, values, run)
         stepper = self._stepper(problem, solution, values, fitting, run)
         medium = stepper.medium
-        generator = torch.Generator().manual_seed(run.seed)
-        others = sample(problem.domain, self.points or 2000, generator=generator, sampler="sobol")
+        others = sample(
+            problem.domain, self.points or 2000, generator=torch.Generator().manual_seed(run.seed), sampler="sobol"
+        )
 
         def instant(cloud: PointCloud) -> Instant:
             return Instant(medium.problem, evolving(solution.trajectory.module), medium.lift, cloud, values, **kind)
 
-        unseen = instant(others)
-        own = instant(fitting.points.inside) if isinstance(fitting, SecondOrder) else unseen
-        march, share = March(stepper, solution, own), self.fit_share * run.budget.left
+        unseen, share = instant(others), self.fit_share * run.budget.left
+        march = March(stepper, solution, instant(fitting.points.inside) if isinstance(fitting, SecondOrder) else unseen)
         fit = None
         if isinstance(fitting, SecondOrder):
-            fit = fit_initial(
-                own, unseen, run, adam_steps=self.adam_steps, steps=self.fit_steps,
-                seconds=share / 2 if isinstance(solution.trajectory.module, Beside) else share,
-                tolerance=self.fit_tolerance,
-            )  # fmt: skip
+            fit = fitted(self, problem, instant, unseen, fitting.points.inside, run, share=share)
+            if isinstance(stepper, RungeKutta | Splitting) and isinstance(stepper.dynamics, Flow):
+                fit = pressed(self, problem, solution, stepper.dynamics, fitting, run, fit=fit, share=share)
         if run.checkpoint.enter(run, {"march": march}, seconds=run.budget.left) is not None:
             return march.ended(run)
         if not march.begun:
-            until = run.budget.spent + share
             if isinstance(fitting, SecondOrder):
                 assert fit is not None
                 fitting.tolerance = self.tolerance * fit.residual
             else:
-                fit = self._descended(stepper, unseen, run, until=until)
-            self._press(problem, solution, stepper, run, until=until)
+                fit = descended(self, problem, solution, stepper, unseen, run)
             march.begin(asdict(fit))
         march.go_on(run)
         return march.ended(run)
+
+    def resolved(self, problem: Problem, values: Mapping[str, Value]) -> Self:
+        _initial(problem, values)  # what is not finite is said
+        asked = resolution(problem, values)
+        papers = 32 if len(problem.domain.axes) > 1 else 20
+        width, frequency = (papers, 30.0) if self.fit == "adam" else (asked.width, asked.frequency)
+        return replace(self, width=self.width or width, frequency=self.frequency or frequency)
 
     def system(self, problem: Problem) -> Problem:
         return problem
 
     def new_network(self, axes: Axes, scales: Sequence[float], generator: torch.Generator) -> nn.Module:
-        frequency = (30.0 if self.fit == "adam" else 8.0) if self.frequency is None else self.frequency
+        assert self.width is not None and self.frequency is not None, "settings are to be resolved first"
         return instant_network(
-            axes, scales, kind=self.network, width=self.width, depth=self.depth, frequency=frequency,
+            axes, scales, kind=self.network, width=self.width, depth=self.depth, frequency=self.frequency,
             generator=generator,
         )  # fmt: skip
 
     def lift(self, problem: Problem, values: Mapping[str, Value]) -> Lift | None:
         return walls(problem)
 
-    def _fitting(self, problem: Problem, solution: MarchedSolution, run: Run) -> Fitting:
+    def operation_size(self, problem: Problem) -> int:
+        return (self.points or 4096) * (self.width or 16)
+
+    def _fitting(self, problem: Problem, solution: MarchedSolution, values: Mapping[str, Value], run: Run) -> Fitting:
         """The optimiser of all fits, with its points."""
         periodic = all(axis.periodic for axis in problem.domain.axes)
         if self.fit == "adam":
 
             def draw() -> Points:
                 count = self.points or 5000
-                inside = sample(problem.domain, count, generator=run.generator, sampler="uniform")
-                return Points(inside, None if periodic else _walls(problem, count // 100, run.generator))
+                cloud = sample(problem.domain, count, generator=run.generator, sampler="uniform")
+                return Points(cloud, None if periodic else _walls(problem, count // 100, run.generator))
 
             return FirstOrder(
                 draw, rate=self.learning_rate, cap=self.iterations, first_cap=max(self.iterations, self.fit_steps)
@@ -158,14 +170,12 @@ class Insr(Marching):
         scalars, parameters = instant_size(problem, module)
         pressed = isinstance(module, Beside)
         rows = 1 if pressed else scalars
-        points = self.points or -(-_ROWS * parameters // rows)
-        inside = sample(
-            problem.domain, points, generator=run.generator, sampler="regular" if periodic else "gauss_legendre"
-        )
-        check_points(len(inside.x) * rows, parameters)
+        points = self.points or max(-(-ROWS * parameters // rows), resolution(problem, values).points)
+        cloud = inside(problem, points, run)
+        check_points(len(cloud.x) * rows, parameters)
         on_walls = None if periodic or not pressed else _walls(problem, points // _WALLS, run.generator)
         return SecondOrder(
-            Points(inside, on_walls), repetitions=self.repetitions, damping=self.damping, first_steps=self.fit_steps
+            Points(cloud, on_walls), repetitions=self.repetitions, damping=self.damping, first_steps=self.fit_steps
         )
 
     def _stepper(
@@ -189,50 +199,6 @@ class Insr(Marching):
         if name == "semi_lagrangian":
             return SemiLagrangian(module, fitting, dynamics, carrier(problem, values, kind), length=length)
         return (RungeKutta if name in TABLEAUX else Implicit)(module, fitting, dynamics, name, length=length)
-
-    def _descended(self, stepper: Fitted, unseen: Instant, run: Run, *, until: float) -> Fit:
-        """The fit of the initial state by Adam.
-
-        Raises:
-            InputError: a relative L2 above the tolerance.
-        """
-        fitting, began = stepper.fitting, run.budget.spent
-        assert isinstance(fitting, FirstOrder)
-        rows = _initial_rows(stepper.medium, unseen.module, unseen.start)
-        residual = fitting.begin("initial", unseen.module, rows, run, until=until)
-        found = unseen.distance(unseen.initial, unseen.start)
-        run.say(f"initial fit: relative L2 {found:.1e} after {fitting.iterations} iterations of Adam")
-        if not found <= self.fit_tolerance:
-            raise InputError(
-                f"Adam fits the initial state to {found:.1e}, not to {self.fit_tolerance:g}: give more "
-                "--method.iterations, another --method.learning_rate or a larger --method.fit_tolerance"
-            )
-        return Fit(residual, found, fitting.iterations, run.budget.spent - began)
-
-    def _press(
-        self, problem: Problem, solution: MarchedSolution, stepper: Fitted, run: Run, *, until: float
-    ) -> None:  # fmt: skip
-        """Fit the first pressure of a flow."""
-        if isinstance(stepper, RungeKutta | Splitting) and isinstance(stepper.dynamics, Flow):
-            assert problem.time is not None
-            flow, whole = stepper.dynamics, solution.trajectory.module
-            rows = flow.rows_of_pressure(whole, problem.time.lower, problem.time.length / self.time_steps)
-            left = stepper.fitting.begin("pressure", flow.second(whole), rows, run, until=until)
-            run.say(f"pressure at first: relative residual {left:.1e}")
-
-
-def _initial_rows(medium: Medium, module: nn.Module, start: float) -> Any:
-    """The distance to the initial state at any points, relative to its size at them."""
-
-    def rows(points: Points) -> Rows:
-        places = medium.at(points.inside)
-        x = Coordinates(points.inside, gradients=False, **medium.kind)
-        given = medium.problem.initial_state(x, medium.given)
-        target = stacked({u.name: given[u.name] for u in medium.equation.unknowns}, x)
-        scale = places.roots / (float((target * places.roots).norm()) or 1.0)
-        return lambda: {"initial state": (places.values(module, start) - target) * scale}
-
-    return rows
 
 
 def _walls(problem: Problem, count: int, generator: torch.Generator) -> PointCloud:

@@ -25,15 +25,21 @@ TABLEAUX: dict[str, tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]] = {
 
 
 class Fitted(Stepper):
-    """Equal steps whose fits share an optimiser."""
+    """Equal steps whose fits share an optimiser.
+
+    targets: whether fits are of values or a Laplacian, so that their Jacobian is that of the network in all steps.
+    """
 
     lost = LOST
+    targets = False
 
     def __init__(self, module: nn.Module, fitting: Fitting, medium: Medium, *, length: float) -> None:
         self.module, self.fitting, self.medium, self.length = module, fitting, medium, length
 
     def step(self, time: float, final: float) -> Step:
         end = next_time(time, self.length, final)
+        if not self.targets:
+            self.fitting.forget()
         residual = self.advance(time, end)
         if not residual < self.lost:
             raise Diverged(
@@ -59,6 +65,8 @@ class Fitted(Stepper):
 
 class RungeKutta(Fitted):
     """An explicit scheme: each stage u + dt Σ_j a_j k_j is fitted, k_j the rate of the network at stage j."""
+
+    targets = True
 
     def __init__(self, module: nn.Module, fitting: Fitting, dynamics: Dynamics, name: str, *, length: float) -> None:
         super().__init__(module, fitting, dynamics.medium, length=length)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -147,6 +148,14 @@ class Teng(Marching):
 
     def system(self, problem: Problem) -> Problem:
         return first_order(problem)
+
+    def after_divergence(self, solution: Solution) -> Mapping[str, Any]:
+        if "rejected steps" in solution.notes:  # shorter ones were tried
+            return {"width": 2 * self.width}
+        return super().after_divergence(solution)
+
+    def operation_size(self, problem: Problem) -> int:
+        return (self.points or 4096) * self.width
 
     def new_network(self, axes: Axes, scales: Sequence[float], generator: torch.Generator) -> nn.Module:
         return instant_network(
