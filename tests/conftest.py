@@ -108,9 +108,15 @@ def stopping_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractC
     return stopping
 
 
-@pytest.fixture
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs go to a folder of the test's own and draw nothing, which is most of a short run's time."""
-    monkeypatch.chdir(tmp_path)
+def draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs end without figures, which are most of a short run's time."""
     for name in ("solution_figure", "history_figure", "march_figure", "times_figure", "save_figure"):
         monkeypatch.setattr(f"pdesolve.plotting.{name}", lambda *_: None)
+
+
+@pytest.fixture
+def own_folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs go to a folder of the test's own and draw nothing, but where it is marked `draws`."""
+    monkeypatch.chdir(tmp_path)
+    if request.node.get_closest_marker("draws") is None:
+        draw_nothing(monkeypatch)

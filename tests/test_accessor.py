@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from conftest import draw_nothing
 
 import pdesolve as ps
 from pdesolve.equation import assemble
@@ -79,7 +80,9 @@ def test_it_is_there_once_xarray_is_touched_through_us(code: str, there: bool) -
 @pytest.fixture(scope="module")
 def solved(tmp_path_factory) -> ps.Solution:
     method = ps.make_method("pinn", {"width": 6, "depth": 1, "collocation": 200, "condition_points": 50})
-    return ps.solve("heat_1d", method, steps=30, budget="20s", out=tmp_path_factory.mktemp("runs") / "heat")
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        return ps.solve("heat_1d", method, steps=30, budget="20s", out=tmp_path_factory.mktemp("runs") / "heat")
 
 
 def test_errors_are_those_of_the_proof(solved) -> None:

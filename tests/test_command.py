@@ -25,10 +25,7 @@ SMALL = ("--method.width", "8", "--method.depth", "2", "--method.collocation", "
 SOLVE = ("solve", "heat_1d", "--method", "pinn", "--budget", "100h", "--steps", "12", *SMALL)
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PDESOLVE_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.fixture
@@ -105,6 +102,7 @@ def test_doctor_examines_this_installation(command) -> None:
     assert code == 0 and "C++ compiler" in out and "torch" in out
 
 
+@pytest.mark.draws
 def test_solve_prints_the_proof_and_names_the_next_command(command) -> None:
     code, out, err = command(*SOLVE)
     assert code == 0 and "error of u" in out and "heat_1d by pinn" in err
@@ -202,6 +200,7 @@ def test_an_interrupt_from_the_keyboard_leaves_a_usable_run(command) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.draws
 def test_predictions_go_to_files_that_open_elsewhere(command) -> None:
     command(*SOLVE, "--out", "run")
     assert command("predict", "run", "--grid", "21", "--times", "0,0.5", "--out", "grid.nc")[0] == 0
@@ -221,6 +220,7 @@ def test_predictions_go_to_files_that_open_elsewhere(command) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.draws
 def test_compare_gives_one_table_and_one_figure(command) -> None:
     words = ("compare", "heat_1d", "--methods", "pinn", "--pinn.width", "6", "--budget", "1min", "--steps", "4")
     code, out, _ = command(*words, "--seeds", "0,1", "--sweep", "problem.diffusivity=0.1", "--out", "both")

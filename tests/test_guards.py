@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -47,13 +47,26 @@ def tree(path: Path) -> ast.Module:
 
 
 @cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree(path)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """So many nodes would be looked through whenever later tests collect garbage."""
+    yield
+    tree.cache_clear()
+    nodes.cache_clear()
+
+
+@cache
 def imports_of(path: Path) -> tuple[str, ...]:
-    return tuple(imports(tree(path)))
+    return tuple(imports(nodes(path)))
 
 
-def imports(source: ast.Module) -> Iterator[str]:
+def imports(found: Iterable[ast.AST]) -> Iterator[str]:
     """Every module a source imports, inside functions too; `from a import b` counts as a and a.b."""
-    for node in ast.walk(source):
+    for node in found:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -108,9 +121,7 @@ def test_the_guard_of_the_layers_sees_steps_up(module: str, imported: str, refus
 
 def test_nothing_imports_through_the_links_or_relatively() -> None:
     links = [name_of(p) for p in EVERYTHING if {i.partition(".")[0] for i in imports_of(p)} & {*LAYERS}]
-    relative = [
-        name_of(p) for p in EVERYTHING for n in ast.walk(tree(p)) if isinstance(n, ast.ImportFrom) and n.level > 0
-    ]
+    relative = [name_of(p) for p in EVERYTHING for n in nodes(p) if isinstance(n, ast.ImportFrom) and n.level > 0]
     assert not links and not relative
 
 
@@ -124,7 +135,7 @@ def test_public_functions_swallow_no_keywords() -> None:
     found = [
         f"{name_of(p)}.{node.name}"
         for p in MODULES
-        for node in ast.walk(tree(p))
+        for node in nodes(p)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.args.kwarg and node.name[0] != "_"
     ]
     assert set(found) == set(MAY_SWALLOW)
@@ -133,7 +144,7 @@ def test_public_functions_swallow_no_keywords() -> None:
 def test_nothing_is_evaluated_or_unpickled() -> None:
     found = []
     for path in MODULES:
-        for call in (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)):
+        for call in (node for node in nodes(path) if isinstance(node, ast.Call)):
             function = ast.unparse(call.func)
             keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
             bad = function in ("eval", "exec", "compile", "__import__") or function.split(".")[0] in ("pickle", "dill")
@@ -188,7 +199,7 @@ def test_importing_is_light(code: str) -> None:
 
 def test_the_names_of_the_package_are_where_it_says() -> None:
     declared: dict[str, str] = {}
-    for node in ast.walk(tree(PACKAGE / "__init__.py")):
+    for node in nodes(PACKAGE / "__init__.py"):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pdesolve."):
             declared.update({alias.name: node.module or "" for alias in node.names})
     assert declared == pdesolve._HOME

@@ -34,16 +34,14 @@ KEYS = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PDESOLVE_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def quick(problem: Any = "heat_1d", **changes: Any) -> Any:
     return ps.solve(problem, changes.pop("method", SMALL), **{"steps": 12, "budget": "60s", **changes})
 
 
+@pytest.mark.draws
 def test_a_run_folder_holds_the_proof_and_what_repeats_it() -> None:
     solution = quick(out="run", seed=3)
     names = {p.name for p in Path("run").iterdir()}
@@ -325,6 +323,7 @@ def test_a_folder_that_is_no_run_or_of_another_format_is_refused() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.draws
 def test_a_comparison_is_one_table_one_figure_and_a_folder() -> None:
     comparison = compare("heat_1d", [SMALL, "reference"], seeds=(0, 1), steps=10, out="both")
     assert comparison.labels == ("pinn seed 0", "pinn seed 1", "reference")
