@@ -16,14 +16,19 @@ from pdesolve import catalogue
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import PointCloud, sample
+from pdesolve.least_squares.factor import factorise
+from pdesolve.least_squares.form import Form
+from pdesolve.least_squares.modular import Modular
 from pdesolve.marching.trajectory import MarchedSolution
 from pdesolve.nn.features import Beside
+from pdesolve.physics.solvers.insr.beginning import affordable
 from pdesolve.physics.solvers.insr.characteristics import SemiLagrangian, carrier, feet
 from pdesolve.physics.solvers.insr.checks import fitting_schemes
 from pdesolve.physics.solvers.insr.dynamics import Evolving
 from pdesolve.physics.solvers.insr.elastic import Incremental
 from pdesolve.physics.solvers.insr.fitting import FirstOrder, SecondOrder
 from pdesolve.physics.solvers.insr.flow import Flow, Splitting, velocity_problem
+from pdesolve.physics.solvers.insr.kept import Kept
 from pdesolve.physics.solvers.insr.method import Insr
 from pdesolve.physics.solvers.insr.network import instant_network
 from pdesolve.physics.solvers.insr.places import Medium, Points
@@ -69,7 +74,7 @@ def points_of(problem: ps.Problem, count: int, sampler: str = "gauss_legendre") 
 
 
 def fitting(points: Points) -> SecondOrder:
-    return SecondOrder(points, repetitions=6, damping=1e-14, first_steps=20)
+    return SecondOrder(points, repetitions=6, damping=1e-14)
 
 
 def fit_to(target: torch.Tensor, module: nn.Module, medium: Medium, points: Points) -> None:
@@ -341,6 +346,36 @@ def test_a_run_killed_in_its_first_pressure_goes_on_from_inside(tmp_path: Path, 
     assert isinstance(resumed, MarchedSolution) and isinstance(whole, MarchedSolution)
     assert torch.equal(resumed.trajectory.thetas[0], whole.trajectory.thetas[0])
     assert resumed.notes["initial fit"] == whole.notes["initial fit"]
+
+
+def test_kept_factors_lead_to_the_least_of_rows_whose_jacobian_has_moved() -> None:
+    """Far from J0's origin: with its transposed instead of the gradient, steps would end where J0ᵀr is zero."""
+    module, x = nn.Linear(1, 2, dtype=torch.float64), torch.linspace(-1, 1, 20, dtype=torch.float64)
+    target = torch.stack([torch.sin(2 * x), x.exp()]) + 0.3 * torch.cos(5 * x)
+
+    def rows() -> dict[str, torch.Tensor]:
+        a, b = torch.tanh(module.weight), module.bias
+        return {"": a * (1 + 0.3 * a) * x + b[:, None] - target}
+
+    objective = Modular(module, rows)
+    far = objective.theta() + 0.4
+    here = objective.linearise(far)
+    factor = factorise(here.jacobian, here.rows("test"), Form("dense", 40, 4, 0))
+    theta, square, _ = Kept(factor, far, 1e-12).improve(objective, objective.theta(), enough=1e-9)
+    for _ in range(20):
+        theta, square, _ = Kept(factor, far, 1e-12).improve(objective, theta, enough=1e-9)
+    assert float(objective.gradient(theta)[1].norm()) < 3e-3 * square**0.5
+
+
+@pytest.mark.parametrize(("seconds", "least", "most"), [(1e6, 40, 40), (120.0, 5, 6), (30.0, 4, 4)])
+def test_repetitions_are_those_the_budget_has_time_for(seconds: float, least: int, most: int) -> None:
+    problem = catalogue.make_problem("taylor_green_2d", {})
+    said: list[str] = []
+    run = Run(budget=Budget.from_now(seconds), say=said.append)
+    flow = Flow(problem, {}, 1.0, fitting(points_of(problem, 16)), **KIND)
+    stepper = Splitting(nn.Identity(), flow.fitting, flow, length=0.1, viscous=False)
+    found = affordable(Insr(time_steps=7), stepper, {"seconds": 20.0, "steps": 20}, run)
+    assert least <= found <= most and bool(said) == (seconds < 84.0)
 
 
 def test_the_size_of_a_network_follows_from_the_initial_state() -> None:

@@ -70,6 +70,14 @@ class Modular(Objective):
     def loss(self, theta: Tensor) -> Tensor:
         return half_squares(self.values(theta))
 
+    def gradient(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """r and Jᵀr by one backward pass, without J."""
+        self.put(theta)
+        with torch.enable_grad():
+            r = stack(self.rows(), self.weights)
+            parts = torch.autograd.grad(half_squares(r), self.parameters, materialize_grads=True)
+        return r.detach(), torch.cat([part.reshape(-1) for part in parts])
+
     def linearise(self, theta: Tensor) -> Linearisation:
         self.put(theta)
         if self.pointwise is not False:

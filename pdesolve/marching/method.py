@@ -24,13 +24,12 @@ class Marching(Solver):
     """A method whose solution is networks at successive instants; the settings that all of them have.
 
     time_steps: steps from the initial to the final time. points: in space, None for as many as the network needs.
-    repetitions, damping, tolerance: of the fit in each step. adam_steps, fit_steps, fit_share, fit_tolerance: of the
+    damping, tolerance: of the fit in each step. adam_steps, fit_steps, fit_share, fit_tolerance: of the
     initial fit.
     """
 
     time_steps: int
     points: int | None
-    repetitions: int
     damping: float
     tolerance: float
     adam_steps: int

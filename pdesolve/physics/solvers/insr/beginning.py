@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pdesolve.physics.solvers.insr.method import Insr
 
 ROWS = 4  # for each parameter, where points are not given
+LEAST, MOST = 4, 40  # repetitions that a fit may take
 _VELOCITY = 0.6  # part of the time of first fits that a flow's velocity may take, half of it at fewer points
 _MANY = 1000  # parameters from which on a step at all points is dear enough for a stage at fewer
 
@@ -75,6 +76,18 @@ def pressed(
     run.checkpoint.leave()
     run.say(f"pressure at first: relative residual {first.residual:.1e} after {len(first.losses)} steps")
     return first.fit
+
+
+def affordable(insr: Insr, stepper: Fitted, fit: Mapping[str, Any], run: Run) -> int:
+    """The repetitions in each fit for which the budget that is left has time, as those of the initial fit took it."""
+    fits, each = insr.time_steps * stepper.fits, fit["seconds"] / max(1, fit["steps"])
+    needed = fits * each * LEAST
+    if needed > run.budget.left:
+        run.say(
+            f"{insr.time_steps} steps of {stepper.fits} fits may need {needed / 60:.1f} CPU min, "
+            f"{run.budget.left / 60:.1f} are left: give --budget, fewer --method.time_steps or a smaller --method.width"
+        )
+    return int(max(LEAST, min(MOST, run.budget.left / (fits * each or 1.0))))
 
 
 def descended(

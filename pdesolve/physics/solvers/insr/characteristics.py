@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from pdesolve.physics.solvers.insr.fitting import Fitting, Rows
 from pdesolve.physics.solvers.insr.places import Medium, Points
 from pdesolve.physics.solvers.insr.schemes import Fitted
 from pdesolve.problem import Problem, Value
+
+_PARTS = 4  # Runge-Kutta steps along a characteristic in each step: they cost little beside a fit
 
 # From points (point, axis) at a time to the velocity there, of the same shape.
 Carrier = Callable[[Tensor, float], Tensor]
@@ -82,7 +85,9 @@ class SemiLagrangian(Fitted):
 
         def rows(points: Points) -> Rows:
             x = points.inside.x.to(**medium.kind)
-            origin = feet(x, time, end, self.velocity, medium)
+            origin = x
+            for a, b in reversed([*pairwise(torch.linspace(time, end, _PARTS + 1, dtype=torch.float64).tolist())]):
+                origin = feet(origin, a, b, self.velocity, medium)
             target = medium.values(old, PointCloud(points.inside.axes, origin), time)
             return lambda: {"state": dynamics.rows(points, dynamics.values(points, self.module, end) - target)}
 

@@ -12,8 +12,12 @@ from pdesolve.physics.solvers.insr.places import Medium, Points
 
 
 class Dynamics(ABC):
-    """A state that a network holds, and its rate, at points. `size` is the root mean square of the initial state."""
+    """A state that a network holds, and its rate, at points. `size` is the root mean square of the initial state.
 
+    parts: fits that each stage takes, more than one where a pressure follows the state.
+    """
+
+    parts = 1
     medium: Medium
     size: float
 

@@ -24,7 +24,8 @@ Rows = Callable[[], Mapping[str, Tensor]]
 _FALL = 0.7  # factor of the squared residual above which another step has not lowered it
 _MOVES = 3  # changes of parameters that are remembered for each fit of a step
 _SLOWLY = 2  # slow steps in a row after which a fit ends: one alone is often a change of damping
-_SLOW = 0.99  # the same in a first fit
+_SLOW = 0.99  # the same in a first fit of a name
+_FIRST = 10  # times as many repetitions in such a fit, which has no move to begin with
 _PATIENCE = 500  # iterations without progress after which Adam's rate falls to a tenth
 _FLOOR = 1e-8  # the least rate
 _PROGRESS = 1e-4  # relative fall of the loss that counts as such
@@ -56,15 +57,12 @@ class SecondOrder(Fitting):
     """Levenberg-Marquardt at points that stay, until the residual is at `tolerance` or falls slowly twice in a row.
 
     A fit starts from the parameters moved as in the steps before, which saves most of its own steps. Factors of J are
-    kept for later fits of the same name for as long as steps from them do: they cost an evaluation. Where what J can
-    still remove is at `tolerance` the fit is over too, whatever stays.
+    kept for later fits of the same name for as long as steps from them do: they cost an evaluation and its gradient.
+    Where what J can still remove is at `tolerance` the fit is over too, whatever stays.
     """
 
-    def __init__(
-        self, points: Points, *, repetitions: int, damping: float, first_steps: int = 1, tolerance: float = 1e-13
-    ) -> None:
+    def __init__(self, points: Points, *, repetitions: int, damping: float, tolerance: float = 1e-13) -> None:
         self.points, self.repetitions, self.damping, self.tolerance = points, repetitions, damping, tolerance
-        self.first_steps = first_steps
         self.iterations = 0
         self._method = LevenbergMarquardt()
         self._dampings: dict[str, float] = {}
@@ -83,7 +81,7 @@ class SecondOrder(Fitting):
             self._rebuild(name, objective)
         theta = self._guess(name, objective, origin)
         square, before = 2 * float(objective.loss(theta)), float("inf")
-        for _ in range(self.repetitions if known else self.first_steps):
+        for _ in range(self.repetitions if known else _FIRST * self.repetitions):
             kept = self._kept.get(name)
             if kept is not None and known and not least:
                 theta, square, done = kept.improve(objective, theta, enough=self.tolerance)
@@ -117,14 +115,14 @@ class SecondOrder(Fitting):
         if moved:
             assert factor.damping is not None
             last = None if before is None else before.last
-            self._kept[name] = Kept(here.jacobian, factor, theta, float(factor.damping), last=last)
+            self._kept[name] = Kept(factor, theta, float(factor.damping), last=last)
         return step.theta, 2 * float(step.loss), moved
 
     def _rebuild(self, name: str, objective: Modular) -> None:
         """The kept factors again, where a run goes on: J of these rows does not depend on their target."""
         now, (theta, damping, last) = objective.theta(), self._origins.pop(name)
-        here, factor = self._factorised(objective, theta)
-        self._kept[name] = Kept(here.jacobian, factor, theta, damping, last=last)
+        _, factor = self._factorised(objective, theta)
+        self._kept[name] = Kept(factor, theta, damping, last=last)
         objective.put(now)
 
     def _factorised(self, objective: Modular, theta: Tensor) -> tuple[Linearisation, Factor]:

@@ -72,6 +72,8 @@ def _part(problem: Problem, equation: Evolution, conditions: Any, values: Mappin
 class Flow(Dynamics):
     """Velocity and pressure, a network each: `first` and `second` of the whole one."""
 
+    parts = 2
+
     def __init__(
         self, problem: Problem, values: Mapping[str, Value], size: float, fitting: Fitting,
         *, dtype: torch.dtype, device: torch.device,
@@ -208,7 +210,7 @@ class Splitting(Fitted):
 
     def __init__(self, module: nn.Module, fitting: Fitting, flow: Flow, *, length: float, viscous: bool) -> None:
         super().__init__(module, fitting, flow.medium, length=length)
-        self.dynamics, self.viscous = flow, viscous
+        self.dynamics, self.viscous, self.fits = flow, viscous, 4 if viscous else 3
 
     def advance(self, time: float, end: float) -> float:
         flow, dt, old = self.dynamics, end - time, frozen(self.dynamics.part(self.module))

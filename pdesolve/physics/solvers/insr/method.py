@@ -24,7 +24,7 @@ from pdesolve.method import Solution
 from pdesolve.nn.features import Beside
 from pdesolve.physics.equations.hyperelasticity import Hyperelasticity
 from pdesolve.physics.equations.navier_stokes import NavierStokes
-from pdesolve.physics.solvers.insr.beginning import ROWS, descended, fitted, inside, pressed
+from pdesolve.physics.solvers.insr.beginning import MOST, ROWS, affordable, descended, fitted, inside, pressed
 from pdesolve.physics.solvers.insr.characteristics import SemiLagrangian, carrier
 from pdesolve.physics.solvers.insr.checks import SchemeName, check, chosen_scheme
 from pdesolve.physics.solvers.insr.dynamics import Evolving
@@ -62,8 +62,8 @@ class Insr(Marching):
         points: points of a fit; none: four rows for each parameter and three points for each wave of the initial state
             along every axis, or 5000 in each iteration of adam.
         damping: the largest λ with which a fit by levenberg_marquardt begins (1e-12 to 1e-6).
-        repetitions: the most steps of levenberg_marquardt in a fit (20 to 60): most take 2 to 5, but one fit that is
-            left half done is what all later ones inherit.
+        repetitions: the most steps of levenberg_marquardt in a fit (4 to 40); none: as many as the budget has time for
+            in all steps. Most take 2 to 5, but what one fit has left all later ones inherit.
         tolerance: residual at which such a fit is good enough, as a part of the initial fit's (0.03 to 0.5).
         iterations: the most iterations of adam in a fit (the paper's 20 000; 500 is a quick look).
         learning_rate: of adam at the start of each fit (1e-4 is the paper's).
@@ -82,13 +82,13 @@ class Insr(Marching):
     frequency: float | None = None
     points: int | None = None
     damping: float = 1e-8
-    repetitions: int = 40
+    repetitions: int | None = None
     tolerance: float = 0.3
     iterations: int = 20_000
     learning_rate: float = 1e-4
     adam_steps: int = 300
     fit_steps: int = 2000
-    fit_share: float = 0.4
+    fit_share: float = 0.3
     fit_tolerance: float = 1e-2
 
     def solve(
@@ -127,6 +127,8 @@ class Insr(Marching):
             else:
                 fit = descended(self, problem, solution, stepper, unseen, run)
             march.begin(asdict(fit))
+        if isinstance(fitting, SecondOrder) and self.repetitions is None:
+            fitting.repetitions = run.choose("repetitions", lambda: affordable(self, stepper, march.fit, run))
         march.go_on(run)
         return march.ended(run)
 
@@ -174,9 +176,7 @@ class Insr(Marching):
         cloud = inside(problem, points, run)
         check_points(len(cloud.x) * rows, parameters)
         on_walls = None if periodic or not pressed else _walls(problem, points // _WALLS, run.generator)
-        return SecondOrder(
-            Points(cloud, on_walls), repetitions=self.repetitions, damping=self.damping, first_steps=self.fit_steps
-        )
+        return SecondOrder(Points(cloud, on_walls), repetitions=self.repetitions or MOST, damping=self.damping)
 
     def _stepper(
         self, problem: Problem, solution: MarchedSolution, values: Mapping[str, Value], fitting: Fitting, run: Run

@@ -28,10 +28,12 @@ class Fitted(Stepper):
     """Equal steps whose fits share an optimiser.
 
     targets: whether fits are of values or a Laplacian, so that their Jacobian is that of the network in all steps.
+    fits: how many a step takes.
     """
 
     lost = LOST
     targets = False
+    fits = 1
 
     def __init__(self, module: nn.Module, fitting: Fitting, medium: Medium, *, length: float) -> None:
         self.module, self.fitting, self.medium, self.length = module, fitting, medium, length
@@ -71,6 +73,7 @@ class RungeKutta(Fitted):
     def __init__(self, module: nn.Module, fitting: Fitting, dynamics: Dynamics, name: str, *, length: float) -> None:
         super().__init__(module, fitting, dynamics.medium, length=length)
         self.dynamics, (self.nodes, self.rows) = dynamics, TABLEAUX[name]
+        self.fits = len(self.rows) * dynamics.parts
 
     def advance(self, time: float, end: float) -> float:
         dt, worst = end - time, 0.0
