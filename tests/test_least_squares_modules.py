@@ -130,7 +130,9 @@ def agree(objective: Modular, j: Tensor) -> StripJacobian:
         assert torch.allclose(ours, theirs, rtol=1e-12, atol=1e-12 * size)
     assert torch.allclose(here.gradient, j.mT @ here.rows("test"), atol=1e-12 * size)
     rows, gradient = objective.gradient(objective.theta())
-    assert torch.allclose(rows, here.rows("test"), atol=1e-14) and torch.allclose(gradient, here.gradient, atol=1e-12 * size)
+    assert torch.allclose(rows, here.rows("test"), atol=1e-14) and torch.allclose(
+        gradient, here.gradient, atol=1e-12 * size
+    )
     return found
 
 

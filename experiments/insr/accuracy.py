@@ -37,18 +37,18 @@ ROWS = {
     "advection, midpoint": Row("advection_1d", MIDPOINT, 1, {"final_time": 2.0}),
     "advection, midpoint, Adam": Row("advection_1d", {**MIDPOINT, **PAPER_1D}, 10, {"final_time": 2.0}),
     "advection, semi-Lagrangian": Row("advection_1d", {"time_steps": 240}, 2),
-    "rotation, semi-Lagrangian": Row("advection_2d", {}, 2),
+    "rotation, semi-Lagrangian": Row("advection_2d", {}, 3),
     "vortices between walls": Row("taylor_green_walls_2d", {"time_steps": 100}, 4),
     "vortices between walls, Adam, 5 steps": Row(
         "taylor_green_walls_2d", {"time_steps": 5, "scheme": "splitting", **PAPER_2D}, 10, {"final_time": 0.25}
     ),
-    "one vortex between walls": Row("taylor_green_walls_2d_sister", {}, 4),
+    "one vortex between walls": Row("taylor_green_walls_2d_sister", {}, 5),
     "vortices, viscous": Row("taylor_green_2d", {"time_steps": 10}, 2, {"final_time": 1.0}),
     "vortices, viscous, Adam": Row(
         "taylor_green_2d", {"time_steps": 10, "scheme": "splitting", **PAPER_2D}, 15, {"final_time": 1.0}
     ),
     "vortices of two scales": Row("vortices_2d", {}, 10),
-    "shear layers": Row("shear_layers_2d", {}, 4, {"final_time": 1.0}),
+    "shear layers": Row("shear_layers_2d", {"time_steps": 10}, 7, {"final_time": 1.0}),
     "elastic square": Row("elastic_square_2d", {"time_steps": 20}, 2, {"final_time": 0.2}),
 }
 
