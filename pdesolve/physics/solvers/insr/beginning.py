@@ -14,7 +14,7 @@ from pdesolve.marching.initial_fit import Fit, fit_initial
 from pdesolve.marching.instant import Instant
 from pdesolve.marching.trajectory import MarchedSolution
 from pdesolve.physics.solvers.insr.first_pressure import STAGE, FirstPressure
-from pdesolve.physics.solvers.insr.fitting import FirstOrder, Rows, SecondOrder
+from pdesolve.physics.solvers.insr.fitting import FIRST, FirstOrder, Rows, SecondOrder
 from pdesolve.physics.solvers.insr.flow import Flow, Momentum, Splitting
 from pdesolve.physics.solvers.insr.places import Medium, Points, stacked
 from pdesolve.physics.solvers.insr.schemes import Fitted, RungeKutta
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ROWS = 4  # for each parameter, where points are not given
 LEAST, MOST = 4, 40  # repetitions that a fit may take
+_BESIDE = 1.5  # time of a repetition with all that goes beside it, as a part of an initial fit's step
 _VELOCITY = 0.6  # part of the time of first fits that a flow's velocity may take, half of it at fewer points
 _MANY = 1000  # parameters from which on a step at all points is dear enough for a stage at fewer
 
@@ -53,6 +54,7 @@ def fitted(
         fit = fit_initial(
             instant(cloud), unseen, run, adam_steps=0 if k else insr.adam_steps, steps=insr.fit_steps,
             seconds=left if last else left / 2, tolerance=insr.fit_tolerance if last else float("inf"),
+            goal=insr.fit_goal,
         )  # fmt: skip
         left -= 0.0 if fit is None else min(left / 2, fit.seconds)  # one from the cache may have had more
     return fit
@@ -67,7 +69,7 @@ def pressed(
     whole = solution.trajectory.module
     if fit is not None:
         _copy_features(flow.part(whole), flow.second(whole))
-    first = FirstPressure(whole, flow.second(whole), steps=insr.fit_steps, fit=fit)
+    first = FirstPressure(whole, flow.second(whole), steps=insr.fit_steps, goal=insr.fit_goal, fit=fit)
     seconds = share if fit is None else max(share - fit.seconds, (1 - _VELOCITY) * share)
     if run.checkpoint.enter(run, {STAGE: first}, seconds=seconds) is not None:
         return first.fit
@@ -80,7 +82,7 @@ def pressed(
 
 def affordable(insr: Insr, stepper: Fitted, fit: Mapping[str, Any], run: Run) -> int:
     """The repetitions in each fit for which the budget that is left has time, as those of the initial fit took it."""
-    fits, each = insr.time_steps * stepper.fits, fit["seconds"] / max(1, fit["steps"])
+    fits, each = (insr.time_steps + FIRST) * stepper.fits, _BESIDE * fit["seconds"] / max(1, fit["steps"])
     needed = fits * each * LEAST
     if needed > run.budget.left:
         run.say(

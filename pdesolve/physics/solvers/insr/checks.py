@@ -78,7 +78,7 @@ def check(insr: Insr, problem: Problem, values: Mapping[str, Value] | None, lear
             raise InputError(f"{name}: insr holds initial, periodic, Dirichlet and impermeable ones, not {kind!r}")
     _check_walls(problem, equation)
     at_least(insr, ("iterations", "repetitions"))
-    positive(insr, ("learning_rate",))
+    positive(insr, ("learning_rate", "fit_goal"))
 
 
 def _check_walls(problem: Problem, equation: Evolution) -> None:

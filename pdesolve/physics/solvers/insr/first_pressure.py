@@ -12,7 +12,6 @@ from pdesolve.physics.solvers.insr.fitting import Rows
 from pdesolve.training.interrupts import Interrupts
 from pdesolve.training.run import Run
 
-_EXACT = 1e-12  # relative residual below which there is nothing more to give
 _SLOW, _LOOK = 0.99, 20  # factor of the loss over so many steps above which it has stalled
 STAGE = "first pressure"
 
@@ -20,11 +19,12 @@ STAGE = "first pressure"
 class FirstPressure:
     """Levenberg-Marquardt on the rows of a pressure, which a checkpoint holds in the midst of it.
 
-    whole: the network of velocity and pressure, the first of which is fitted and stays. fit: how that ended.
+    whole: the network of velocity and pressure, the first of which is fitted and stays. fit: how that ended. goal: the
+    relative residual at which this one has.
     """
 
-    def __init__(self, whole: nn.Module, pressure: nn.Module, *, steps: int, fit: Fit | None) -> None:
-        self.whole, self.steps, self.fit = whole, steps, fit
+    def __init__(self, whole: nn.Module, pressure: nn.Module, *, steps: int, goal: float, fit: Fit | None) -> None:
+        self.whole, self.steps, self.goal, self.fit = whole, steps, goal, fit
         self.method = LeastSquares(pressure, LevenbergMarquardt())
         self.losses: list[float] = []
         self.seconds = 0.0
@@ -57,7 +57,7 @@ class FirstPressure:
 
     def _ended(self, *, spent: bool) -> str:
         losses = self.losses
-        if self.residual <= _EXACT:
+        if self.residual <= self.goal:
             return "converged"
         if not self.method.moved or (len(losses) > _LOOK and losses[-1] > _SLOW * losses[-1 - _LOOK]):
             return "stalled"

@@ -25,7 +25,7 @@ _FALL = 0.7  # factor of the squared residual above which another step has not l
 _MOVES = 3  # changes of parameters that are remembered for each fit of a step
 _SLOWLY = 2  # slow steps in a row after which a fit ends: one alone is often a change of damping
 _SLOW = 0.99  # the same in a first fit of a name
-_FIRST = 10  # times as many repetitions in such a fit, which has no move to begin with
+FIRST = 10  # times as many repetitions in such a fit, which has no move to begin with
 _PATIENCE = 500  # iterations without progress after which Adam's rate falls to a tenth
 _FLOOR = 1e-8  # the least rate
 _PROGRESS = 1e-4  # relative fall of the loss that counts as such
@@ -81,7 +81,7 @@ class SecondOrder(Fitting):
             self._rebuild(name, objective)
         theta = self._guess(name, objective, origin)
         square, before = 2 * float(objective.loss(theta)), float("inf")
-        for _ in range(self.repetitions if known else _FIRST * self.repetitions):
+        for _ in range(self.repetitions if known else FIRST * self.repetitions):
             kept = self._kept.get(name)
             if kept is not None and known and not least:
                 theta, square, done = kept.improve(objective, theta, enough=self.tolerance)

@@ -71,6 +71,8 @@ class Insr(Marching):
         fit_steps: the most steps of Levenberg-Marquardt in it; of adam at least so many.
         fit_share: part of the budget that the initial fit may take.
         fit_tolerance: relative L2 at unseen points that the initial fit must reach for the march to begin.
+        fit_goal: relative L2 at which the initial fit, and that of a flow's first pressure, has nothing more to do
+            (1e-9 to 1e-4): all fits of the march are held to a part of it, and tight ones take long.
     """
 
     scheme: SchemeName = "auto"
@@ -90,6 +92,7 @@ class Insr(Marching):
     fit_steps: int = 2000
     fit_share: float = 0.3
     fit_tolerance: float = 1e-2
+    fit_goal: float = 1e-5
 
     def solve(
         self, problem: Problem, run: Run, *, values: Mapping[str, Value] | None = None, learn: Sequence[str] = ()

@@ -15,7 +15,7 @@ from pdesolve.problem import Problem, Value
 
 _POINTS = {1: 1024, 2: 128, 3: 40}  # along each axis; fewer where there are more
 _PART = 1e-3  # relative L2 that modes left out may have
-_NARROWEST, _WIDEST, _WIDTH = 12, 32, 5.4
+_NARROWEST, _WIDEST, _WIDTH = 12, 32, 4.6
 _SLOWEST, _FASTEST, _TURNS = 4.0, 30.0, 0.25
 _WAVE, _MOST = 3.0, 20_000  # points for each wave and axis, and the most that this asks for
 
@@ -34,7 +34,7 @@ class Resolution:
 
     @property
     def width(self) -> int:
-        """5.4 modes^(1/5), from 12 to 32: measured at depth 3 on states of 10 to 2000 modes, fits of 1e-3 to 1e-5."""
+        """4.6 modes^(1/5), from 12 to 32: at depth 3 states of 10 to 2000 modes are fitted to 1e-3 or better."""
         return int(min(_WIDEST, max(_NARROWEST, np.ceil(_WIDTH * self.modes**0.2))))
 
     @property
