@@ -20,9 +20,9 @@ from pdesolve.errors import Diverged, InputError
 from pdesolve.least_squares import Form, LeastSquares, LevenbergMarquardt, Method
 from pdesolve.least_squares.objective import Objective
 from pdesolve.least_squares.step import Step
+from pdesolve.physics.collocation.task import Task
 from pdesolve.physics.equations.poisson import Poisson
 from pdesolve.physics.solvers.pinn.method import Pinn
-from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
 from pdesolve.training.doctor import Doctor

@@ -5,7 +5,19 @@ Matplotlib is imported when the first figure is drawn.
 
 import pdesolve.accessor  # noqa: F401  registers itself
 from pdesolve.plotting.animation import animate, movie
+from pdesolve.plotting.ellipses import ellipses, ellipses_figure, motion
 from pdesolve.plotting.figures import comparison_figure, history_figure, save_figure, solution_figure
 from pdesolve.plotting.times import times_figure
 
-__all__ = ["animate", "comparison_figure", "history_figure", "movie", "save_figure", "solution_figure", "times_figure"]
+__all__ = [
+    "animate",
+    "comparison_figure",
+    "ellipses",
+    "ellipses_figure",
+    "history_figure",
+    "motion",
+    "movie",
+    "save_figure",
+    "solution_figure",
+    "times_figure",
+]
