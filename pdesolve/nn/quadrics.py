@@ -265,19 +265,27 @@ class Copied(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *errors: Any) -> Any:
         x, sums, coefficients, given, q, b = ctx.content
-        moves, places = [], []
-        for place, needed in enumerate(ctx.needs_input_grad[4:]):
-            if not needed:
-                continue
-            # functions do not depend on one another: one direction serves the same number of all of them
-            for k in range(given[place][0, 0].numel()):
-                tangent = [torch.zeros_like(p) for p in given]
-                tangent[place].flatten(2)[..., k] = 1
-                moves.append(jvp(coefficients, given, tuple(tangent))[1])
-                places.append(place)
-        found = sums.blocks(x, q, b, errors[0], moves)
-        gradients: list[Tensor | None] = []
-        for place in range(len(given)):
-            mine = [block for block, where in zip(found, places, strict=True) if where == place]
-            gradients.append(torch.stack(mine, -1).view(len(x), *given[place].shape) if mine else None)
+        numbers = [p.shape[-1] if needed else 0 for p, needed in zip(given, ctx.needs_input_grad[4:], strict=True)]
+        found = iter(sums.blocks(x, q, b, errors[0], _moves(coefficients, given, numbers)))
+        gradients = [
+            torch.stack([next(found) for _ in range(count)], -1) if count else None for count in numbers
+        ]  # fmt: skip
         return None, None, None, None, *gradients
+
+
+def _moves(coefficients: Coefficients, given: Sequence[Tensor], numbers: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+    """What each number of each parameter moves of q and b, `numbers` of them, all functions at once.
+
+    Functions do not depend on one another, so that one direction serves the same number of all of them; the directions
+    go side by side, on an axis in front of all others.
+    """
+    total = sum(numbers)
+    tangents, first = [], 0
+    for p, count in zip(given, numbers, strict=True):
+        tangents.append(p.new_zeros(total, *p.shape))
+        for k in range(count):
+            tangents[-1][first + k, ..., k] = 1
+        first += count
+    side_by_side = tuple(p.expand(total, *p.shape).clone() for p in given)
+    dq, db = jvp(coefficients, side_by_side, tuple(tangents))[1]
+    return list(zip(dq, db, strict=True))

@@ -151,7 +151,7 @@ class RadialBasis(nn.Module):
             centres, weights = parameters[0], parameters[-1]
             form = self.form(*parameters[1:-1])
             found = partials(centres, form, wanted, self.radial)[1]
-            return quadratic(centres, form)[1], found[..., None] * weights[:, :, None, :]
+            return quadratic(centres, form)[1], found[..., None] * weights[..., None, :]
 
         if tape.active():
             copies = [tape.copied(p, len(x)) for p in own]
