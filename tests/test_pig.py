@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
-from matplotlib.patches import Ellipse
 from torch import Tensor, nn
 
+import pdesolve as ps
 from pdesolve import make_problem
+from pdesolve.cli import main
 from pdesolve.errors import InputError
 from pdesolve.fields.jets import Jet
 from pdesolve.fields.propagation import differentiated, propagate
+from pdesolve.geometry import Axis, Box
 from pdesolve.least_squares.footprint import measured
 from pdesolve.least_squares.modular import Modular
 from pdesolve.metrics import relative_l2
 from pdesolve.nn import Basis, Covariance, NetworkSolution, PeriodicEmbedding, RadialBasis, Widths
-from pdesolve.nn.radial import drawn, radial_units, rotation
+from pdesolve.nn.radial import drawn, radial_units
+from pdesolve.nn.rotations import rotation
+from pdesolve.physics.collocation.task import unequal
 from pdesolve.physics.solvers.pig.method import Pig
-from pdesolve.physics.solvers.pig.seeding import contributions, reseed
-from pdesolve.plotting import ellipses_figure
+from pdesolve.physics.solvers.pig.seeding import bases, clusters, contributions, place, reseed
+from pdesolve.plotting import ellipses, recorded_motion
 from pdesolve.training.budget import Budget
 from pdesolve.training.run import Run
 
-SMALL = Pig(gaussians=10, channels=2, hidden=6, collocation=200, condition_points=40)
+SMALL = Pig(gaussians=10, channels=2, centres="own", hidden=6, collocation=200, condition_points=40)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -187,35 +192,99 @@ def test_it_solves_a_linear_problem_by_fixed_gaussians() -> None:
     [
         {},
         {"perceptron": "none", "covariance": "full"},
-        {"perceptron": "sine", "centres": "shared"},
+        {"perceptron": "sine", "centres": "shared", "basis": "sinusoidal"},
         {"basis": "inverse_multiquadric"},
         {"basis": "separable"},
     ],
     ids=str,
 )
 def test_training_all_of_it_lowers_the_error(changed: dict[str, Any]) -> None:
-    method = dataclasses.replace(SMALL, optimiser="levenberg_marquardt", adam_share=0.0, redraw=4, **changed)
-    error, run = solved(method, "poisson_2d_sister", 8)
+    method = dataclasses.replace(SMALL, optimiser="levenberg_marquardt", adam_share=0.0, redraw=3, **changed)
+    error, run = solved(method, "poisson_2d_sister", 5)
     assert error < 0.9
     assert run.history[-1]["loss"] < 0.7 * run.history[0]["loss"]
 
 
-def test_a_nonlinear_periodic_problem_is_trained() -> None:
-    run = Run(budget=Budget.from_now(60), steps=5, every=0.0)
-    dataclasses.replace(SMALL, adam_share=0.0).solve(make_problem("allen_cahn"), run)
-    assert run.history[-1]["loss"] < 0.9 * run.history[0]["loss"]
-
-
-def test_gaussians_are_drawn_as_ellipses_over_solution_and_residual() -> None:
-    problem = make_problem("allen_cahn")
-    run = Run(budget=Budget.from_now(60), steps=1)
-    solution = dataclasses.replace(SMALL, optimiser="adam", collocation=50).solve(problem, run)
+def test_gaussians_of_a_run_are_drawn_as_ellipses_and_their_motion_as_an_animation(tmp_path: Path) -> None:
+    method = dataclasses.replace(SMALL, redraw=2)
+    solution = ps.solve("poisson_2d_sister", method, steps=5, out=tmp_path / "run", threads=1)
+    assert (tmp_path / "run" / "figures" / "gaussians.png").exists()
     assert isinstance(solution, NetworkSolution)
-    figure = ellipses_figure(solution)
-    assert figure is not None
-    drawn_there = [patch for patch in figure.axes[0].patches if isinstance(patch, Ellipse)]
-    assert len(drawn_there) == 20, "two channels of ten"
-    assert all(-1.5 < patch.center[1] < 1.5 for patch in drawn_there), "x of the circle's angle"
+    content = ellipses(solution)
+    assert content is not None and len(content.centres) == 20, "two channels of ten"
+    assert main(["plot", str(tmp_path / "run"), "--gaussians", "--animate"]) == 0
+    assert (tmp_path / "run" / "figures" / "gaussians.gif").exists()
+    frames = sorted((tmp_path / "run" / "motion").glob("*.pt"))
+    assert len(frames) == 3, "points are drawn at the steps 0, 2 and 4"
+    first, last = (torch.load(path, weights_only=True)["layer"]["centres"] for path in (frames[0], frames[-1]))
+    assert float((first - last).abs().max()) > 0.01
+
+
+def test_a_nonlinear_periodic_problem_is_trained_and_a_run_without_motion_says_so(tmp_path: Path) -> None:
+    run = Run(budget=Budget.from_now(60), steps=5, every=0.0)
+    solution = SMALL.solve(make_problem("burgers_sine"), run)
+    assert isinstance(solution, NetworkSolution) and run.history[-1]["loss"] < 0.9 * run.history[0]["loss"]
+    content = ellipses(solution)
+    assert content is not None
+    inside = [(axis.lower - axis.length, axis.upper + axis.length) for axis in content.axes]
+    assert all(low < c < high for centre in content.centres for c, (low, high) in zip(centre, inside, strict=True))
+    with pytest.raises(InputError, match="no motion of Gaussians"):
+        recorded_motion(solution, tmp_path)
+
+
+@pytest.mark.parametrize("seeding", ["residual", "gradient"])
+def test_gaussians_are_placed_where_weights_are_and_keep_their_features(seeding: str) -> None:
+    method = dataclasses.replace(SMALL, gaussians=60, seeding=seeding)
+    said: list[str] = []
+    run = Run(budget=Budget.from_now(60), steps=1, say=said.append)
+    solution = method.solve(make_problem("burgers_shock"), run)
+    assert isinstance(solution, NetworkSolution)
+    (layer,) = bases(solution.module, 2)  # type: ignore[arg-type]
+    assert int(layer.placed) == 1 and any(f"placed by the {seeding}" in line for line in said)
+    near = (layer.centres[..., 1].abs() < 0.3).double().mean()
+    assert float(near) > 0.35, "0.3 of them would be there if they were even: the shock is at x = 0"
+
+
+def test_weighted_clusters_are_where_the_weight_is() -> None:
+    x = points(2, 2000)
+    weight = torch.where(x[:, 0] > 0.5, 1.0, 1e-6).double()
+    centres, spread = clusters(x, weight, 20, generator())
+    assert bool((centres[:, 0] > 0.5).all())
+    assert bool((spread[:, 0] < 0.2).all()) and bool((spread > 0).all())
+
+
+def test_placing_keeps_the_features_as_far_as_functions_reach() -> None:
+    some, x = drawn(2, 2, count=60, width=0.4, shared=False, generator=generator()), points(2, 1000)
+    module = nn.Sequential(nn.Identity(), some)
+    before = module(x).detach()
+    missed = place(module, x, torch.ones(1000, dtype=torch.float64), generator=generator())
+    found = float((module(x) - before).detach().norm() / before.norm())
+    assert found == pytest.approx(missed) and missed < 0.05
+
+
+def test_centres_may_come_from_a_file_that_lies_inside_the_domain(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    rows = torch.rand(10, 2, generator=generator()).tolist()
+    good.write_text("y,x\n" + "\n".join(f"{y},{x}" for y, x in rows))
+    method = dataclasses.replace(SMALL, seeding=str(good), optimiser="adam", learning_rate=1e-9)
+    problem = make_problem("poisson_2d")
+    solution = method.solve(problem, Run(budget=Budget.from_now(60), steps=1))
+    assert isinstance(solution, NetworkSolution)
+    (layer,) = bases(solution.module, 2)  # type: ignore[arg-type]
+    expected = 2 * torch.tensor(rows, dtype=torch.float64).flip(1) - 1  # of the unit square
+    torch.testing.assert_close(layer.centres.detach(), expected.expand(2, 10, 2), rtol=0, atol=1e-6)
+    bad.write_text(good.read_text() + "\n0.5,3.0")
+    with pytest.raises(InputError, match="row 12: the centre x = 3 is outside of"):
+        dataclasses.replace(method, seeding=str(bad), gaussians=11).solve(problem, Run())
+    with pytest.raises(InputError, match="has 10 centres, a channel has 12"):
+        dataclasses.replace(method, gaussians=12).solve(problem, Run())
+
+
+def test_axes_of_very_unequal_length_are_told() -> None:
+    problem = make_problem("poisson_2d")
+    assert unequal(problem) is None
+    wide = dataclasses.replace(problem, domain=Box(Axis("x", 0.0, 2000.0), Axis("y", 0.0, 1.0)))
+    assert "x is 2e+03 times as long as y" in (unequal(wide) or "")
 
 
 @pytest.mark.parametrize(
@@ -225,6 +294,9 @@ def test_gaussians_are_drawn_as_ellipses_over_solution_and_residual() -> None:
         (Pig(gaussian_width=0.0), "width"),
         (Pig(channels=0), "channels"),
         (Pig(reseeding=2.0), "reseeding"),
+        (Pig(seeding="middle"), "seeding"),
+        (Pig(seedings=0), "seedings"),
+        (Pig(chunk_bytes=1000), "--method.chunk_bytes 7680"),
         (Pig(covariance="full"), "diagonal"),
     ],
 )

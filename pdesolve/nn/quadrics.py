@@ -24,6 +24,7 @@ from torch.func import jvp
 from pdesolve.fields.multi_index import Index, plus, unit, zero
 from pdesolve.fields.smooth import Smooth
 
+FEWEST = 16  # points of a chunk
 CHUNK_BYTES = 2**22  # of one tensor of points × functions: measured, 1 to 8 MiB alike
 
 
@@ -150,7 +151,7 @@ class Sums:
     chunk_bytes: int = CHUNK_BYTES
 
     def chunks(self, x: Tensor, q: Tensor) -> list[slice]:
-        some = max(16, self.chunk_bytes // (q.shape[0] * q.shape[1] * x.element_size()))
+        some = max(FEWEST, self.chunk_bytes // (q.shape[0] * q.shape[1] * x.element_size()))
         return [slice(i, i + some) for i in range(0, len(x), some)]
 
     def evaluate(self, x: Tensor, q: Tensor, b: Tensor) -> Tensor:

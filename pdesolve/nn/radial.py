@@ -14,14 +14,16 @@ from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields.jets import Jet
 from pdesolve.fields.multi_index import Index, chain_rule, plus, unit, zero
 from pdesolve.fields.propagation import differentiated, propagate
-from pdesolve.fields.smooth import Seed, Smooth, chained, power, sine
+from pdesolve.fields.smooth import Seed, Smooth, chained, power
 from pdesolve.least_squares import tape
-from pdesolve.nn.quadrics import Copied, Radial, Summed, Sums, partials, quadratic
+from pdesolve.nn.quadrics import CHUNK_BYTES, FEWEST, Copied, Radial, Summed, Sums, partials, quadratic
+from pdesolve.nn.rotations import rotation, unturned
 
 Basis = Literal["gaussian", "inverse_quadratic", "inverse_multiquadric", "sinusoidal"]
 Covariance = Literal["diagonal", "full"]
 Widths = Literal["logarithm", "raw"]
 
+_OCTAVES = 3.0  # of frequencies
 _BEYOND = 1.1  # of the box: functions are fewer on either side of a wall otherwise
 
 
@@ -41,21 +43,27 @@ def _of_distance(exponent: float) -> Smooth:
     )
 
 
-def _waved(frequency: float) -> Smooth:
-    """sin(frequency exp(-q))."""
-    wave = sine(frequency)
-    return Smooth(
-        lambda q: (torch.exp(-q),),
-        lambda seed, n: chained(wave(seed[0], n), _falling(seed, n)) if n else [wave(seed[0], 0)[0]],
-    )
+def _waved(frequencies: Tensor) -> Smooth:
+    """sin(f exp(-q)) for frequencies that go with the groups or the functions of q."""
+
+    def seed(q: Tensor) -> Seed:
+        angle = frequencies.to(q) * torch.exp(-q)
+        return angle, torch.sin(angle), torch.cos(angle)
+
+    def derivatives(seed: Seed, order: int) -> list[Tensor]:
+        angle, s, c = seed
+        waves = [(s, c, -s, -c)[n % 4] for n in range(order + 1)]
+        return chained(waves, _falling((angle,), order)) if order else waves
+
+    return Smooth(seed, derivatives)
 
 
-def radial(basis: Basis, frequency: float = 2.0) -> Radial:
-    """The radial function of a name, of q = half of the squared distance.
+def radial(basis: Basis, groups: int, functions: int) -> Radial:
+    """The radial function of a name, of q = half of the squared distance, (group, point, function).
 
     gaussian exp(-q); inverse_quadratic 1 / (1 + 2q) and inverse_multiquadric 1 / √(1 + 2q), whose tails are heavy;
-    sinusoidal sin(f exp(-q)), f below 8 where second derivatives matter (they grow as f²). Chen et al., 2023, arXiv
-    2309.15426.
+    sinusoidal sin(f exp(-q)) of frequencies f from 1 to 8, one for each group, or for each function of a single group:
+    second derivatives grow as f². Chen et al., 2023, arXiv 2309.15426.
     """
     match basis:
         case "gaussian":
@@ -65,7 +73,8 @@ def radial(basis: Basis, frequency: float = 2.0) -> Radial:
         case "inverse_multiquadric":
             return Radial(_of_distance(-0.5))
         case "sinusoidal":
-            return Radial(_waved(frequency))
+            count, shape = (groups, (groups, 1, 1)) if groups > 1 else (functions, (functions,))
+            return Radial(_waved(torch.logspace(0, _OCTAVES, count, base=2.0, dtype=torch.float64).view(shape)))
         case _:
             raise unknown_name("basis", basis, get_args(Basis))
 
@@ -80,6 +89,8 @@ class RadialBasis(nn.Module):
         turns: the rotations of L = R diag(1/s): two numbers (cos, sin) in the plane, a quaternion in space, a left and
             a right quaternion in four dimensions, of any length but zero; None where covariances are diagonal.
         weights: w (group, function, output of the group).
+        placed: how often its functions were put somewhere at once, beside their training.
+        chunk_bytes: of one tensor of points × functions, of which a few are held at once.
 
     Widths of 0.05 to 1 on coordinates of the size of one; partials lose digits as (1 / s)². N. Kang, J. Oh, Y. Hong,
     E. Park, 2024, arXiv 2412.05994.
@@ -87,24 +98,33 @@ class RadialBasis(nn.Module):
 
     def __init__(
         self, centres: Tensor, sizes: Tensor, weights: Tensor, *, covariance: Covariance = "diagonal",
-        widths: Widths = "logarithm", basis: Basis = "gaussian",
+        widths: Widths = "logarithm", basis: Basis = "gaussian", chunk_bytes: int = CHUNK_BYTES,
     ) -> None:  # fmt: skip
         super().__init__()
         for kind, name, known in (("covariance", covariance, Covariance), ("widths", widths, Widths)):
             if name not in get_args(known):
                 raise unknown_name(kind, name, get_args(known))
-        axes = centres.shape[-1]
-        self.covariance, self.widths, self.basis = covariance, widths, basis
-        self.radial = radial(basis)
+        groups, functions, axes = centres.shape
+        least = FEWEST * groups * functions * centres.element_size()
+        if least > chunk_bytes:
+            raise InputError(
+                f"{groups * functions} radial functions at the {FEWEST} points of the smallest chunk take {least} "
+                f"bytes, {chunk_bytes} are allowed: take fewer functions, or --method.chunk_bytes {least}"
+            )
+        self.covariance, self.widths, self.basis, self.chunk_bytes = covariance, widths, basis, chunk_bytes
+        self.radial = radial(basis, groups, functions)
         self.centres = nn.Parameter(centres.clone())
         if not bool((sizes > 0).all()):
             raise InputError(f"widths of radial functions are more than zero, got {float(sizes.min()):.3g}")
-        self.sizes = nn.Parameter(sizes.log() if widths == "logarithm" else sizes.clone())
+        self.sizes = nn.Parameter(self.sized(sizes).clone())
         self.turns = None
         if covariance == "full" and axes > 1:
-            self.turns = nn.Parameter(_unturned(axes).to(centres).expand(*centres.shape[:2], -1).clone())
+            self.turns = nn.Parameter(unturned(axes).to(centres).expand(*centres.shape[:2], -1).clone())
         self.weights = nn.Parameter(weights.clone())
         self.outputs = weights.shape[0] * weights.shape[2]
+        self.register_buffer("placed", torch.zeros((), dtype=torch.int64))
+
+    placed: Tensor
 
     @property
     def own(self) -> tuple[Tensor, ...]:
@@ -124,20 +144,25 @@ class RadialBasis(nn.Module):
         """The widths s (group, function, axis), more than zero."""
         return self.sizes.detach().exp() if self.widths == "logarithm" else self.sizes.detach().abs()
 
+    def sized(self, deviations: Tensor) -> Tensor:
+        """The parameter of these widths."""
+        return deviations.log() if self.widths == "logarithm" else deviations
+
     def forward(self, x: Tensor) -> Tensor:
         if not torch.is_grad_enabled():
             return self.sums(x, [zero(x.shape[1])])[0].flatten(1)
-        turns = None if self.turns is None else self.turns
-        form = self.form(self.sizes, turns)
-        away = [x[:, j, None, None] - self.centres[..., j] for j in range(x.shape[1])]  # (point, group, function)
-        if turns is None:
-            q = reduce(torch.add, [d * d * form[..., j] for j, d in enumerate(away)]) / 2
+        return torch.einsum("gpn,gno->pgo", self.values(x), self.weights).flatten(1)
+
+    def values(self, x: Tensor) -> Tensor:
+        """φ(q) of each function by itself (group, point, function)."""
+        form = self.form(self.sizes, self.turns)
+        axes = range(x.shape[1])
+        away = [x[:, j, None] - self.centres[:, None, :, j] for j in axes]
+        if self.turns is None:
+            parts = [away[j] * away[j] * form[:, None, :, j] for j in axes]
         else:
-            q = reduce(torch.add, [
-                away[j] * away[k] * form[..., j, k] for j, k in product(range(len(away)), repeat=2)
-            ]) / 2  # fmt: skip
-        values = self.radial.function(q, 0)[0]
-        return torch.einsum("pgn,gno->pgo", values, self.weights).flatten(1)
+            parts = [away[j] * away[k] * form[:, None, :, j, k] for j, k in product(axes, repeat=2)]
+        return self.radial.function(reduce(torch.add, parts) / 2, 0)[0]
 
     def sums(self, x: Tensor, wanted: list[Index]) -> Tensor:
         """The partials (partial, point, group, output) in the layer's own inputs."""
@@ -145,7 +170,7 @@ class RadialBasis(nn.Module):
         detached = tuple(p.detach() for p in own)
         form = self.form(*detached[1:-1])
         columns, _ = partials(detached[0], form, wanted, self.radial)
-        content = Sums(self.radial, quadratic(detached[0], form)[0], columns)
+        content = Sums(self.radial, quadratic(detached[0], form)[0], columns, self.chunk_bytes)
 
         def coefficients(*parameters: Tensor) -> tuple[Tensor, Tensor]:
             centres, weights = parameters[0], parameters[-1]
@@ -169,7 +194,7 @@ class RadialUnits(nn.Module):
 
     def __init__(self, centres: Tensor, deviations: Tensor, basis: Basis = "gaussian") -> None:
         super().__init__()
-        self.radial = radial(basis)
+        self.radial = radial(basis, 1, len(centres))
         self.register_buffer("centres", centres)
         self.register_buffer("sizes", deviations.expand_as(centres).clone())
 
@@ -224,43 +249,10 @@ def _(layer: RadialBasis | RadialUnits, jet: Jet) -> Jet:
     return Jet(channels, tuple(channel for channel, _ in plan), jet.wanted)
 
 
-def _unturned(axes: int) -> Tensor:
-    """The numbers of no rotation at all."""
-    one = {2: [1.0, 0.0], 3: [1.0, 0.0, 0.0, 0.0], 4: [1.0, 0.0, 0.0, 0.0] * 2}
-    if axes not in one:
-        raise InputError(
-            f"full covariances are for one to four dimensions, got {axes}: take --method.covariance diagonal"
-        )
-    return torch.tensor(one[axes], dtype=torch.float64)
-
-
-def rotation(turns: Tensor, axes: int) -> Tensor:
-    """R (*, axis, axis) of two numbers in the plane, a quaternion in space, two in four dimensions, of any length."""
-    if axes == 2:
-        c, s = (turns / turns.norm(dim=-1, keepdim=True)).unbind(-1)
-        return torch.stack([torch.stack([c, -s], -1), torch.stack([s, c], -1)], -2)
-    left = _multiplication(turns[..., :4], 1)
-    right = _multiplication(turns[..., :4] if axes == 3 else turns[..., 4:], -1)
-    if axes == 3:
-        return (left @ right.mT)[..., 1:, 1:]  # v -> p v p*
-    return left @ right  # v -> p v q
-
-
-def _multiplication(quaternion: Tensor, side: int) -> Tensor:
-    """The matrix of v -> p v (side 1) or v -> v p (side -1) for a quaternion p brought to length one."""
-    a, b, c, d = (quaternion / quaternion.norm(dim=-1, keepdim=True)).unbind(-1)
-    rows = [
-        [a, -b, -c, -d],
-        [b, a, -side * d, side * c],
-        [c, side * d, a, -side * b],
-        [d, -side * c, side * b, a],
-    ]
-    return torch.stack([torch.stack(row, -1) for row in rows], -2)
-
-
 def drawn(
     axes: int, outputs: int, *, count: int, width: float, shared: bool, generator: torch.Generator,
     covariance: Covariance = "diagonal", widths: Widths = "logarithm", basis: Basis = "gaussian",
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> RadialBasis:  # fmt: skip
     """`count` functions a group, their centres spread evenly over [-1, 1]^axes, of one width, weights N(0, 0.01²)."""
     if count < 1 or not width > 0:
@@ -269,7 +261,9 @@ def drawn(
     centres = _spread(groups * count, axes, generator).view(groups, count, axes)
     weights = 0.01 * torch.randn(groups, count, each, dtype=torch.float64, generator=generator)
     sizes = torch.full((groups, count, axes), width, dtype=torch.float64)
-    return RadialBasis(centres, sizes, weights, covariance=covariance, widths=widths, basis=basis)
+    return RadialBasis(
+        centres, sizes, weights, covariance=covariance, widths=widths, basis=basis, chunk_bytes=chunk_bytes
+    )
 
 
 def radial_units(scales: Sequence[float], count: int, basis: Basis, generator: torch.Generator) -> RadialUnits:

@@ -4,8 +4,8 @@ Matplotlib is imported when the first figure is drawn.
 """
 
 import pdesolve.accessor  # noqa: F401  registers itself
-from pdesolve.plotting.animation import animate, movie
-from pdesolve.plotting.ellipses import ellipses, ellipses_figure, motion
+from pdesolve.plotting.animation import animate, movie, save_movie
+from pdesolve.plotting.ellipses import ellipses, ellipses_figure, motion, recorded_motion
 from pdesolve.plotting.figures import comparison_figure, history_figure, save_figure, solution_figure
 from pdesolve.plotting.times import times_figure
 
@@ -17,7 +17,9 @@ __all__ = [
     "history_figure",
     "motion",
     "movie",
+    "recorded_motion",
     "save_figure",
+    "save_movie",
     "solution_figure",
     "times_figure",
 ]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from pdesolve.equation import flatten
+from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, PointCloud
+from pdesolve.method import Solution
 from pdesolve.nn import NetworkSolution, PeriodicEmbedding, RadialBasis
+from pdesolve.nn.motion import recorded
 from pdesolve.nn.radial import RadialUnits
 from pdesolve.plotting.figures import new_figure
 
@@ -156,6 +160,29 @@ def motion(frames: Sequence[Ellipses], labels: Sequence[str], *, rate: int = 8) 
 
     panel.set(xlim=(first.lower, first.upper), ylim=(second.lower, second.upper))
     return Movie(figure, show, frames=len(frames), interval=1000 / rate)
+
+
+def recorded_motion(solution: Solution, folder: Path) -> FuncAnimation:
+    """The radial functions of a stored solution at each move of the points of its run.
+
+    Raises:
+        InputError: none were recorded.
+    """
+    frames, labels = [], []
+    layer = None
+    if isinstance(solution, NetworkSolution):
+        layer = next((m for m in solution.module.modules() if isinstance(m, RadialBasis)), None)
+        for step in () if layer is None else recorded(folder, layer):
+            content = ellipses(solution)
+            if content is not None:
+                frames.append(content)
+                labels.append(f"step {step}")
+    if not frames:
+        raise InputError(
+            f"{folder} has no motion of Gaussians: runs of pig over two axes and more record it where Gaussians are "
+            "trained and points move; leave out --animate for a picture"
+        )
+    return motion(frames, labels)
 
 
 def _plane(solution: NetworkSolution, content: Ellipses) -> PointCloud:

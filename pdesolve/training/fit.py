@@ -22,6 +22,7 @@ from pdesolve.training.stationary import stationary
 from pdesolve.training.steppers import Taken, stepper
 
 _IDLE = 2  # steps in a row that find nothing better, on new points where there are any: the end
+_TAIL = 0.2  # of the steps between two draws of points: with less left, new ones would only be begun on
 _SHORTER = 0.1  # factor of the learning rate with which a run goes on that diverged
 
 
@@ -75,11 +76,21 @@ def fit(
         at.since = redraw  # a stage begins with points of its own
         run.checkpoint.write(run, parts)
     said: set[str] = set()
-    reason = ""
+    reason, opened, before = "", run.budget.spent, at.step
+
+    def late() -> bool:
+        """Whether the end is too near for points that nobody has seen; those that have nothing more to give go."""
+        if at.idle or at.step == before:
+            return False
+        if steps is not None:
+            return steps - at.step < _TAIL * redraw
+        each = (run.budget.spent - opened) / (at.step - before)
+        return agreed(min(at.until, run.budget.cpu_seconds) - run.budget.spent < _TAIL * redraw * each)
+
     try:
         with Interrupts() as interrupts:
             while not reason and not (steps is not None and at.step >= steps):
-                renewed = redraw and at.since >= redraw and batches.renew()
+                renewed = redraw and at.since >= redraw and not late() and batches.renew()
                 # only first-order methods bear weights that move between their steps: the others compare losses
                 adapts = renewed or stepping.has_rate
                 if isinstance(objective, ResidualObjective) and adapts and objective.adapt(batches.batch):

@@ -127,7 +127,15 @@ class CollocationSolver(Solver):
         """The form of Levenberg-Marquardt's linear solves after Adam; by size where None."""
 
     @abstractmethod
-    def moved(self, objective: Residuals, cloud: PointCloud, generator: torch.Generator) -> None:
+    def refuse(self, problem: Problem) -> None:
+        """Refuse settings of its own that cannot be, before any time is spent.
+
+        Raises:
+            InputError: one line.
+        """
+
+    @abstractmethod
+    def moved(self, objective: Residuals, cloud: PointCloud, run: Run) -> None:
         """What the network does where collocation points were drawn anew."""
 
     @abstractmethod
@@ -140,6 +148,7 @@ class CollocationSolver(Solver):
         check(self, problem, values, learn)
         check_memory(self, run)
         # refuse bad settings of what a linear problem may never come to use
+        self.refuse(problem)
         self.network(problem, torch.Generator().manual_seed(0))
         Adaptive(self.adaptivity, self.exponent)
         if self.windows == 1:
@@ -173,7 +182,7 @@ class CollocationSolver(Solver):
             task.problem, objective, count=self._count(task.problem, solution.parameters, linear),
             condition_count=task.on_conditions, sampler=self.sampler,
             adaptive=Adaptive(self.adaptivity, self.exponent), generator=run.generator,
-            moved=lambda cloud: self.moved(objective, cloud, run.generator),
+            moved=lambda cloud: self.moved(objective, cloud, run),
         )  # fmt: skip
         outcome = train(
             objective, points, stages, run=run,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Built = Wide | Oscillation | None  # what a network is made by besides the settings
 _COLLOCATION = 3000
+_UNEQUAL = 1e3  # lengths of axes that differ by more are told
 _WHOLE = Part()
 
 
@@ -114,9 +115,23 @@ def _said(settings: CollocationSolver, problem: Problem, values: Mapping[str, Va
     found = scales(problem, values)
     for line in found.lines():
         run.say(line)
+    if (apart := unequal(problem)) is not None:
+        run.say(apart)
     if (warning := found.warning(remedies(settings, problem))) is not None:
         run.say(f"warning: {warning}")
     return found
+
+
+def unequal(problem: Problem) -> str | None:
+    """Said of axes that differ much in length: the network sees all of them as [-1, 1]."""
+    by_length = sorted(problem.axes, key=lambda axis: axis.length)
+    short, long = by_length[0], by_length[-1]
+    if long.length < _UNEQUAL * short.length:
+        return None
+    return (
+        f"{long.name} is {long.length / short.length:.2g} times as long as {short.name} ({long.length:.3g} and "
+        f"{short.length:.3g}): each axis is rescaled to [-1, 1], widths and frequencies are on that scale"
+    )
 
 
 def remedies(settings: CollocationSolver, problem: Problem) -> list[str]:

@@ -21,7 +21,7 @@ Perceptron = Literal["tanh", "sine", "none"]
 def gaussians(
     axes: Axes, outputs: int, *, count: int, channels: int, shared: bool, covariance: Covariance, width: float,
     widths: Widths, basis: Basis | Literal["separable"], perceptron: Perceptron, hidden: int, harmonics: int,
-    beside: tuple[nn.Module, int] | None, generator: torch.Generator,
+    chunk_bytes: int, beside: tuple[nn.Module, int] | None, generator: torch.Generator,
 ) -> nn.Sequential:  # fmt: skip
     """(point, axis) -> (point, output) in float64: coordinates in [-1, 1], Gaussians, perceptron.
 
@@ -43,6 +43,7 @@ def gaussians(
         given, inputs = Beside(given, beside[0]), inputs + beside[1]
     features = outputs if perceptron == "none" else channels
     kind = {"covariance": covariance, "widths": widths, "width": width, "shared": shared}
+    kind |= {"chunk_bytes": chunk_bytes}
     if basis == "separable":
         parts = [drawn(1, channels, count=count, generator=generator, **kind) for _ in range(inputs)]
         bumps: nn.Module = Separable(parts)

@@ -15,6 +15,7 @@ from pdesolve.physics.collocation import CollocationSolver, Kind
 from pdesolve.physics.collocation.model import Residuals
 from pdesolve.problem import Problem
 from pdesolve.training.optimisers import Optimiser
+from pdesolve.training.run import Run
 
 _WIDTH, _DEPTH = 20, 3  # of a network that nobody asked to be of another size
 _DENSE = 4000  # parameters up to which a dense inverse Hessian pays
@@ -81,7 +82,10 @@ class Pinn(CollocationSolver):
     def form(self) -> Literal["normal"] | None:
         return None
 
-    def moved(self, objective: Residuals, cloud: PointCloud, generator: torch.Generator) -> None:
+    def refuse(self, problem: Problem) -> None:
+        pass  # its network refuses what it cannot be
+
+    def moved(self, objective: Residuals, cloud: PointCloud, run: Run) -> None:
         pass  # its units have no places
 
     def following(self, parameters: int) -> Optimiser:
