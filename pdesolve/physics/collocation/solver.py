@@ -124,7 +124,7 @@ class CollocationSolver(Solver):
     @property
     @abstractmethod
     def form(self) -> Literal["normal"] | None:
-        """The form of Levenberg-Marquardt's linear solves after Adam; by size where None."""
+        """The form of Levenberg-Marquardt's linear solves; by size where None."""
 
     @abstractmethod
     def refuse(self, problem: Problem) -> None:
@@ -222,7 +222,7 @@ class CollocationSolver(Solver):
         if self.optimiser in ("auto", "output_layer"):
             if linear and parameters <= _DENSE:
                 redraw = 0 if self._stay(problem, linear) else min(redraw, _REDRAW)
-                return (Stage("levenberg_marquardt", redraw=redraw),)
+                return (Stage("levenberg_marquardt", redraw=redraw, form=self.form),)
             optimiser = self.following(parameters)
         else:
             optimiser = self.optimiser
