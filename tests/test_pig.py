@@ -193,7 +193,7 @@ def test_it_solves_a_linear_problem_by_fixed_gaussians() -> None:
         {},
         {"perceptron": "none", "covariance": "full"},
         {"perceptron": "sine", "centres": "shared", "basis": "sinusoidal"},
-        {"basis": "inverse_multiquadric"},
+        {"basis": "inverse_multiquadric", "placement": "fixed"},
         {"basis": "separable"},
     ],
     ids=str,

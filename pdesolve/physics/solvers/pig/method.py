@@ -17,7 +17,7 @@ from pdesolve.nn.motion import record
 from pdesolve.nn.quadrics import CHUNK_BYTES
 from pdesolve.physics.collocation import CollocationSolver, Kind
 from pdesolve.physics.collocation.model import Residuals
-from pdesolve.physics.solvers.pig.network import Perceptron, gaussians
+from pdesolve.physics.solvers.pig.network import Perceptron, Placement, gaussians
 from pdesolve.physics.solvers.pig.seeding import bases, given_centres, place, put, reseed, steepness
 from pdesolve.problem import Problem
 from pdesolve.refusals import at_least
@@ -25,6 +25,11 @@ from pdesolve.training.optimisers import Optimiser
 from pdesolve.training.run import Run
 
 SEEDINGS = ("even", "residual", "gradient")
+# the settings of a network of one's own
+_NETWORK = (
+    "gaussians", "channels", "centres", "placement", "covariance", "gaussian_width", "widths", "perceptron", "hidden",
+    "seeding",
+)  # fmt: skip
 _COUNT = 60  # Gaussians of a channel that nobody asked to be of another number
 _DENSE = 6000  # parameters up to which least squares by a dense Jacobian pays
 
@@ -38,6 +43,7 @@ class Pig(CollocationSolver):
             network is asked for, linear problems get fixed ones first (see `optimiser`).
         channels: features that the Gaussians are summed to.
         centres: shared gives the same Gaussians to all channels, own each channel its own, as in the paper.
+        placement: trained lets centres move as all else does; fixed keeps them where they start, for comparison.
         covariance: diagonal; full, turned by a rotation (up to four dimensions).
         gaussian_width: standard deviation at the start, on axes rescaled to [-1, 1] (0.1 to 0.8).
         widths: what is trained: the logarithm of a width, which nothing makes zero or negative, or the width (raw).
@@ -59,6 +65,7 @@ class Pig(CollocationSolver):
     gaussians: int | None = None
     channels: int = 8
     centres: Literal["own", "shared"] = "shared"
+    placement: Placement = "trained"
     covariance: Covariance = "diagonal"
     gaussian_width: float = 0.5
     widths: Widths = "logarithm"
@@ -89,9 +96,9 @@ class Pig(CollocationSolver):
     ) -> nn.Sequential:
         return gaussians(
             problem.axes, len(problem.equation.scalars), count=self.count, channels=self.channels,
-            shared=self.centres == "shared", covariance=self.covariance, width=self.gaussian_width,
-            widths=self.widths, basis=self.basis, perceptron=self.perceptron, hidden=self.hidden,
-            harmonics=self.harmonics, chunk_bytes=self.chunk_bytes, beside=beside, generator=generator,
+            shared=self.centres == "shared", placement=self.placement, covariance=self.covariance,
+            width=self.gaussian_width, widths=self.widths, basis=self.basis, perceptron=self.perceptron,
+            hidden=self.hidden, harmonics=self.harmonics, chunk_bytes=self.chunk_bytes, beside=beside, generator=generator,
         )  # fmt: skip
 
     @property
@@ -108,7 +115,7 @@ class Pig(CollocationSolver):
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        free = self.gaussians is None and self.seeding == "even"
+        free = all(getattr(self, name) == getattr(Pig, name) for name in _NETWORK)
         return (self.basis,) if free and self.basis != "separable" else ()
 
     @property
@@ -127,7 +134,7 @@ class Pig(CollocationSolver):
             return
         if self.seeding != "even" and int(layers[0].placed) < self.seedings:
             self._place(module, objective, cloud, run)
-        elif self.reseeding:
+        elif self.reseeding and self.placement == "trained":
             r = objective.residual_size(cloud)
             reseed(module, cloud.x, r, part=self.reseeding, generator=run.generator)
         if run.folder is not None:

@@ -12,16 +12,17 @@ from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields.jets import Jet, product
 from pdesolve.fields.propagation import propagate
 from pdesolve.geometry import Axes
-from pdesolve.nn import Basis, Beside, Covariance, PeriodicEmbedding, Rescale, Widths, mlp
+from pdesolve.nn import Basis, Beside, Covariance, PeriodicEmbedding, RadialBasis, Rescale, Widths, mlp
 from pdesolve.nn.radial import drawn
 
 Perceptron = Literal["tanh", "sine", "none"]
+Placement = Literal["trained", "fixed"]
 
 
 def gaussians(
-    axes: Axes, outputs: int, *, count: int, channels: int, shared: bool, covariance: Covariance, width: float,
-    widths: Widths, basis: Basis | Literal["separable"], perceptron: Perceptron, hidden: int, harmonics: int,
-    chunk_bytes: int, beside: tuple[nn.Module, int] | None, generator: torch.Generator,
+    axes: Axes, outputs: int, *, count: int, channels: int, shared: bool, placement: Placement, covariance: Covariance,
+    width: float, widths: Widths, basis: Basis | Literal["separable"], perceptron: Perceptron, hidden: int,
+    harmonics: int, chunk_bytes: int, beside: tuple[nn.Module, int] | None, generator: torch.Generator,
 ) -> nn.Sequential:  # fmt: skip
     """(point, axis) -> (point, output) in float64: coordinates in [-1, 1], Gaussians, perceptron.
 
@@ -32,6 +33,8 @@ def gaussians(
     """
     if perceptron not in get_args(Perceptron):
         raise unknown_name("perceptron", perceptron, get_args(Perceptron))
+    if placement not in get_args(Placement):
+        raise unknown_name("placement", placement, get_args(Placement))
     if min(channels, hidden, harmonics) < 1:
         raise InputError(f"channels, hidden and harmonics are from 1 on, got {channels}, {hidden} and {harmonics}")
     given: nn.Module = Rescale(axes)
@@ -50,6 +53,10 @@ def gaussians(
         features = channels
     else:
         bumps = drawn(inputs, features, count=count, basis=basis, generator=generator, **kind)
+    if placement == "fixed":
+        for layer in bumps.modules():
+            if isinstance(layer, RadialBasis):
+                layer.centres.requires_grad_(False)
     layers: list[nn.Module] = [given, bumps]
     if perceptron != "none":
         layers += mlp(features, outputs, width=hidden, depth=1, activation=perceptron, generator=generator)
