@@ -98,7 +98,8 @@ class Pig(CollocationSolver):
             problem.axes, len(problem.equation.scalars), count=self.count, channels=self.channels,
             shared=self.centres == "shared", placement=self.placement, covariance=self.covariance,
             width=self.gaussian_width, widths=self.widths, basis=self.basis, perceptron=self.perceptron,
-            hidden=self.hidden, harmonics=self.harmonics, chunk_bytes=self.chunk_bytes, beside=beside, generator=generator,
+            hidden=self.hidden, harmonics=self.harmonics, chunk_bytes=self.chunk_bytes, beside=beside,
+            generator=generator,
         )  # fmt: skip
 
     @property
