@@ -79,6 +79,7 @@ class Pig(CollocationSolver):
     chunk_bytes: int = CHUNK_BYTES
     # points of linear problems move too: Gaussians find room between those that stay, however many there are
     collocation: int | None = 4000
+    condition_points: int = 400
     redraw: int = 50  # points that stay are learned by heart: Levenberg-Marquardt gets far in so many steps
     adam_share: float = 0.0  # it needs no valley to be found
 
