@@ -55,8 +55,7 @@ class CollocationSolver(Solver):
         condition_weight: weight of every condition's mean square against the equation's.
         balancing: how weights of terms are found: none, gradient_statistics, gradient_norm or tangent_kernel.
         emphasis: what weighs points: none, attention (residual-based), causal (chunks of time in their order), gate (a
-            front that moves on in time), robust (a residual far above the usual counts by its size, not its square:
-            for corners where data jump).
+            front that moves on in time).
         adaptivity: how collocation points move: rad (drawn anew where the residual is large), rar_d (added there), r3
             (points of large residual stay), none.
         exponent: k of rad's and rar_d's density |r|^k / mean(|r|^k) + 1 (1 to 2).

@@ -19,10 +19,8 @@ from pdesolve.training.reduction import total
 INTERIOR = "equation"
 Rows = Mapping[str, Tensor]
 
-# What weighs single points: residual-based attention, the order of time by chunks (causal) or by a moving front, or
-# their own residual, which counts by its size alone beyond a threshold (robust).
-Emphasis = Literal["none", "attention", "causal", "gate", "robust"]
-_USUAL = 3.0  # times the median of |r|: what counts by its square
+# What weighs single points: residual-based attention, or the order of time by chunks (causal) or by a moving front.
+Emphasis = Literal["none", "attention", "causal", "gate"]
 
 
 @dataclass
@@ -60,8 +58,6 @@ class Weighting:
         points = self._points(times)
         if points is not None:
             found[INTERIOR] = pointwise(found[INTERIOR], points)
-        if self.emphasis == "robust" and "threshold" in self.state:
-            found[INTERIOR] = bounded(found[INTERIOR], self.state["threshold"])
         if self.emphasis == "attention" and "attention" in self.state:
             weights = squared(self.state["attention"])
             found = {name: pointwise(row, weights[name]) for name, row in found.items()}
@@ -90,10 +86,6 @@ class Weighting:
         if self.emphasis == "attention":
             before = self.state.get("attention") or self.attention.start(now)
             self.state["attention"] = self.attention.update(before, now)
-        elif self.emphasis == "robust":
-            # in the size of rows, which are divided by √points; of several processes all must have the same
-            sizes = now[INTERIOR].abs().flatten(1).median(1).values
-            self.state["threshold"] = _USUAL * total(sizes) / total(torch.ones_like(sizes))
         elif self.emphasis == "causal":
             assert times is not None and self.time is not None
             rung = self.state.get("causality") or self.causality.start(device=residual.device)
@@ -121,15 +113,3 @@ class Weighting:
         if self.emphasis == "gate" and "gate" in self.state:
             return self.gate.weights(self.state["gate"], times, self.time)
         return None
-
-
-def bounded(rows: Tensor, threshold: Tensor) -> Tensor:
-    """Rows (component, point) whose squares sum to Huber's loss: r up to the threshold c, ±√(2 c |r| - c²) beyond.
-
-    P. J. Huber, Ann. Math. Statist. 35 (1964) 73. For residuals that no network can make small, as at corners where
-    the data jump: their squares would outweigh all others.
-    """
-    c = threshold.reshape(-1, *[1] * (rows.ndim - 1))
-    size = rows.abs()
-    beyond = (2 * c * torch.maximum(size, c) - c * c).sqrt() * rows.sign()
-    return torch.where(size > c, beyond, rows)
