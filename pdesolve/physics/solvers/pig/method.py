@@ -113,7 +113,7 @@ class Pig(CollocationSolver):
 
     @property
     def largest(self) -> int:
-        return self.channels * self.hidden
+        return self.count * (self.channels if self.centres == "own" else 1)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
