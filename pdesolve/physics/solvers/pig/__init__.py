@@ -11,9 +11,10 @@ where the residual is large, and Gaussians that do nothing with them.
 
 Paper: N. Kang, J. Oh, Y. Hong, E. Park, "PIG: Physics-informed Gaussians as adaptive parametric mesh representations",
 ICLR 2025, arXiv 2412.05994. Departures: exact conditions and Levenberg-Marquardt in the place of L-BFGS and Adam;
-logarithms of widths are trained (`widths raw` is the paper's); linear problems by random Gaussians. Other bases and
-seeding by weighted k-means: Z. Chen et al., "NeuRBF", ICCV 2023, arXiv 2309.15426, on all functions rather than the
-nearest ones, whose set changes by jumps.
+channels share their Gaussians (`centres own` is the paper's), logarithms of widths are trained (`widths raw` is the
+paper's), Gaussians that do nothing move; linear problems by random Gaussians. Other bases and placing by weighted
+k-means (`seeding`): Z. Chen et al., "NeuRBF", ICCV 2023, arXiv 2309.15426, on all functions rather than the nearest
+ones, whose set changes by jumps.
 
 Needs: a problem on any domain that can be sampled, an equation that supports point fields. Good for sharp features at
 places that are not known beforehand.
