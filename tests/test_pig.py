@@ -245,6 +245,17 @@ def test_gaussians_are_placed_where_weights_are_and_keep_their_features(seeding:
     assert float(near) > 0.35, "0.3 of them would be there if they were even: the shock is at x = 0"
 
 
+def test_a_resumed_run_goes_on_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("solution_figure", "history_figure", "ellipses_figure", "save_figure"):  # most of so short a time
+        monkeypatch.setattr(f"pdesolve.plotting.{name}", lambda *_: None)
+    method = dataclasses.replace(SMALL, redraw=2, seeding="gradient", seedings=2)
+    whole = ps.solve("poisson_2d_sister", method, steps=5, out=tmp_path / "whole", threads=1)
+    ps.solve("poisson_2d_sister", method, steps=3, out=tmp_path / "parts", threads=1)
+    again = ps.resume(tmp_path / "parts", steps=5)
+    cloud = make_problem("poisson_2d_sister").sample(50, "sobol", generator())
+    assert torch.equal(again.on(cloud)["u"], whole.on(cloud)["u"])
+
+
 def test_weighted_clusters_are_where_the_weight_is() -> None:
     x = points(2, 2000)
     weight = torch.where(x[:, 0] > 0.5, 1.0, 1e-6).double()
