@@ -47,8 +47,8 @@ def fit(
     objective: batch -> {name: scalar loss term}; its parameters are trained. Least squares take its rows.
     steps, seconds: the stage stops at the earlier of the two, `seconds` counting CPU time of this stage.
     rate: factor of the learning rate as a function of the step. redraw: steps after which a new batch is drawn, and at
-    the beginning; 0: never. iterations: the most that a quasi-Newton method makes between two looks at the clock; each
-    counts as a step.
+    the beginning, but not where hardly any of the budget is left for it; 0: never. iterations: the most that a
+    quasi-Newton method makes between two looks at the clock; each counts as a step.
     solution: what `run.watch` measures and stores every few seconds. doctor: of the stages before with this objective,
     so that the best of them stays the best while the points do. opening: lines to say where it is not over already.
 
@@ -79,11 +79,9 @@ def fit(
     reason, opened, before = "", run.budget.spent, at.step
 
     def late() -> bool:
-        """Whether the end is too near for points that nobody has seen; those that have nothing more to give go."""
-        if at.idle or at.step == before:
+        """Whether the budget's end is too near for points that nobody has seen; those with nothing more to give go."""
+        if at.idle or at.step == before or steps is not None:  # counted steps may go on, as if they had not ended
             return False
-        if steps is not None:
-            return steps - at.step < _TAIL * redraw
         each = (run.budget.spent - opened) / (at.step - before)
         return agreed(min(at.until, run.budget.cpu_seconds) - run.budget.spent < _TAIL * redraw * each)
 
