@@ -118,7 +118,15 @@ def write_end(
     reference: xr.Dataset | None,
 ) -> None:  # fmt: skip
     """Store the solution, its proof, its history and its figures."""
-    from pdesolve.plotting import history_figure, march_figure, save_figure, solution_figure, times_figure
+    from pdesolve.nn import NetworkSolution
+    from pdesolve.plotting import (
+        ellipses_figure,
+        history_figure,
+        march_figure,
+        save_figure,
+        solution_figure,
+        times_figure,
+    )
     from pdesolve.proof import as_far_as_solved, drifts
 
     assert solution.proof is not None
@@ -134,6 +142,9 @@ def write_end(
         over_time, marched = times_figure(*along), march_figure(run.history, *along)
         if over_time is not None:
             save_figure(over_time, folder / "figures" / "times.png")
+    places = ellipses_figure(solution) if isinstance(solution, NetworkSolution) else None
+    if places is not None:
+        save_figure(places, folder / "figures" / "gaussians.png")
     if marched is not None or len(run.history) > 2:
         history = marched or history_figure({solution.proof.method: run.history})
         save_figure(history, folder / "figures" / "history.png")

@@ -40,7 +40,10 @@ class Setting:
 
 def settings_of(target: Callable[..., Any]) -> dict[str, Setting]:
     """The settings of a method's class or a problem's function, in the order they are declared."""
-    hints, docs = _hints(target), _documented(inspect.getdoc(target) or "")
+    hints, docs = _hints(target), {}
+    # what a class inherits is documented where it is declared
+    for part in reversed(inspect.getmro(target)) if inspect.isclass(target) else (target,):
+        docs |= _documented(inspect.getdoc(part) or "")
     defaults = _defaults(target)
     return {name: Setting(name, type_text(hint), defaults[name], docs.get(name, "")) for name, hint in hints.items()}
 

@@ -20,9 +20,9 @@ from pdesolve.errors import Diverged, InputError
 from pdesolve.least_squares import Form, LeastSquares, LevenbergMarquardt, Method
 from pdesolve.least_squares.objective import Objective
 from pdesolve.least_squares.step import Step
+from pdesolve.physics.collocation.task import Task
 from pdesolve.physics.equations.poisson import Poisson
 from pdesolve.physics.solvers.pinn.method import Pinn
-from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint, read_checkpoint
 from pdesolve.training.doctor import Doctor
@@ -190,7 +190,7 @@ def test_a_divergence_within_a_folder_leaves_a_fresh_optimiser_and_the_best(tmp_
 
 def test_what_memory_cannot_hold_is_refused_before_any_time_is_spent(monkeypatch) -> None:
     heat = ps.make_problem("heat_1d")
-    with pytest.raises(InputError, match="1000000000000 collocation points through 1 layers of 5 need more than"):
+    with pytest.raises(InputError, match="1000000000000 collocation points through 5 units need more than"):
         dataclasses.replace(TINY, collocation=10**12).solve(heat, run_of())
     monkeypatch.setattr("pdesolve.training.optimisers.free_bytes", lambda device: 200)
     run = run_of()

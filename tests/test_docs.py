@@ -13,9 +13,12 @@ import torch
 from pdesolve.catalogue import make_method, make_problem
 from pdesolve.command.arguments import split_settings
 from pdesolve.geometry import PointCloud
+from pdesolve.nn import Basis, Widths
 from pdesolve.physics.solvers.insr.checks import SchemeName as InsrScheme
 from pdesolve.physics.solvers.insr.checks import check as check_insr
 from pdesolve.physics.solvers.insr.method import Insr
+from pdesolve.physics.solvers.pig.method import Pig
+from pdesolve.physics.solvers.pig.network import Perceptron, Placement
 from pdesolve.physics.solvers.reference.solution import FormulaSolution
 from pdesolve.physics.solvers.teng.checks import check as check_teng
 from pdesolve.physics.solvers.teng.method import Teng
@@ -93,6 +96,31 @@ def test_the_example_of_the_page_on_marching_runs(monkeypatch, capsys: pytest.Ca
     points = torch.tensor([[0.37, 0.1, 0.2], [0.37, 0.1, 0.4]], dtype=torch.float64)
     expected = solution.on(PointCloud(problem.axes, points))["u"].numpy()
     assert capsys.readouterr().out == f"{expected}\n"
+
+
+def test_commands_of_the_page_on_gaussians_have_settings_that_exist() -> None:
+    text = (Path(__file__).parent.parent / "docs/pig.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for code in blocks for line in code.splitlines() if line.startswith("pdesolve solve")]
+    assert len(lines) == 7
+    for line in lines:
+        rest, settings = split_settings(shlex.split(line)[2:])
+        method = make_method("pig", settings.get("method"))
+        assert isinstance(method, Pig)
+        method.refuse(make_problem(rest[0], settings.get("problem")))
+    named = set(re.findall(r"`(\w+)`", text))
+    for names in (Basis, Perceptron, Placement, Widths):
+        assert set(get_args(names)) - {"logarithm", "trained"} <= named
+
+
+@pytest.mark.slow
+def test_the_example_of_the_page_on_gaussians_runs(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parent.parent / "docs/pig.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(code.replace('budget="5s"', "steps=3"), "pig.md", "exec"), names)
+    assert names["solution"].proof.errors["u"]["relative_l2"] < 0.5
 
 
 def test_tables_of_the_page_on_marching_name_every_scheme_and_variant() -> None:

@@ -108,7 +108,7 @@ def test_layers_look_down_only() -> None:
         ("pdesolve.physics.solvers.pinn.method", "pdesolve.physics.solvers.reference.method", True),
         ("pdesolve.physics.problems.kdv", "pdesolve.physics.solvers.reference.method", True),
         ("pdesolve.operators.fno.method", "pdesolve.datasets.writing", True),
-        ("pdesolve.physics.solvers.pinn.method", "pdesolve.physics.solvers.pinn.model", False),
+        ("pdesolve.physics.solvers.pinn.method", "pdesolve.physics.collocation.model", False),
         ("pdesolve.operators.fno.method", "pdesolve.physics.problems.kdv", False),
         ("pdesolve.physics.problems.kdv", "pdesolve.fields", False),
         ("pdesolve.solving", "pdesolve.command.solve", True),

@@ -14,10 +14,10 @@ from pdesolve import make_method, make_problem
 from pdesolve.condition import Observed
 from pdesolve.errors import InputError
 from pdesolve.metrics import relative_l2
+from pdesolve.physics.collocation.model import Residuals
+from pdesolve.physics.collocation.task import Task
+from pdesolve.physics.collocation.weighting import INTERIOR
 from pdesolve.physics.solvers.pinn.method import Pinn
-from pdesolve.physics.solvers.pinn.model import Residuals
-from pdesolve.physics.solvers.pinn.task import Task
-from pdesolve.physics.solvers.pinn.weighting import INTERIOR
 from pdesolve.problem import Problem
 from pdesolve.proof import conserved, residual, violations
 from pdesolve.training.budget import Budget

@@ -18,11 +18,11 @@ from pdesolve.errors import InputError
 from pdesolve.least_squares.modular import Modular
 from pdesolve.least_squares.tape import product, record
 from pdesolve.metrics import relative_l2
-from pdesolve.physics.solvers.pinn.linear import Oscillation, Trials, Wide
+from pdesolve.physics.collocation.linear import Oscillation, Trials, Wide
+from pdesolve.physics.collocation.model import Residuals
+from pdesolve.physics.collocation.output_layer import fit_output_layer, is_linear, output_layer, residual_root
+from pdesolve.physics.collocation.task import Task
 from pdesolve.physics.solvers.pinn.method import Pinn
-from pdesolve.physics.solvers.pinn.model import Residuals
-from pdesolve.physics.solvers.pinn.output_layer import fit_output_layer, is_linear, output_layer, residual_root
-from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.problem import Problem
 from pdesolve.proof import violations
 from pdesolve.training.budget import Budget
@@ -101,7 +101,7 @@ def test_chunks_of_points_make_no_difference(monkeypatch) -> None:
     problem = dataclasses.replace(problem, conditions=(*problem.conditions, Observed("u", points, points[:, 0])))
     found = []
     for size in (2**25, 1):
-        monkeypatch.setattr("pdesolve.physics.solvers.pinn.output_layer._CHUNK", size)
+        monkeypatch.setattr("pdesolve.physics.collocation.output_layer._CHUNK", size)
         task = task_of(problem)
         objective = objective_of(task, 12)
         fit_output_layer(objective, task.clouds(objective, 150, 0))
@@ -121,8 +121,8 @@ def error(problem: Problem, solution: Any) -> float:
 
 
 def test_a_narrow_layer_of_random_features_reaches_small_errors(monkeypatch) -> None:
-    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._FIRST", 100)
-    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._LARGEST", 100)
+    monkeypatch.setattr("pdesolve.physics.collocation.linear._FIRST", 100)
+    monkeypatch.setattr("pdesolve.physics.collocation.linear._LARGEST", 100)
     said: list[str] = []
     problem = make_problem("heat_1d")
     run = Run(budget=Budget.from_now(600), say=said.append)
@@ -134,14 +134,14 @@ def test_a_narrow_layer_of_random_features_reaches_small_errors(monkeypatch) -> 
     assert any("the problem is linear: 100 random features" in line for line in said)
     assert max(violations(solution).values()) < 1e-12  # exact ones hold to rounding
     # what was chosen is obeyed, and makes the same bits, without a search
-    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear.Trials._search", None)
+    monkeypatch.setattr("pdesolve.physics.collocation.linear.Trials._search", None)
     again = FEW.solve(problem, Run(budget=Budget.from_now(600), choices=json.loads(json.dumps(run.choices))))
     assert torch.equal(again.on()["u"], solution.on()["u"])
 
 
 def test_a_wide_network_is_restored_from_its_folder(monkeypatch) -> None:
-    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._FIRST", 60)
-    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._LARGEST", 60)
+    monkeypatch.setattr("pdesolve.physics.collocation.linear._FIRST", 60)
+    monkeypatch.setattr("pdesolve.physics.collocation.linear._LARGEST", 60)
     solution = ps.solve("heat_1d", FEW, out="run", threads=1)
     assert solution.module[1].out_features == 60  # type: ignore[attr-defined]
     again = ps.load("run")
@@ -166,8 +166,8 @@ def test_output_layer_is_for_linear_problems_only() -> None:
 @pytest.mark.slow
 def test_output_layer_stands_by_its_name(monkeypatch) -> None:
     """Even where features do not get far enough for auto to stop there."""
-    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._FIRST", 12)
-    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._LARGEST", 12)
+    monkeypatch.setattr("pdesolve.physics.collocation.linear._FIRST", 12)
+    monkeypatch.setattr("pdesolve.physics.collocation.linear._LARGEST", 12)
     solution = solved(make_problem("heat_1d"), dataclasses.replace(FEW, optimiser="output_layer"), steps=1)
     assert solution.notes["stopped by"] == "features" and not solution.converged
     run = Run(budget=Budget.from_now(600), steps=2)
@@ -234,7 +234,12 @@ def test_fast_waves_are_read_off_the_data() -> None:
     """Half waves: 20 along x from 0 to 1 are 10 whole ones in the axis' length."""
     for name, expected in (("heat_multiscale_2d_sister", ((), (10, 20), ())), ("poisson_2d_sister", ((), ()))):
         task = task_of(make_problem(name))
-        trials = Trials(lambda layer, task=task: task.objective(layer, generator()), task.clouds, len(expected))
+        trials = Trials(
+            lambda layer, task=task: task.objective(layer, generator()),
+            task.clouds,
+            len(expected),
+            ("tanh", "sine", "spectral"),
+        )
         said: list[str] = []
         run = Run(say=said.append)
         found = trials.oscillation(run, "waves")

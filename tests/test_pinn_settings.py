@@ -18,9 +18,9 @@ from pdesolve.least_squares.footprint import measured
 from pdesolve.least_squares.form import predicted_bytes
 from pdesolve.metrics import relative_l2
 from pdesolve.nn import Activation, Architecture, Features, Weights
+from pdesolve.physics.collocation.weighting import INTERIOR, Emphasis
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.solvers.pinn.method import Pinn
-from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Emphasis
 from pdesolve.proof import residual, violations
 from pdesolve.training.balance import Balancing
 from pdesolve.training.budget import Budget
@@ -122,7 +122,7 @@ def test_attention_has_a_weight_for_each_point_that_is_added() -> None:
             seen.append((len(points.clouds[INTERIOR].x), weights.shape[-1]))
             return super().watch(*args, **settings)
 
-    from pdesolve.physics.solvers.pinn import method as home
+    from pdesolve.physics.collocation import solver as home
 
     parts: list[Any] = []
     made = home.CollocationPoints

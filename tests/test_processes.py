@@ -15,8 +15,8 @@ from pdesolve import make_problem
 from pdesolve.cli import main
 from pdesolve.errors import InputError
 from pdesolve.geometry import PointCloud
+from pdesolve.physics.collocation.task import Task
 from pdesolve.physics.solvers.pinn.method import Pinn
-from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.training.processes import agreed, leads, own, place
 from pdesolve.training.run import Run, read_history
 

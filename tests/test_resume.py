@@ -20,9 +20,9 @@ import pdesolve as ps
 from pdesolve.cli import main
 from pdesolve.errors import Diverged, InputError
 from pdesolve.method import Solution
+from pdesolve.physics.collocation.model import Residuals
+from pdesolve.physics.collocation.task import Task
 from pdesolve.physics.solvers.pinn.method import Pinn
-from pdesolve.physics.solvers.pinn.model import Residuals
-from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import FORMAT, Checkpoint, read_checkpoint
 from pdesolve.training.optimisers import Optimiser
@@ -275,8 +275,8 @@ def read_saved(content: bytes) -> dict[str, Any]:
 
 def test_a_finished_run_that_took_no_steps_says_what_to_do(monkeypatch) -> None:
     """The reference takes none, and no features that solve the problem either."""
-    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._FIRST", 60)
-    monkeypatch.setattr("pdesolve.physics.solvers.pinn.linear._LARGEST", 60)
+    monkeypatch.setattr("pdesolve.physics.collocation.linear._FIRST", 60)
+    monkeypatch.setattr("pdesolve.physics.collocation.linear._LARGEST", 60)
     ps.solve("heat_1d", "reference", out="reference")
     ps.solve("heat_1d", Pinn(collocation=200, condition_points=40), budget="30s", out="pinn")
     for run, seconds in (("reference", 240), ("pinn", 60)):

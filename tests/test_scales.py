@@ -21,11 +21,11 @@ from pdesolve.fields import absolute, dx, laplacian, sin
 from pdesolve.geometry import Axis, Box, Interval
 from pdesolve.least_squares import LeastSquares, LevenbergMarquardt
 from pdesolve.nn import Affine, NetworkSolution, Rescale, mlp
+from pdesolve.physics.collocation.task import remedies
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.equations.p_laplacian import PLaplacian
 from pdesolve.physics.equations.poisson import Poisson
 from pdesolve.physics.solvers.pinn.method import Pinn
-from pdesolve.physics.solvers.pinn.task import remedies
 from pdesolve.problem import Evaluation, Problem
 from pdesolve.scales import Scales, scales
 

@@ -19,9 +19,9 @@ import pdesolve as ps
 from pdesolve.comparing import compare
 from pdesolve.errors import Diverged, InputError
 from pdesolve.labelled import read_dataset
+from pdesolve.physics.collocation.task import Task
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.solvers.pinn.method import Pinn
-from pdesolve.physics.solvers.pinn.task import Task
 from pdesolve.predicting import predict_at_points, predict_on_grid, read_points
 from pdesolve.proof import Requirement
 from pdesolve.run_folder import read_run

@@ -98,6 +98,28 @@ def test_the_rate_scales_the_learning_rate_at_each_step() -> None:
     assert bool((objective.point == 0).all())  # a rate of zero moves nothing
 
 
+def test_points_are_not_drawn_anew_at_the_very_end(monkeypatch) -> None:
+    """A clock that goes on by one second a step: of 20.5, the last half second would be all that new points get."""
+    now, drawn = [0.0], []
+    monkeypatch.setattr(Budget, "spent", property(lambda self: now[0]))
+
+    class Drawn(Fixed):
+        def renew(self) -> bool:
+            drawn.append(now[0])
+            return True
+
+    def rate(step: int) -> float:
+        now[0] = float(step)
+        return 1.0
+
+    objective = Quadratic()
+    fit(
+        objective, Drawn(1.0), torch.optim.SGD(objective.parameters(), lr=1e-3), run=Run(budget=Budget(20.5)),
+        stage="sgd", solution=small_network(), rate=rate, redraw=10,
+    )  # fmt: skip
+    assert drawn == [0.0, 9.0], "and not at 19 s"
+
+
 class Breaking(Fixed):
     """The batch that the stage begins with is as good as the first; the next is not finite."""
 

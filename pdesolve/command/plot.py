@@ -17,6 +17,9 @@ def parser() -> Parser:
     made = Parser("plot", "Draw a run folder's solution, or a file that `pdesolve predict` wrote.", _EPILOG)
     made.add_argument("file", nargs="?", metavar="FILE", help="a run folder or a .nc file")
     made.add_argument("--animate", action="store_true", help="a GIF over time instead of a picture")
+    made.add_argument(
+        "--gaussians", action="store_true", help="a run of pig: its ellipses, their motion with --animate"
+    )
     made.add_argument("-o", "--out", metavar="FILE", help=".png, .pdf or .svg, .gif for animations (default: beside)")
     made.add_argument("--json", action="store_true", help="print what was written as one JSON object")
     return made
@@ -31,7 +34,8 @@ def run(arguments: Sequence[str]) -> int:
         raise InputError("plot needs a file: pdesolve plot runs/burgers_shock-pinn-1")
     path = Path(given.file)
     known = (".gif",) if given.animate else (".png", ".pdf", ".svg")
-    out = Path(given.out) if given.out is not None else _beside(path, known[0])
+    name = "gaussians" if given.gaussians else "solution"
+    out = Path(given.out) if given.out is not None else _beside(path, f"{name}{known[0]}")
     if out.suffix not in known:
         what = "an animation" if given.animate else "a picture"
         good = f"{out.stem}{known[0]}"
@@ -45,8 +49,10 @@ def run(arguments: Sequence[str]) -> int:
     from pdesolve.solving import load, reference_dataset
 
     with only_json(given.json):
-        reference = None
-        if path.is_dir():
+        reference = dataset = None
+        if given.gaussians:
+            _draw_gaussians(path, out)
+        elif path.is_dir():
             read_run(path)
             dataset = read_dataset(path / SOLUTION)
             if not given.animate:
@@ -54,9 +60,9 @@ def run(arguments: Sequence[str]) -> int:
         else:
             dataset = read_dataset(path)
         out.parent.mkdir(exist_ok=True)
-        if given.animate:
+        if dataset is not None and given.animate:
             animate(dataset, out)
-        else:
+        elif dataset is not None:
             save_figure(solution_figure(dataset, reference), out)
     if given.json:
         print_json({"file": str(path), "out": str(out)})
@@ -65,5 +71,25 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _beside(path: Path, suffix: str) -> Path:
-    return path / "figures" / f"solution{suffix}" if path.is_dir() else path.with_suffix(suffix)
+def _beside(path: Path, name: str) -> Path:
+    return path / "figures" / name if path.is_dir() else path.with_suffix(Path(name).suffix)
+
+
+def _draw_gaussians(folder: Path, out: Path) -> None:
+    from pdesolve.nn import NetworkSolution
+    from pdesolve.plotting import ellipses_figure, recorded_motion, save_figure, save_movie
+    from pdesolve.run_folder import read_run
+    from pdesolve.solving import load
+
+    read_run(folder)
+    solution = load(folder, device="cpu")
+    if out.suffix == ".gif":
+        shown = recorded_motion(solution, folder)
+        out.parent.mkdir(exist_ok=True)
+        save_movie(shown, out, rate=4)
+        return
+    figure = ellipses_figure(solution) if isinstance(solution, NetworkSolution) else None
+    if figure is None:
+        raise InputError(f"{folder} holds no Gaussians over two axes: leave out --gaussians, or solve by --method pig")
+    out.parent.mkdir(exist_ok=True)
+    save_figure(figure, out)

@@ -14,6 +14,7 @@ from pdesolve.nn.features import (
 from pdesolve.nn.gated import AdaptiveBlock, AdaptiveSkip, Gates, ModifiedMLP, PirateNet
 from pdesolve.nn.mlp import Activation, Sine, mlp
 from pdesolve.nn.network import Architecture, Features, Weights, fit_output, network
+from pdesolve.nn.radial import Basis, Covariance, RadialBasis, Widths
 from pdesolve.nn.solution import NetworkSolution, Stored, read_network
 from pdesolve.nn.wide import wide
 
@@ -23,7 +24,9 @@ __all__ = [
     "AdaptiveSkip",
     "Affine",
     "Architecture",
+    "Basis",
     "Beside",
+    "Covariance",
     "FactorisedLinear",
     "Features",
     "FourierFeatures",
@@ -33,11 +36,13 @@ __all__ = [
     "NetworkSolution",
     "PeriodicEmbedding",
     "PirateNet",
+    "RadialBasis",
     "Rescale",
     "Sine",
     "Stored",
     "Waves",
     "Weights",
+    "Widths",
     "factorise",
     "fit_output",
     "mlp",

@@ -4,17 +4,23 @@ Matplotlib is imported when the first figure is drawn.
 """
 
 import pdesolve.accessor  # noqa: F401  registers itself
-from pdesolve.plotting.animation import animate, movie
+from pdesolve.plotting.animation import animate, movie, save_movie
+from pdesolve.plotting.ellipses import ellipses, ellipses_figure, motion, recorded_motion
 from pdesolve.plotting.figures import comparison_figure, history_figure, save_figure, solution_figure
 from pdesolve.plotting.times import march_figure, times_figure
 
 __all__ = [
     "animate",
     "comparison_figure",
+    "ellipses",
+    "ellipses_figure",
     "history_figure",
     "march_figure",
+    "motion",
     "movie",
+    "recorded_motion",
     "save_figure",
+    "save_movie",
     "solution_figure",
     "times_figure",
 ]

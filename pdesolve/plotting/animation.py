@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 
 def animate(dataset: xr.Dataset, path: Path, *, frames: int = 60, rate: int = 15) -> Path:
-    """Write the `movie` of a data set as a GIF, aside and renamed."""
+    """Write the `movie` of a data set as a GIF."""
+    return save_movie(movie(dataset, frames=frames, rate=rate), path, rate=rate)
+
+
+def save_movie(shown: FuncAnimation, path: Path, *, rate: int) -> Path:
+    """Write an animation as a GIF of `rate` frames a second, aside and renamed."""
     from matplotlib.animation import PillowWriter
 
     aside = path.with_name(f".{os.getpid()}.{path.name}")
-    movie(dataset, frames=frames, rate=rate).save(aside, writer=PillowWriter(fps=rate))
+    shown.save(aside, writer=PillowWriter(fps=rate))
     aside.replace(path)
     return path
 

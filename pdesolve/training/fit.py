@@ -22,6 +22,7 @@ from pdesolve.training.stationary import stationary
 from pdesolve.training.steppers import Taken, stepper
 
 _IDLE = 2  # steps in a row that find nothing better, on new points where there are any: the end
+_TAIL = 0.2  # of the steps between two draws of points: with less left, new ones would only be begun on
 _SHORTER = 0.1  # factor of the learning rate with which a run goes on that diverged
 
 
@@ -46,8 +47,8 @@ def fit(
     objective: batch -> {name: scalar loss term}; its parameters are trained. Least squares take its rows.
     steps, seconds: the stage stops at the earlier of the two, `seconds` counting CPU time of this stage.
     rate: factor of the learning rate as a function of the step. redraw: steps after which a new batch is drawn, and at
-    the beginning; 0: never. iterations: the most that a quasi-Newton method makes between two looks at the clock; each
-    counts as a step.
+    the beginning, but not where hardly any of the budget is left for it; 0: never. iterations: the most that a
+    quasi-Newton method makes between two looks at the clock; each counts as a step.
     solution: what `run.watch` measures and stores every few seconds. doctor: of the stages before with this objective,
     so that the best of them stays the best while the points do. opening: lines to say where it is not over already.
 
@@ -75,11 +76,19 @@ def fit(
         at.since = redraw  # a stage begins with points of its own
         run.checkpoint.write(run, parts)
     said: set[str] = set()
-    reason = ""
+    reason, opened, before = "", run.budget.spent, at.step
+
+    def late() -> bool:
+        """Whether the budget's end is too near for points that nobody has seen; those with nothing more to give go."""
+        if at.idle or at.step == before or steps is not None:  # counted steps may go on, as if they had not ended
+            return False
+        each = (run.budget.spent - opened) / (at.step - before)
+        return agreed(min(at.until, run.budget.cpu_seconds) - run.budget.spent < _TAIL * redraw * each)
+
     try:
         with Interrupts() as interrupts:
             while not reason and not (steps is not None and at.step >= steps):
-                renewed = redraw and at.since >= redraw and batches.renew()
+                renewed = redraw and at.since >= redraw and not late() and batches.renew()
                 # only first-order methods bear weights that move between their steps: the others compare losses
                 adapts = renewed or stepping.has_rate
                 if isinstance(objective, ResidualObjective) and adapts and objective.adapt(batches.batch):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -35,11 +35,15 @@ _EVALUATIONS = 2  # of the gradient, in an iteration with its line search
 
 @dataclass(frozen=True)
 class Stage:
-    """One optimiser for a share of the budget (or of the steps); points are redrawn every so many steps, 0: never."""
+    """One optimiser for a share of the budget (or of the steps); points are redrawn every so many steps, 0: never.
+
+    form: of the linear solves of least squares, where another than the one chosen by size is wanted and rows suffice.
+    """
 
     optimiser: Optimiser
     share: float = 1.0
     redraw: int = 0
+    form: Literal["normal"] | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,14 @@ def _form(stage: Stage, name: str, objective: nn.Module, batch: Any, run: Run) -
     """The form of a stage of least squares: a choice of the run."""
     if stage.optimiser not in LEAST_SQUARES:
         return None
-    return Form(**run.choose(f"form of {name}", lambda: asdict(linear_form(objective, batch))))
+
+    def chosen() -> Form:
+        found = linear_form(objective, batch)
+        if stage.form is None or found.kind != "dense" or found.rows <= found.parameters:
+            return found
+        return replace(found, kind=stage.form)
+
+    return Form(**run.choose(f"form of {name}", lambda: asdict(chosen())))
 
 
 def _planned(

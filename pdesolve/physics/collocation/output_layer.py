@@ -12,7 +12,7 @@ from pdesolve.fields import Coordinates
 from pdesolve.geometry import PointCloud
 from pdesolve.least_squares.factor import augmented
 from pdesolve.least_squares.modular import Modular
-from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.physics.collocation.model import Residuals
 
 _CHUNK = 2**25  # bytes of the features' partials at once
 

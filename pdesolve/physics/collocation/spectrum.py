@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pdesolve.geometry import Axes, PointCloud
-from pdesolve.physics.solvers.pinn.model import Residuals
+from pdesolve.physics.collocation.model import Residuals
 
 _DIFFERENCE = 1e-3  # of half an axis
 _SLOWEST = 0.5  # a scale of features that hardly turn

@@ -1,38 +1,42 @@
-"""What a physics-informed neural network refuses before any time is spent."""
+"""What solving by collocation refuses before any time is spent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pdesolve.catalogue import method_name
 from pdesolve.condition import Observed
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.least_squares.form import free_bytes
-from pdesolve.physics.solvers.pinn.task import collocation
+from pdesolve.physics.collocation.task import collocation
 from pdesolve.problem import Problem, Value
 from pdesolve.refusals import at_least, on_points, one_problem, positive
 from pdesolve.training.processes import place
 from pdesolve.training.run import Run
 
 if TYPE_CHECKING:
-    from pdesolve.physics.solvers.pinn.method import Pinn
+    from pdesolve.physics.collocation.solver import CollocationSolver
 
 
-def check(pinn: Pinn, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]) -> None:
+def check(
+    settings: CollocationSolver, problem: Problem, values: Mapping[str, Value] | None, learn: Sequence[str]
+) -> None:
     """Refuse equations, values, settings and parameters to learn that cannot be.
 
     Raises:
         InputError: one line.
     """
-    on_points("pinn", problem)
-    one_problem("pinn", values)
-    _check_settings(pinn)
-    if pinn.emphasis == "attention" and place()[1] > 1:
+    name = method_name(settings)
+    on_points(name, problem)
+    one_problem(name, values)
+    _check_settings(settings)
+    if settings.emphasis == "attention" and place()[1] > 1:
         raise InputError(
             "the emphasis attention keeps a weight for each point, which one process alone can: start without torchrun "
             "or take --method.emphasis causal"
         )
-    if pinn.windows > 1:
+    if settings.windows > 1:
         problem.evolution()  # refuses a stationary one
         if learn:
             raise InputError(
@@ -48,21 +52,21 @@ def check(pinn: Pinn, problem: Problem, values: Mapping[str, Value] | None, lear
         )
 
 
-def _check_settings(pinn: Pinn) -> None:
-    at_least(pinn, ("collocation", "condition_points", "memory", "redraw", "windows"))
-    positive(pinn, ("learning_rate", "exponent"))
-    if not pinn.condition_weight >= 0:
-        raise InputError(f"condition_weight must be zero or more, got {pinn.condition_weight}")
-    if not 0 <= pinn.adam_share <= 1:
-        raise InputError(f"adam_share is a part between 0 and 1, got {pinn.adam_share}")
+def _check_settings(settings: CollocationSolver) -> None:
+    at_least(settings, ("collocation", "condition_points", "memory", "redraw", "windows"))
+    positive(settings, ("learning_rate", "exponent"))
+    if not settings.condition_weight >= 0:
+        raise InputError(f"condition_weight must be zero or more, got {settings.condition_weight}")
+    if not 0 <= settings.adam_share <= 1:
+        raise InputError(f"adam_share is a part between 0 and 1, got {settings.adam_share}")
 
 
-def check_memory(pinn: Pinn, run: Run, *, width: int, depth: int) -> None:
+def check_memory(settings: CollocationSolver, run: Run) -> None:
     """Refuse what cannot fit: an equation of second order holds 18 to 50 numbers for each unit and point."""
-    size = 10 * run.dtype.itemsize * collocation(pinn) * width * depth
+    size = 10 * run.dtype.itemsize * collocation(settings) * settings.units
     free = free_bytes(run.device)
     if size > free:
         raise InputError(
-            f"{collocation(pinn)} collocation points through {depth} layers of {width} need more than "
+            f"{collocation(settings)} collocation points through {settings.units} units need more than "
             f"{size / 1e9:.3g} GB, {free / 1e9:.3g} GB are free: take fewer points or a smaller network"
         )

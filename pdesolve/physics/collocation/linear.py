@@ -8,13 +8,14 @@ judged by the residual at points that no fit has seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pdesolve.physics.solvers.pinn.model import Residuals
-from pdesolve.physics.solvers.pinn.output_layer import Clouds, fit_output_layer, residual_root
-from pdesolve.physics.solvers.pinn.spectrum import Spectra, starting_scales
+from pdesolve.nn import Basis
+from pdesolve.physics.collocation.model import Residuals
+from pdesolve.physics.collocation.output_layer import Clouds, fit_output_layer, residual_root
+from pdesolve.physics.collocation.spectrum import Spectra, starting_scales
 from pdesolve.training.run import Run
 
 SOLVED = 1e-12  # a residual that is nothing, in rows of the size of one
@@ -26,10 +27,11 @@ _ENOUGH = 0.5  # of the residual: what is worth twice the features
 _PART = 1e-4  # what counts as solved
 _GOOD = 1e-3  # what needs no other kind of features
 _HOLD = 0.6  # what features must reach before single axes are tried
+_CLOSE = 0.25  # 1 / width of radial functions times their distance, over two: wider ones are better until rounding
 _ROUNDING = 1e-11  # below which nothing is gained
 _SHARE = 0.7  # of the budget that is left, for all this
 
-Kind = Literal["tanh", "sine", "spectral"]
+Kind = Literal["tanh", "sine", "spectral"] | Basis
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Wide:
     """A hidden layer: its width, and the scales of its weights along each axis, rescaled to [-1, 1].
 
     tanh and sine: weights of mean zero. spectral: sines whose frequencies are drawn from the spectrum of what the
-    conditions and the source leave over, and then moved by the scales.
+    conditions and the source leave over, and then moved by the scales. Radial functions: of the width 1 / scale.
     """
 
     width: int
@@ -57,12 +59,13 @@ class Trials:
     """Fits of wide layers to a problem.
 
     make: the objective of a network with that layer, its draws always the same. draw: (objective, points, seed) ->
-    points of each term. axes: how many.
+    points of each term. axes: how many. kinds: of features, in the order in which they are tried.
     """
 
     make: Callable[[Wide], Residuals]
     draw: Callable[[Residuals, int, int], Clouds]
     axes: int
+    kinds: Sequence[Kind]
 
     def solve(self, run: Run, name: str) -> tuple[Residuals, bool] | None:
         """The network of the widest layer that pays, its output layer solved for, and whether it is a solution.
@@ -111,20 +114,20 @@ class Trials:
         """The layer with the least residual elsewhere; of width 0 where random features do not get hold."""
         end = run.budget.spent + _SHARE * run.budget.left
         before, start = self._nothing(), self._starting_scales()
-        best: tuple[float, Wide] = (math.inf, Wide(0, "tanh", start))
-        # sines know products of sines by heart, so that tanh comes first
-        kinds: tuple[tuple[Kind, tuple[float, ...]], ...] = (
-            ("tanh", start),
-            ("sine", start),
-            ("spectral", (1.0,) * self.axes),
-        )
-        for kind, scales in kinds:
+        best: tuple[float, Wide] = (math.inf, Wide(0, self.kinds[0], start))
+        for kind in self.kinds:
+            scales = self._first_scales(kind, _FIRST, start)
             if best[0] < max(_GOOD * before, SOLVED) or (kind == "spectral" and not self._spectra().any):
                 continue
             found = self._scaled(Wide(_FIRST, kind, scales), run, end, _HOLD * before)
             best = min(best, found, key=lambda pair: pair[0])
+        for kind in self.kinds:  # radial functions see what lies between their centres once these are close enough
+            for width in (_FIRST * 4, _FIRST * 8):
+                if kind in get_args(Basis) and best[0] > max(_HOLD * before, SOLVED) and run.budget.spent < end:
+                    layer = Wide(width, kind, self._first_scales(kind, width, start))
+                    best = min(best, self._scaled(layer, run, end, 0.0), key=lambda pair: pair[0])
         if best[0] > max(_HOLD * before, SOLVED):
-            return {"width": 0, "kind": "tanh", "scales": list(start)}
+            return {"width": 0, "kind": self.kinds[0], "scales": list(start)}
         while best[1].width < _LARGEST and best[0] > max(_ROUNDING * before, SOLVED):
             begin = run.budget.spent
             wider = replace(best[1], width=2 * best[1].width)
@@ -139,6 +142,15 @@ class Trials:
             if run.budget.spent + 8 * (run.budget.spent - begin) > end:
                 break
         return {"width": best[1].width, "kind": best[1].kind, "scales": list(best[1].scales)}
+
+    def _first_scales(self, kind: Kind, width: int, start: tuple[float, ...]) -> tuple[float, ...]:
+        """The scales to begin with: those of the data, for radial functions no finer than their centres are close."""
+        if kind == "spectral":
+            return (1.0,) * self.axes
+        if kind not in get_args(Basis):
+            return start
+        room = _CLOSE * (width / math.prod(start)) ** (1 / self.axes)
+        return tuple(min(1.0, room) * s for s in start)
 
     def _scaled(self, layer: Wide, run: Run, end: float, hold: float) -> tuple[float, Wide]:
         """The best scales by coordinate search: all axes together, then each, by factors of 2.56, then of 1.6.

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
 from pdesolve.errors import InputError
 from pdesolve.method import Solution
 from pdesolve.nn import NetworkSolution
-from pdesolve.physics.solvers.pinn.linear import SOLVED, Oscillation, Trials, Wide
-from pdesolve.physics.solvers.pinn.model import Residuals
-from pdesolve.physics.solvers.pinn.output_layer import is_linear, residual_root
-from pdesolve.physics.solvers.pinn.task import Task
-
-if TYPE_CHECKING:
-    from pdesolve.physics.solvers.pinn.method import Pinn
+from pdesolve.physics.collocation.linear import SOLVED, Oscillation, Trials, Wide
+from pdesolve.physics.collocation.model import Residuals
+from pdesolve.physics.collocation.output_layer import is_linear, residual_root
+from pdesolve.physics.collocation.task import Task
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ def without_training(task: Task) -> Shallow:
     if settings.condition_weight == 0 and task.soft:
         run.say(f"{', '.join(task.soft)} of weight zero: whatever obeys the equation is as good as the solution")
         return Shallow()
-    free, linear = _free(settings), False
+    free, linear = bool(settings.kinds), False
     if settings.optimiser in ("auto", "output_layer") and not task.learn:
         first = _drawn(task, Wide(16, "tanh", (1.0,) * len(problem.axes)))
         if free and residual_root(first, task.clouds(first, 256, 0)) < SOLVED:
@@ -65,7 +61,7 @@ def without_training(task: Task) -> Shallow:
         )
     if not (linear and free):
         return Shallow(linear=linear)
-    trials = Trials(lambda layer: _drawn(task, layer), task.clouds, len(problem.axes))
+    trials = Trials(lambda layer: _drawn(task, layer), task.clouds, len(problem.axes), settings.kinds)
     found = trials.solve(run, f"features{task.part}")
     objective, solved = found or (None, False)
     reason = "converged" if solved else "features" if only and found else ""
@@ -100,13 +96,3 @@ def ended(
 def _drawn(task: Task, layer: Wide) -> Residuals:
     """The objective of a layer, its draws always the same."""
     return task.objective(layer, torch.Generator().manual_seed(task.run.seed))
-
-
-def _free(settings: Pinn) -> bool:
-    """Whether nobody asked for a network of their own."""
-    return (
-        settings.width is None
-        and settings.depth is None
-        and settings.architecture == "mlp"
-        and settings.features == "coordinates"
-    )

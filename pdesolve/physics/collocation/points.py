@@ -1,16 +1,16 @@
-"""The points of a physics-informed neural network: drawn in one place, and brought back from a checkpoint."""
+"""Collocation points and those of conditions: drawn in one place, and brought back from a checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Generator
 
 from pdesolve.fields import Coordinates
 from pdesolve.geometry import Adaptive, PointCloud, Sampler
-from pdesolve.physics.solvers.pinn.model import Residuals
-from pdesolve.physics.solvers.pinn.weighting import INTERIOR
+from pdesolve.physics.collocation.model import Residuals
+from pdesolve.physics.collocation.weighting import INTERIOR
 from pdesolve.problem import Problem
 from pdesolve.training.objective import Batches
 from pdesolve.training.processes import own
@@ -20,15 +20,15 @@ class CollocationPoints(Batches):
     """Collocation points inside the domain, which move to where the residual is large, and points of the conditions.
 
     `batch` maps the terms of the objective to the coordinates at which they are taken: of several processes each has
-    its share. `clouds` are all points, the same everywhere.
+    its share. `clouds` are all points, the same everywhere. `moved` is called with collocation points drawn anew.
     """
 
     def __init__(
         self, problem: Problem, objective: Residuals, *, count: int, condition_count: int, sampler: Sampler,
-        adaptive: Adaptive, generator: Generator,
+        adaptive: Adaptive, generator: Generator, moved: Callable[[PointCloud], None] = lambda cloud: None,
     ) -> None:  # fmt: skip
         self.problem, self.objective, self.generator = problem, objective, generator
-        self.count, self.condition_count, self.adaptive = count, condition_count, adaptive
+        self.count, self.condition_count, self.adaptive, self.moved = count, condition_count, adaptive, moved
         self.sampler: Sampler = sampler
         clouds = {
             name: condition.sample(problem, condition_count, sampler, generator)
@@ -55,6 +55,7 @@ class CollocationPoints(Batches):
             if len(self.problem.axes) > 2
         }
         self._place({INTERIOR: cloud, **drawn})
+        self.moved(cloud)
         return True
 
     def residuals(self) -> tuple[float, float]:

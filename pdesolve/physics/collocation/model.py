@@ -1,4 +1,4 @@
-"""The objective of a physics-informed neural network."""
+"""What is minimised: residuals of an equation and of the conditions at points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pdesolve.fields.engines import Eager, Engine
 from pdesolve.geometry import PointCloud
 from pdesolve.method import Solution
 from pdesolve.nn import NetworkSolution
-from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Weighting
+from pdesolve.physics.collocation.weighting import INTERIOR, Weighting
 from pdesolve.problem import Problem, Value
 from pdesolve.scales import Scales
 from pdesolve.training.objective import ResidualObjective

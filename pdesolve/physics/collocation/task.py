@@ -14,22 +14,22 @@ from pdesolve.condition import Condition, Periodic
 from pdesolve.constraint import Lift
 from pdesolve.errors import InputError
 from pdesolve.geometry import PointCloud
-from pdesolve.nn import Affine, Beside, NetworkSolution, Waves, network, wide
+from pdesolve.nn import Affine, Beside, NetworkSolution, Waves, wide
+from pdesolve.physics.collocation.linear import Oscillation, Wide
+from pdesolve.physics.collocation.model import Residuals, learnable
+from pdesolve.physics.collocation.weighting import INTERIOR, Weighting
 from pdesolve.physics.constraints import BoxLift, lift
-from pdesolve.physics.solvers.pinn.linear import Oscillation, Wide
-from pdesolve.physics.solvers.pinn.model import Residuals, learnable
-from pdesolve.physics.solvers.pinn.weighting import INTERIOR, Weighting
 from pdesolve.problem import Problem, Value
 from pdesolve.scales import Scales, scales
 from pdesolve.training.run import Run
 from pdesolve.training.stages import Part
 
 if TYPE_CHECKING:
-    from pdesolve.physics.solvers.pinn.method import Pinn
+    from pdesolve.physics.collocation.solver import CollocationSolver
 
 Built = Wide | Oscillation | None  # what a network is made by besides the settings
-WIDTH, DEPTH = 20, 3  # of a network that nobody asked to be of another size
 _COLLOCATION = 3000
+_UNEQUAL = 1e3  # lengths of axes that differ by more are told
 _WHOLE = Part()
 
 
@@ -42,7 +42,7 @@ class Task:
     windows before this one.
     """
 
-    settings: Pinn
+    settings: CollocationSolver
     problem: Problem
     run: Run
     values: Mapping[str, Value]
@@ -54,7 +54,7 @@ class Task:
 
     @staticmethod
     def of(
-        settings: Pinn, problem: Problem, *, run: Run, values: Mapping[str, Value] | None = None,
+        settings: CollocationSolver, problem: Problem, *, run: Run, values: Mapping[str, Value] | None = None,
         learn: Sequence[str] = (), part: Part = _WHOLE, earlier: Sequence[nn.Module] = (),
     ) -> Task:  # fmt: skip
         """The task with its sizes and lift found, and what is worth reading of them said."""
@@ -105,46 +105,61 @@ class Task:
         return {INTERIOR: self.problem.sample(count, sampler, generator), **clouds}
 
 
-def collocation(settings: Pinn) -> int:
+def collocation(settings: CollocationSolver) -> int:
     """Points inside the domain, where nothing is known that asks for others."""
     return _COLLOCATION if settings.collocation is None else settings.collocation
 
 
-def _said(settings: Pinn, problem: Problem, values: Mapping[str, Value], run: Run) -> Scales:
+def _said(settings: CollocationSolver, problem: Problem, values: Mapping[str, Value], run: Run) -> Scales:
     """The sizes of unknowns and rows, said."""
     found = scales(problem, values)
     for line in found.lines():
         run.say(line)
+    if (apart := unequal(problem)) is not None:
+        run.say(apart)
     if (warning := found.warning(remedies(settings, problem))) is not None:
         run.say(f"warning: {warning}")
     return found
 
 
-def remedies(settings: Pinn, problem: Problem) -> list[str]:
+def unequal(problem: Problem) -> str | None:
+    """Said of axes that differ much in length: the network sees all of them as [-1, 1]."""
+    by_length = sorted(problem.axes, key=lambda axis: axis.length)
+    short, long = by_length[0], by_length[-1]
+    if long.length < _UNEQUAL * short.length:
+        return None
+    return (
+        f"{long.name} is {long.length / short.length:.2g} times as long as {short.name} ({long.length:.3g} and "
+        f"{short.length:.3g}): each axis is rescaled to [-1, 1], widths and frequencies are on that scale"
+    )
+
+
+def remedies(settings: CollocationSolver, problem: Problem) -> list[str]:
     """What helps with thin layers and slow terms, of what is not on yet, as it is written."""
     known = {
         "--method.windows 4": problem.time is not None and settings.windows == 1,
         "--method.conditions exact": settings.conditions != "exact",
-        "--method.features fourier": settings.features == "coordinates",
+        **settings.remedies,
         "--method.adaptivity rad": settings.adaptivity == "none",
     }
     return [written for written, off in known.items() if off]
 
 
 def new_solution(
-    settings: Pinn, problem: Problem, values: Mapping[str, Value] | None, sizes: Scales, made: Lift | None,
+    settings: CollocationSolver, problem: Problem, values: Mapping[str, Value] | None, sizes: Scales, made: Lift | None,
     layer: Built, generator: torch.Generator, device: torch.device, dtype: torch.dtype,
 ) -> NetworkSolution:  # fmt: skip
     """A network before any training: of the settings, with waves beside its coordinates, or of one wide layer."""
     if layer is None:
-        body = new_network(settings, problem, generator, None if made is None else _beside(made, sizes))
+        body = settings.network(problem, generator, None if made is None else _beside(made, sizes))
     elif isinstance(layer, Oscillation):
         waves = Waves(problem.axes, layer.frequencies)
-        body = new_network(settings, problem, generator, (waves, waves.outputs))
+        body = settings.network(problem, generator, (waves, waves.outputs))
     else:
+        units = "sine" if layer.kind == "spectral" else layer.kind
         body = wide(
-            problem.axes, len(problem.equation.scalars), width=layer.width, scales=layer.scales,
-            activation="tanh" if layer.kind == "tanh" else "sine", generator=generator,
+            problem.axes, len(problem.equation.scalars), width=layer.width, scales=layer.scales, units=units,
+            generator=generator,
         )  # fmt: skip
     offsets, factors = zip(*(sizes.unknowns[name] for name in problem.equation.scalars), strict=True)
     module = nn.Sequential(*body, Affine(offsets, factors)).to(device=device, dtype=dtype)
@@ -159,20 +174,6 @@ def _beside(made: Lift, sizes: Scales) -> tuple[nn.Module, int] | None:
         offset, scale = sizes.unknowns[name]
         inputs.append(nn.Sequential(module, Affine([-offset / scale], [1 / scale])))
     return (reduce(Beside, inputs), len(inputs)) if inputs else None
-
-
-def new_network(
-    settings: Pinn, problem: Problem, generator: torch.Generator, beside: tuple[nn.Module, int] | None = None
-) -> nn.Sequential:
-    """The network of the settings, from coordinates to scalars of the size of one."""
-    return network(
-        problem.axes, len(problem.equation.scalars), architecture=settings.architecture,
-        width=WIDTH if settings.width is None else settings.width,
-        depth=DEPTH if settings.depth is None else settings.depth,
-        activation=settings.activation, weights=settings.weights, features=settings.features,
-        harmonics=settings.harmonics, feature_count=settings.feature_count, feature_scale=settings.feature_scale,
-        beside=beside, generator=generator,
-    )  # fmt: skip
 
 
 def recorded(built: Mapping[str, Any]) -> Built:
