@@ -56,7 +56,7 @@ class Insr(Marching):
         network: siren (sines), or tanh.
         width: units in each hidden layer, of a flow's velocity and of its pressure each (12 to 40); none: from 12 to 32
             by the modes that the initial state consists of.
-        depth: hidden layers (2 to 5).
+        depth: hidden layers (2 to 5); three for flows that are to be followed closely.
         frequency: the factor in a siren's sines (4 to 30); none: 30 for adam, as in the paper, and for
             levenberg_marquardt by the shortest waves of the initial state.
         points: points of a fit; none: four rows for each parameter and three points for each wave of the initial state
@@ -80,7 +80,7 @@ class Insr(Marching):
     fit: Literal["levenberg_marquardt", "adam"] = "levenberg_marquardt"
     network: NetworkName = "siren"
     width: int | None = None
-    depth: int = 3
+    depth: int = 2
     frequency: float | None = None
     points: int | None = None
     damping: float = 1e-8
