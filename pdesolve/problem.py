@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pdesolve.problem_file import ProblemFile
 
 _EVALUATION_POINTS = 10_000  # of a domain that no grid fits, at each time
+_GRID_DIMENSIONS = 10  # beyond, no grid of any number of points is fine enough
 
 # A parameter value as a user gives it; tensors are a number, or one per sample.
 Value = float | Tensor | GridField | Callable[[Values, Coordinates], Any]
@@ -41,6 +42,8 @@ class Exact:
 @dataclass(frozen=True)
 class Evaluation:
     """The set a solution is judged on: `points` along every space axis (ends included) and the `times`.
+
+    Domains that are no boxes, and boxes of more than ten axes, have scattered points instead, 10 000 at most.
 
     Collocation points are drawn elsewhere, so that no method is judged where it was trained. `bounded` places the
     points of axes with ends: "cells" keeps off walls and corners at which a solution is not finite.
@@ -257,9 +260,9 @@ class Problem:
 
     @cached_property
     def evaluation_set(self) -> Grid | PointCloud:
-        """Where errors are measured: a grid on boxes; elsewhere fixed points of the domain, at each of the times."""
+        """Where errors are measured: a grid on boxes of few axes; else fixed points of the domain, at each of the times."""
         times = self.evaluation.times if self.time else None
-        if self.domain.is_box:
+        if self.domain.is_box and self.domain.dimension <= _GRID_DIMENSIONS:
             return self.grid(self.evaluation.points, times, bounded=self.evaluation.bounded)
         sizes = self.evaluation.points
         count = sizes**self.domain.dimension if isinstance(sizes, int) else math.prod(sizes.values())

@@ -351,14 +351,15 @@ def test_waves_that_do_not_fit_do_not_vanish_at_the_walls() -> None:
     assert float(condition.value(other.bind(x), x).values.detach().abs().max()) > 0.3
 
 
-@pytest.mark.parametrize("dimension", [1, 2, 5, 10])
-def test_poisson_in_any_dimension_has_a_grid_that_fits(dimension) -> None:
+@pytest.mark.parametrize("dimension", [1, 2, 5, 10, 12])
+def test_poisson_in_any_dimension_has_points_that_fit(dimension) -> None:
     problem = poisson_nd.problem(dimension=dimension)
     assert problem.domain.dimension == dimension
     assert 1000 < math.prod(problem.evaluation_set.shape) < 100_000 or dimension == 1
+    assert isinstance(problem.evaluation_set, PointCloud if dimension > 10 else Grid)
 
 
-def test_poisson_refuses_dimensions_without_a_grid() -> None:
-    for dimension in (0, 11):
-        with pytest.raises(InputError, match=f"a dimension from 1 to 10, got {dimension}"):
+def test_poisson_refuses_dimensions_that_are_none() -> None:
+    for dimension in (0, 101):
+        with pytest.raises(InputError, match=f"a dimension from 1 to 100, got {dimension}"):
             poisson_nd.problem(dimension=dimension)

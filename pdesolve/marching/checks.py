@@ -36,7 +36,7 @@ def check_march(
                 f"{problem.name}: {method} marches from the start and fits no {kind!r}: leave it out, or take pinn"
             )
     one_problem(method, values)
-    at_least(marching, ("time_steps", "fit_steps"))
+    at_least(marching, ("time_steps", "repetitions", "fit_steps"))
     at_least(marching, ("adam_steps",), least=0)
     positive(marching, ("damping", "tolerance", "fit_tolerance"))
     parts(marching, ("fit_share",))

@@ -77,7 +77,7 @@ def check(insr: Insr, problem: Problem, values: Mapping[str, Value] | None, lear
         if not isinstance(condition, InitialValue | InitialRate | Dirichlet | Periodic | Impermeable):
             raise InputError(f"{name}: insr holds initial, periodic, Dirichlet and impermeable ones, not {kind!r}")
     _check_walls(problem, equation)
-    at_least(insr, ("iterations", "repetitions"))
+    at_least(insr, ("iterations",))
     positive(insr, ("learning_rate", "fit_goal"))
 
 
