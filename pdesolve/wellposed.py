@@ -320,6 +320,8 @@ def _warn_of_corners(problem: Problem) -> None:
             if isinstance(initial, InitialValue) and initial.unknown == condition.unknown and problem.time:
                 _compare(problem, (condition, part), (initial, None))
     for first, second in itertools.combinations(sides, 2):
+        if first[0] is second[0]:
+            continue  # one value where both hold
         if first[0].unknown == second[0].unknown and first[1].rsplit("_", 1)[0] != second[1].rsplit("_", 1)[0]:
             _compare(problem, first, second)
 
@@ -334,11 +336,12 @@ def _compare(problem: Problem, first: tuple[Any, str], second: tuple[Any, str | 
             face = problem.domain.boundaries[part]
             assert isinstance(face, Face)
             fixed[face.axis] = face.coordinate
-    # along the edge where both hold: its ends and three points between, for each free axis
+    # along the edge where both hold: its ends and three points between, for each free axis; fewer where there are many
+    count = 5 if len(problem.axes) < 5 else 2 if len(problem.axes) < 12 else 1
     columns = [
         torch.tensor([fixed[a.name]], dtype=torch.float64)
         if a.name in fixed
-        else torch.linspace(a.lower, a.upper, 5 if len(problem.axes) < 5 else 2, dtype=torch.float64)
+        else torch.linspace(a.lower, a.upper, count, dtype=torch.float64)
         for a in problem.axes
     ]
     points = torch.cartesian_prod(*columns).reshape(-1, len(problem.axes))
