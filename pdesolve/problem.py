@@ -260,7 +260,7 @@ class Problem:
 
     @cached_property
     def evaluation_set(self) -> Grid | PointCloud:
-        """Where errors are measured: a grid on boxes of few axes; else fixed points of the domain, at each of the times."""
+        """Where errors are measured: a grid on boxes of few axes, else fixed points of the domain, at each time."""
         times = self.evaluation.times if self.time else None
         if self.domain.is_box and self.domain.dimension <= _GRID_DIMENSIONS:
             return self.grid(self.evaluation.points, times, bounded=self.evaluation.bounded)
