@@ -20,7 +20,7 @@ from pdesolve.method import Solution
 from pdesolve.metrics import root_mean_square
 from pdesolve.problem import Problem
 
-_POINTS = 2048  # held-out points for residual and violations
+_POINTS = 2048  # held-out points for residual and violations, in up to ten dimensions
 _INSTANTS = (0.137, 0.491, 0.823)  # parts of the time axis, where the residual is taken on grids
 _BOUNDED = 3.0  # an error at most so many times as large as a part of it is of that part's size
 _SEED = 20_231_117  # of those points: no solver trains on them
@@ -224,7 +224,8 @@ def residual(solution: Solution) -> float | None:
         return None
     if "point" not in problem.equation.kinds:
         return _residual_on_grids(solution)
-    cloud = problem.sample(_POINTS, "sobol", torch.Generator().manual_seed(_SEED))
+    count = min(_POINTS, 10 * _POINTS // len(problem.axes))
+    cloud = problem.sample(count, "sobol", torch.Generator().manual_seed(_SEED))
     squares = []
     for x in _chunks(solution, cloud):
         rows = problem.equation.residual(solution.state(x), problem.bind(x, solution.values), x)
@@ -321,8 +322,9 @@ def drifts(solution: Solution) -> dict[str, Tensor]:
     return result
 
 
-def _chunks(solution: Solution, cloud: PointCloud, size: int = 4096) -> Any:
-    for x in cloud.x.split(size):
+def _chunks(solution: Solution, cloud: PointCloud) -> Any:
+    # second derivatives along every axis take memory as its number squared
+    for x in cloud.x.split(max(32, min(4096, 2**16 // len(cloud.axes) ** 2))):
         yield solution.coordinates(PointCloud(cloud.axes, x), gradients=True)
 
 
