@@ -66,13 +66,7 @@ def network(
             f"{feature_count}, {harmonics} and {feature_scale}"
         )
     # what is given of a point beforehand is one layer: it is evaluated once for each set of points
-    given: nn.Module = Rescale(axes)
-    inputs = len(axes)
-    if any(axis.periodic for axis in axes):
-        embedding = PeriodicEmbedding(axes, harmonics)
-        given, inputs = nn.Sequential(given, embedding), embedding.outputs
-    if beside is not None:
-        given, inputs = Beside(given, beside[0]), inputs + beside[1]
+    given, inputs = prepared(axes, harmonics=harmonics, beside=beside)
     layers: list[nn.Module] = [given]
     if features == "fourier":
         layers.append(FourierFeatures(inputs, feature_count, feature_scale, generator))
@@ -130,3 +124,18 @@ def fit_output(module: nn.Module, x: Tensor, values: Tensor, *, cut: float = 1e-
     if bias is not None:
         bias.copy_(fitted[-1])
     return float((matrix @ fitted - target).norm() / target.norm().clamp_min(torch.finfo(target.dtype).tiny))
+
+
+def prepared(axes: Axes, *, harmonics: int, beside: tuple[nn.Module, int] | None) -> tuple[nn.Module, int]:
+    """What is made of coordinates before any layer, and how many numbers it gives: rescaled, periodic axes embedded.
+
+    beside: further inputs, a module of coordinates and how many numbers it gives.
+    """
+    given: nn.Module = Rescale(axes)
+    inputs = len(axes)
+    if any(axis.periodic for axis in axes):
+        embedding = PeriodicEmbedding(axes, harmonics)
+        given, inputs = nn.Sequential(given, embedding), embedding.outputs
+    if beside is not None:
+        given, inputs = Beside(given, beside[0]), inputs + beside[1]
+    return given, inputs

@@ -12,7 +12,8 @@ from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields.jets import Jet, product
 from pdesolve.fields.propagation import propagate
 from pdesolve.geometry import Axes
-from pdesolve.nn import Basis, Beside, Covariance, PeriodicEmbedding, RadialBasis, Rescale, Widths, mlp
+from pdesolve.nn import Basis, Covariance, RadialBasis, Widths, mlp
+from pdesolve.nn.network import prepared
 from pdesolve.nn.radial import drawn
 
 Perceptron = Literal["tanh", "sine", "none"]
@@ -37,13 +38,7 @@ def gaussians(
         raise unknown_name("placement", placement, get_args(Placement))
     if min(channels, hidden, harmonics) < 1:
         raise InputError(f"channels, hidden and harmonics are from 1 on, got {channels}, {hidden} and {harmonics}")
-    given: nn.Module = Rescale(axes)
-    inputs = len(axes)
-    if any(axis.periodic for axis in axes):
-        embedding = PeriodicEmbedding(axes, harmonics)
-        given, inputs = nn.Sequential(given, embedding), embedding.outputs
-    if beside is not None:
-        given, inputs = Beside(given, beside[0]), inputs + beside[1]
+    given, inputs = prepared(axes, harmonics=harmonics, beside=beside)
     features = outputs if perceptron == "none" else channels
     kind = {"covariance": covariance, "widths": widths, "width": width, "shared": shared}
     kind |= {"chunk_bytes": chunk_bytes}
