@@ -65,7 +65,8 @@ ROWS = {
         "heat_1d", LINE | {"width": 30, "slope": 1.0, "time_steps": 300, "fit_goal": 1e-9}, 5, {}, 1e-7
     ),
     "waves": Row(
-        "wave_1d", LINE | {"width": 54, "slope": 3.0, "time_steps": 400, "repetitions": 8, "fit_goal": 1e-9}, 5, {}, 1e-6
+        "wave_1d", LINE | {"width": 54, "slope": 3.0, "time_steps": 400, "repetitions": 8, "fit_goal": 1e-9}, 5, {},
+        1e-6,
     ),
 }  # fmt: skip
 
