@@ -34,7 +34,7 @@ class Resolution:
 
     @property
     def width(self) -> int:
-        """4.6 modes^(1/5), from 12 to 32: states of 10 to 2000 modes are fitted to 1e-3 or better at depth 3."""
+        """4.6 modes^(1/5), from 12 to 32: fewer than the tightest fits want (5.4), so that a march ends in time."""
         return int(min(_WIDEST, max(_NARROWEST, np.ceil(_WIDTH * self.modes**0.2))))
 
     @property

@@ -148,9 +148,9 @@ def given_centres(path: Path, axes: Axes, count: int) -> Tensor:
     for i, axis in enumerate(axes):
         outside = ((points[:, i] < axis.lower) | (points[:, i] > axis.upper)).nonzero()[:, 0]
         if len(outside):
-            row = int(outside[0])
+            row, others = int(outside[0]), len(outside) - 1
             raise InputError(
                 f"{path}, row {row + 2}: the centre {axis.name} = {float(points[row, i]):.6g} is outside of "
-                f"[{axis.lower:.6g}, {axis.upper:.6g}], as are {len(outside) - 1} more: move them inside"
+                f"[{axis.lower:.6g}, {axis.upper:.6g}]{f', as are {others} more' if others else ''}: move it inside"
             )
     return points
