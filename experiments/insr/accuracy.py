@@ -40,7 +40,7 @@ ROWS = {
     "advection, midpoint, Adam": Row("advection_1d", {**MIDPOINT, **PAPER_1D}, 10, {"final_time": 2.0}),
     "advection, semi-Lagrangian": Row("advection_1d", {"time_steps": 240, "depth": 3, "fit_goal": 1e-9}, 5),
     "rotation, semi-Lagrangian": Row("advection_2d", {}, 2),
-    "vortices between walls": Row("taylor_green_walls_2d", FLOW | {"time_steps": 100}, 4),
+    "vortices between walls": Row("taylor_green_walls_2d", FLOW | {"time_steps": 100}, 7),
     "vortices between walls, Adam, 2 steps": Row(
         "taylor_green_walls_2d", {"time_steps": 2, "scheme": "splitting", **PAPER_2D}, 10, {"final_time": 0.1}
     ),
