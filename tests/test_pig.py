@@ -163,10 +163,23 @@ def test_functions_that_do_nothing_go_where_the_residual_is() -> None:
     before = module(x).detach()
     r = torch.zeros(200, dtype=torch.float64)
     r[17] = 1.0
-    assert reseed(module, x, r, part=0.2, generator=generator()) == 1
+    assert reseed(module, x, lambda: r, part=0.2, generator=generator()) == 1
     torch.testing.assert_close(some.centres[0, 3].detach(), x[17])
     torch.testing.assert_close(module(x).detach(), before)
     assert float(contributions(some, x)[0, 3]) == 0.0
+
+
+def test_functions_that_the_residual_misses_stay_though_they_add_little() -> None:
+    some = layer(2, shared=False)
+    with torch.no_grad():
+        some.weights[0, 3] = 1e-9
+    module, x, before = nn.Sequential(nn.Identity(), some), points(2, 200), some.weights[0, 3].clone()
+
+    def missed() -> torch.Tensor:
+        return torch.full((200,), 1.0 if bool(some.weights[0, 3].any()) else 2.0)
+
+    assert reseed(module, x, missed, part=0.2, generator=generator()) == 0
+    torch.testing.assert_close(some.weights[0, 3], before)
 
 
 def solved(method: Pig, name: str, steps: int) -> tuple[float, Run]:

@@ -42,12 +42,12 @@ ROWS = {
     "rotation, semi-Lagrangian": Row("advection_2d", {}, 2),
     "vortices between walls": Row("taylor_green_walls_2d", FLOW | {"time_steps": 100}, 7),
     "vortices between walls, Adam, 2 steps": Row(
-        "taylor_green_walls_2d", {"time_steps": 2, "scheme": "splitting", **PAPER_2D}, 10, {"final_time": 0.1}
+        "taylor_green_walls_2d", {"time_steps": 2, "scheme": "splitting", **PAPER_2D}, 20, {"final_time": 0.1}
     ),
     "one vortex between walls": Row("taylor_green_walls_2d_sister", FLOW, 5),
     "vortices, viscous": Row("taylor_green_2d", FLOW | {"time_steps": 10}, 2, {"final_time": 1.0}),
     "vortices, viscous, Adam, 2 steps": Row(
-        "taylor_green_2d", {"time_steps": 2, "scheme": "splitting", **PAPER_2D}, 10, {"final_time": 0.2}
+        "taylor_green_2d", {"time_steps": 2, "scheme": "splitting", **PAPER_2D}, 20, {"final_time": 0.2}
     ),
     "vortices of two scales": Row("vortices_2d", FLOW, 10),
     "shear layers": Row("shear_layers_2d", FLOW | {"time_steps": 10}, 7, {"final_time": 1.0}),

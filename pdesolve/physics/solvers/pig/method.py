@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -137,8 +138,8 @@ class Pig(CollocationSolver):
         if self.seeding != "even" and int(layers[0].placed) < self.seedings:
             self._place(module, objective, cloud, run)
         elif self.reseeding and self.placement == "trained":
-            r = objective.residual_size(cloud)
-            reseed(module, cloud.x, r, part=self.reseeding, generator=run.generator)
+            residual = partial(objective.residual_size, cloud)
+            reseed(module, cloud.x, residual, part=self.reseeding, generator=run.generator)
         if run.folder is not None:
             record(run.folder, layers[0], run.checkpoint.position.step)
 

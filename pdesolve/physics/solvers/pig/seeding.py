@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,6 +15,8 @@ from pdesolve.nn import RadialBasis
 from pdesolve.predicting import read_points
 
 _DEAD = 1e-4  # of the largest contribution in a group
+_RISE = 1.01  # factor of the mean of r² that may be missed without dead functions
+_TRIES = 3  # with ever fewer of them
 _NARROWER = 0.5  # of the group's typical width, where something was missed
 _ROUNDS = 10  # of k-means
 _OVERLAP = 2.5  # width over the deviation of a cluster: about what neighbours are apart
@@ -38,29 +41,48 @@ def contributions(layer: RadialBasis, inputs: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def reseed(module: nn.Sequential, x: Tensor, residual: Tensor, *, part: float, generator: torch.Generator) -> int:
-    """Move dead functions to points x (point, axis) drawn in proportion to |r| (point,); how many were moved.
+def reseed(
+    module: nn.Sequential, x: Tensor, residual: Callable[[], Tensor], *, part: float, generator: torch.Generator
+) -> int:
+    """Move dead functions to points x (point, axis) drawn in proportion to |r|; how many were moved.
 
-    Dead are those that add less than 1e-4 of what the largest of their group adds, `part` of a group at most. They
-    start there at half of the group's typical width with weights of zero: the field stays what it is to 1e-4.
+    Dead are those that add less than 1e-4 of what the largest of their group adds, `part` of a group at most, and
+    without which the mean of r² stays what it is to a hundredth: what is small may be curved, and the smaller r gets
+    the less may be missed. Fewer are tried where it does not. They start at half of the group's typical width with
+    weights of zero. residual() is |r| at x (point,) of the module as it is then.
     """
-    moved = 0
-    if not float(residual.sum()) > 0:
-        return moved
-    for layer in bases(module, x.shape[1]):
-        given = module[0](x.to(layer.centres))
-        adds = contributions(layer, given)
-        for group, mine in enumerate(adds):
-            order = mine.argsort()[: int(part * len(mine))]
-            dead = order[mine[order] < _DEAD * mine.max()]
-            if not len(dead):
-                continue
-            there = torch.multinomial(residual.cpu(), len(dead), replacement=True, generator=generator)
-            layer.centres[group, dead] = given[there.to(given.device)]
-            layer.sizes[group, dead] = layer.sized(_NARROWER * typical(layer, group))
-            layer.weights[group, dead] = 0.0
-            moved += len(dead)
-    return moved
+    there, layers = residual(), bases(module, x.shape[1])
+    enough = _RISE * there.square().mean()
+    if not (layers and float(enough) > 0):
+        return 0
+    given = module[0](x.to(layers[0].centres))
+    for _ in range(_TRIES):
+        before = [layer.weights.clone() for layer in layers]
+        dead = [(layer, group, some) for layer in layers for group, some in enumerate(_dead(layer, given, part))]
+        for layer, group, some in dead:
+            layer.weights[group, some] = 0.0
+        if residual().square().mean() <= enough:
+            break
+        for layer, weights in zip(layers, before, strict=True):
+            layer.weights.copy_(weights)
+        part /= 4
+    else:
+        return 0
+    for layer, group, some in dead:
+        if len(some):
+            drawn = torch.multinomial(there.cpu(), len(some), replacement=True, generator=generator)
+            layer.centres[group, some] = given[drawn.to(given.device)]
+            layer.sizes[group, some] = layer.sized(_NARROWER * typical(layer, group))
+    return sum(len(some) for _, _, some in dead)
+
+
+def _dead(layer: RadialBasis, given: Tensor, part: float) -> list[Tensor]:
+    """The functions of each group that add least, `part` of it at most."""
+    found = []
+    for mine in contributions(layer, given):
+        least = mine.argsort()[: int(part * len(mine))]
+        found.append(least[mine[least] < _DEAD * mine.max()])
+    return found
 
 
 @torch.no_grad()
