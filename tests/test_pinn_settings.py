@@ -12,13 +12,16 @@ import torch
 
 import pdesolve as ps
 from pdesolve import Dirichlet, InitialValue, Problem, make_problem
-from pdesolve.geometry import Adaptivity
+from pdesolve.geometry import Adaptivity, PointCloud
 from pdesolve.least_squares import Form, LeastSquares
 from pdesolve.least_squares.footprint import measured
 from pdesolve.least_squares.form import predicted_bytes
 from pdesolve.metrics import relative_l2
 from pdesolve.nn import Activation, Architecture, Features, Weights
+from pdesolve.physics.collocation.jumps import Jumps
+from pdesolve.physics.collocation.task import Task
 from pdesolve.physics.collocation.weighting import INTERIOR, Emphasis
+from pdesolve.physics.constraints import jumps
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.solvers.pinn.method import Pinn
 from pdesolve.proof import residual, violations
@@ -73,6 +76,22 @@ def test_every_value_lowers_what_is_left_of_equation_and_conditions(name: str, v
     equation, conditions = (late / early for early, late in zip(before, after, strict=True))
     assert equation < 0.85 or value == "gate"  # which has only begun to let time pass
     assert conditions < 0.75 or (name, value) == ("features", "sine")  # whose frequencies still move
+
+
+def test_rows_weigh_less_where_boundary_values_jump_and_nowhere_else() -> None:
+    cavity, smooth = make_problem("lid_cavity"), make_problem("poisson_2d")
+    places = tuple(jumps(cavity))
+    assert places == ({"x": 0.0, "y": 1.0}, {"x": 1.0, "y": 1.0}) and jumps(smooth) == []
+    weights = Jumps(cavity.axes, places, 0.2)
+    x = torch.tensor([[0.0, 0.9], [1.0, 0.98], [0.97, 0.96], [0.5, 1.0]], dtype=torch.float64)
+    torch.testing.assert_close(weights.weights(x, inside=True), x.new_tensor([0.25, 0.01, 0.0625, 1.0]))
+    torch.testing.assert_close(weights.weights(x, inside=False), x.new_tensor([0.5, 0.1, 0.25, 1.0]))
+    sizes = []
+    for radius in (0.2, 0.0):
+        method = Pinn(width=4, depth=1, jump_radius=radius)
+        objective = Task.of(method, cavity, run=run_of()).objective(None, torch.Generator().manual_seed(0))
+        sizes.append(objective.residual_size(PointCloud(cavity.axes, x)))
+    torch.testing.assert_close(sizes[0], sizes[1] * weights.weights(x, inside=True))
 
 
 def left_over(solution: Any) -> tuple[float, float]:

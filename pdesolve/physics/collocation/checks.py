@@ -55,8 +55,9 @@ def check(
 def _check_settings(settings: CollocationSolver) -> None:
     at_least(settings, ("collocation", "condition_points", "memory", "redraw", "windows"))
     positive(settings, ("learning_rate", "exponent"))
-    if not settings.condition_weight >= 0:
-        raise InputError(f"condition_weight must be zero or more, got {settings.condition_weight}")
+    for name, value in (("condition_weight", settings.condition_weight), ("jump_radius", settings.jump_radius)):
+        if not value >= 0:
+            raise InputError(f"{name} must be zero or more, got {value}")
     if not 0 <= settings.adam_share <= 1:
         raise InputError(f"adam_share is a part between 0 and 1, got {settings.adam_share}")
 

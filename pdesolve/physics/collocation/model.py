@@ -16,6 +16,7 @@ from pdesolve.fields.engines import Eager, Engine
 from pdesolve.geometry import PointCloud
 from pdesolve.method import Solution
 from pdesolve.nn import NetworkSolution
+from pdesolve.physics.collocation.jumps import Jumps
 from pdesolve.physics.collocation.weighting import INTERIOR, Weighting
 from pdesolve.problem import Problem, Value
 from pdesolve.scales import Scales
@@ -29,7 +30,8 @@ class Residuals(ResidualObjective):
     """The rows whose squares are minimised: the equation's residual, and what each condition leaves over.
 
     A term has the rows √(q_i / Σ q) r_i, q the quadrature weights of its points where they have any, else √(1/n) r_i,
-    r divided by its size in `scales`: its sum of squares is the mean of r². `weighting` then weighs terms and points.
+    r divided by its size in `scales` and weighed down near `jumps`: its sum of squares is the mean of r². `weighting`
+    then weighs terms and points.
     Learnable parameter values are parameters of this module and so travel with the network's; `earlier` are the
     networks of time windows before this one, which a checkpoint must bring back too. `engine` computes the
     partials of the network.
@@ -37,13 +39,13 @@ class Residuals(ResidualObjective):
 
     def __init__(
         self, problem: Problem, solution: NetworkSolution, conditions: Mapping[str, Condition], weighting: Weighting,
-        scales: Scales, *, learned: Mapping[str, nn.Parameter], earlier: Sequence[nn.Module] = (),
+        scales: Scales, jumps: Jumps, *, learned: Mapping[str, nn.Parameter], earlier: Sequence[nn.Module] = (),
     ) -> None:  # fmt: skip
         super().__init__()
         self.problem, self.solution, self.module = problem, solution, solution.module
         self.learned = nn.ParameterDict(learned)
         self.earlier = nn.ModuleList(earlier)
-        self.conditions, self.weighting, self.scales = conditions, weighting, scales
+        self.conditions, self.weighting, self.scales, self.jumps = conditions, weighting, scales, jumps
         self.adapted = 0
         self._kind: dict[str, Any] = {"dtype": solution.dtype, "device": solution.device}
         self.engine: Engine = Eager()
@@ -89,10 +91,13 @@ class Residuals(ResidualObjective):
         return {name: _averaged(self._sized(name, batch[name]), batch[name]) for name in (INTERIOR, *self.conditions)}
 
     def _sized(self, name: str, x: Coordinates) -> Tensor:
-        """The rows of a term (row, point), of the size of one each."""
+        """The rows of a term (row, point), of the size of one each, less where values jump."""
         rows = flatten(self._left_over(name, x))
         sizes = self.scales.rows
-        return torch.stack([x.expand(f).values / sizes[row if name == INTERIOR else name] for row, f in rows.items()])
+        found = torch.stack([x.expand(f).values / sizes[row if name == INTERIOR else name] for row, f in rows.items()])
+        if not self.jumps:
+            return found
+        return found * x.once(self.jumps, lambda: self.jumps.weights(x.columns().detach(), inside=name == INTERIOR))
 
     def _left_over(self, name: str, x: Coordinates) -> Mapping[str, Field | Vector]:
         """What vanishes for a solution: the residual of the equation, or that of a condition."""

@@ -53,6 +53,8 @@ class CollocationSolver(Solver):
         condition_points: points for each condition that is left to the loss, and for each axis that it has.
         sampler: how both are drawn.
         condition_weight: weight of every condition's mean square against the equation's.
+        jump_radius: distance from where values on two sides disagree, as a part of each axis, within which rows weigh
+            less: (r / radius)^2 (0.1 to 0.3); 0: none.
         balancing: how weights of terms are found: none, gradient_statistics, gradient_norm or tangent_kernel.
         emphasis: what weighs points: none, attention (residual-based), causal (chunks of time in their order), gate (a
             front that moves on in time).
@@ -80,6 +82,7 @@ class CollocationSolver(Solver):
     condition_points: int = 200
     sampler: Sampler = "sobol"
     condition_weight: float = 10.0
+    jump_radius: float = 0.2
     balancing: Balancing = "none"
     emphasis: Emphasis = "none"
     adaptivity: Adaptivity = "rad"

@@ -15,10 +15,11 @@ from pdesolve.constraint import Lift
 from pdesolve.errors import InputError
 from pdesolve.geometry import PointCloud
 from pdesolve.nn import Affine, Beside, NetworkSolution, Waves, wide
+from pdesolve.physics.collocation.jumps import Jumps
 from pdesolve.physics.collocation.linear import Oscillation, Wide
 from pdesolve.physics.collocation.model import Residuals, learnable
 from pdesolve.physics.collocation.weighting import INTERIOR, Weighting
-from pdesolve.physics.constraints import BoxLift, lift
+from pdesolve.physics.constraints import BoxLift, jumps, lift
 from pdesolve.problem import Problem, Value
 from pdesolve.scales import Scales, scales
 from pdesolve.training.run import Run
@@ -80,7 +81,10 @@ class Task:
             start = solution.values.get(name, problem.values.get(name, _default(problem, name)))
             solution.values[name] = learned[name] = learnable(problem, name, start, solution)
         weighting = Weighting(settings.condition_weight, settings.balancing, settings.emphasis, problem.time)
-        return Residuals(problem, solution, self.soft, weighting, self.sizes, learned=learned, earlier=self.earlier)
+        places = Jumps(problem.axes, tuple(jumps(problem, self.values)), settings.jump_radius)
+        return Residuals(
+            problem, solution, self.soft, weighting, self.sizes, places, learned=learned, earlier=self.earlier
+        )
 
     @property
     def soft(self) -> dict[str, Condition]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -193,7 +193,7 @@ def _disagreements(data: Data, own: Mapping[str, Any]) -> dict[str, str]:
     pairs = {
         (a, b): gap
         for a, b in itertools.combinations(sides, 2)
-        if (gap := _side_gap(data, sides[a], sides[b], size)) is not None
+        if (gap := next((gap for _, gap in _side_gaps(data, sides[a], sides[b], size)), None)) is not None
     }
     while pairs:
         involved = [name for pair in pairs for name in pair]
@@ -223,16 +223,31 @@ def _disagreements(data: Data, own: Mapping[str, Any]) -> dict[str, str]:
     return given_up
 
 
-def _side_gap(data: Data, first: Dirichlet, second: Dirichlet, size: float) -> str | None:
-    """Where two conditions differ at an edge, if they do."""
+def jumps(problem: Problem, values: Mapping[str, Value] | None = None) -> list[Place]:
+    """The edges of a box, its corners in the plane, where values on two sides differ: {"x": 0.0, "y": 1.0}.
+
+    The solution depends on the direction there, and its derivatives are unbounded.
+    """
+    if not problem.domain.is_box:
+        return []
+    data, found = Data(problem, values or {}, ()), []
+    sides = [c for c in problem.named_conditions.values() if isinstance(c, Dirichlet)]
+    for first, second in itertools.combinations(sides, 2):
+        if first.unknown == second.unknown:
+            size = max(data.size(first), data.size(second))
+            found += [place for place, _ in _side_gaps(data, first, second, size) if place not in found]
+    return found
+
+
+def _side_gaps(data: Data, first: Dirichlet, second: Dirichlet, size: float) -> Iterator[tuple[Place, str]]:
+    """The edges where two conditions differ, and by what."""
     for one, other in itertools.product(data.places(first), data.places(second)):
         if set(one) & set(other):
             continue
         x = data.coordinates({**one, **other})
         found = _gap(x, data.fields(first, x), data.fields(second, x), size)
         if found is not None:
-            return found
-    return None
+            yield {**one, **other}, found
 
 
 def _instant_gap(data: Data, side: Dirichlet, initial: Any, size: float, *, order: int) -> str | None:
