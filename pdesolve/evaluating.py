@@ -35,6 +35,16 @@ def evaluated(solution: Solution, cloud: PointCloud, formula: Callable[[Coordina
     return {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}
 
 
+def residual_rows(solution: Solution, cloud: PointCloud) -> dict[str, Tensor]:
+    """The rows of the equation's residual at points, {name: (*sample, point)}."""
+    problem = solution.problem
+
+    def rows(x: Coordinates) -> State:
+        return problem.equation.residual(solution.state(x), problem.bind(x, solution.values), x)
+
+    return evaluated(solution, cloud, rows)
+
+
 def chunks(cloud: PointCloud, evaluate: Callable[[PointCloud], Any]) -> Iterator[PointCloud]:
     """The points in parts of which `evaluate` takes some 256 MiB each, as it does at a few of them."""
     few = cloud.some(slice(0, _FEW))

@@ -15,7 +15,7 @@ from pdesolve import metrics
 from pdesolve.condition import Condition
 from pdesolve.equation import Conserving, Evolution, State, flatten, velocity_name
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.evaluating import evaluated
+from pdesolve.evaluating import evaluated, residual_rows
 from pdesolve.fields import Coordinates, Vector, d
 from pdesolve.geometry import Grid, PointCloud
 from pdesolve.method import Solution
@@ -227,11 +227,7 @@ def residual(solution: Solution) -> float | None:
     if "point" not in problem.equation.kinds:
         return _residual_on_grids(solution)
     cloud = problem.sample(_POINTS, "sobol", torch.Generator().manual_seed(_SEED))
-
-    def rows(x: Coordinates) -> State:
-        return problem.equation.residual(solution.state(x), problem.bind(x, solution.values), x)
-
-    return _size(evaluated(solution, cloud, rows))
+    return _size(residual_rows(solution, cloud))
 
 
 def _residual_on_grids(solution: Solution) -> float:
