@@ -11,7 +11,7 @@ Forward propagation of derivatives: Griewank, Utke, Walther, Math. Comp. 69 (200
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from functools import lru_cache
 
 import torch
@@ -39,11 +39,14 @@ class Jet:
 
     `wanted` is what is to be carried, closed downwards; those of it that are not in `indices` vanish. Combinations of
     partials may be channels too. The channels are given stacked, (channel, point, feature), or as a sequence, and are
-    had both ways: rules take what suits them.
+    had both ways: rules take what suits them. `asked` is what of `wanted` is to come out at the end of a network.
     """
 
-    def __init__(self, content: Tensor | Sequence[Tensor], indices: tuple[Channel, ...], wanted: tuple[Channel, ...]):
-        self.indices, self.wanted = indices, wanted
+    def __init__(
+        self, content: Tensor | Sequence[Tensor], indices: tuple[Channel, ...], wanted: tuple[Channel, ...],
+        asked: tuple[Channel, ...] | None = None,
+    ) -> None:  # fmt: skip
+        self.indices, self.wanted, self.asked = indices, wanted, wanted if asked is None else asked
         self._values = content if isinstance(content, Tensor) else None
         self._channels = None if isinstance(content, Tensor) else tuple(content)
 
@@ -104,7 +107,21 @@ class Jet:
 
     def like(self, content: Tensor | Sequence[Tensor]) -> Jet:
         """Other channels of the same multi-indices."""
-        return Jet(content, self.indices, self.wanted)
+        return Jet(content, self.indices, self.wanted, self.asked)
+
+    def asking(self, channels: Set[Channel]) -> Jet:
+        """This jet, of which these and the value are to come out at the end."""
+        value = zero(len(self.wanted[0]))
+        asked = tuple(channel for channel in self.wanted if channel in channels or channel == value)
+        return Jet(self._content, self.indices, self.wanted, asked)
+
+    def carrying(self, wanted: tuple[Channel, ...]) -> Jet:
+        """This jet, of which these are carried on, and all of them asked for."""
+        return Jet(self._content, self.indices, wanted)
+
+    @property
+    def _content(self) -> Tensor | tuple[Tensor, ...]:
+        return self.channels if self._values is None else self._values
 
     def feature(self, where: int | slice | list[int]) -> Jet:
         """Some of the features (a number: that one, as one feature)."""

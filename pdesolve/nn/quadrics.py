@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 
-from pdesolve.fields.multi_index import Index, plus, unit, zero
+from pdesolve.fields.multi_index import Channel, Combination, Index, plus, unit, zero
 from pdesolve.fields.smooth import Smooth
 
 FEWEST = 16  # points of a chunk
@@ -90,8 +90,8 @@ def quadratic(centres: Tensor, form: Tensor) -> tuple[tuple[Index, ...], Tensor]
     return tuple(monomials), torch.cat([constant, -moved, torch.stack(entries, -1)], -1)
 
 
-def partials(centres: Tensor, form: Tensor, wanted: Sequence[Index], radial: Radial) -> tuple[Columns, Tensor]:
-    """Where the coefficients of D^β φ(q) stand for each wanted β, and what they are (*, column)."""
+def partials(centres: Tensor, form: Tensor, wanted: Sequence[Channel], radial: Radial) -> tuple[Columns, Tensor]:
+    """Where the coefficients of D^β φ(q) stand for each wanted β or sum of such, and what they are (*, column)."""
     axes = centres.shape[-1]
     y = slopes(centres, form)
     known: dict[Index, dict[tuple[int, Index], Tensor]] = {
@@ -111,8 +111,17 @@ def partials(centres: Tensor, form: Tensor, wanted: Sequence[Index], radial: Rad
             known[beta] = found
         return known[beta]
 
+    def sum_of(channel: Channel) -> dict[tuple[int, Index], Tensor]:
+        if not isinstance(channel, Combination):
+            return of(channel)
+        found: dict[tuple[int, Index], Tensor] = {}
+        for alpha, factor in channel.terms:
+            for key, c in of(alpha).items():
+                _add(found, key, factor * c)
+        return found
+
     entries = sorted(
-        ((n, place, monomial, c) for place, beta in enumerate(wanted) for (n, monomial), c in of(beta).items()),
+        ((n, place, monomial, c) for place, beta in enumerate(wanted) for (n, monomial), c in sum_of(beta).items()),
         key=lambda entry: entry[:3],
     )
     columns = Columns(
