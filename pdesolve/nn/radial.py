@@ -242,7 +242,7 @@ def _(layer: RadialBasis | RadialUnits, jet: Jet) -> Jet:
             if not all(part in place for part in parts):
                 continue
             for along in product(*(moved[place[part]] for part in parts)):
-                beta = reduce(plus, [unit(axes, j) for j in along], zero(axes))
+                beta = reduce(plus, [unit(axes, j) for j in along]) if along else zero(axes)
                 factors = [(place[part], j) for part, j in zip(parts, along, strict=True)]
                 if all(lowest[k][j] == highest[k][j] for k, j in factors):
                     same[beta] = same.get(beta, 0.0) + math.prod([coefficient, *(lowest[k][j] for k, j in factors)])
