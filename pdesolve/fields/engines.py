@@ -41,8 +41,8 @@ class Engine(ABC):
         some = points_at_once(function, jet)
         if jet.points <= some:
             return self.run(function, jet)
-        chunks = [jet.like(values) for values in jet.values.split(some, 1)]
-        if jet.values.device.type == "cpu" or not torch.is_grad_enabled():
+        chunks = jet.split(some)
+        if jet.channels[0].device.type == "cpu" or not torch.is_grad_enabled():
             parts = [self.run(function, chunk) for chunk in chunks]
         else:  # memory is what counts: nothing of a chunk is kept for its gradient, which makes it again
             parts = [self._again(function, chunk) for chunk in chunks]
@@ -70,7 +70,7 @@ class Engine(ABC):
 
 def points_at_once(function: Function, jet: Jet) -> int:
     """How many points a chunk has."""
-    value = jet.values
+    value = jet.channels[0]
     layers = [p.shape for p in function.parameters() if p.ndim == 2] if isinstance(function, nn.Module) else []
     width = max((max(shape) for shape in layers), default=64)
     each = max(1, len(jet.wanted) * width * value.element_size())

@@ -33,6 +33,8 @@ from pdesolve.fields.multi_index import (
 from pdesolve.fields.smooth import Smooth
 from pdesolve.least_squares import tape
 
+_MANY = 10  # axes, from which on slopes of coordinates are stored thin
+
 
 class Jet:
     """Partials of a tensor (point, feature): one channel for each multi-index of `indices`, the value first.
@@ -65,7 +67,9 @@ class Jet:
             row = [terms.get(unit(axes, i), 0.0) if i in moving else 0.0 for i in range(axes)]
             if any(row):
                 slopes[channel] = x.new_tensor(row).expand_as(x)
-        return Jet(torch.stack([x, *slopes.values()]), (zero(axes), *slopes), carried)
+        channels = [x, *slopes.values()]
+        # thin: slopes are the same everywhere, and axes² numbers for each point are many
+        return Jet(channels if axes > _MANY else torch.stack(channels), (zero(axes), *slopes), carried)
 
     # no cached_property: compilers do not trace its lock
 
@@ -84,6 +88,23 @@ class Jet:
             assert self._values is not None
             self._channels = self._values.unbind(0)
         return self._channels
+
+    @property
+    def thin(self) -> bool:
+        """Whether channels that are the same at all points are stored once."""
+        return self._values is None and any(map(_same, self.channels))
+
+    def extremes(self) -> tuple[list[list[float]], list[list[float]]]:
+        """The least and the greatest value of each channel and feature over the points."""
+        ends = [(channel[:1] if _same(channel) else channel).aminmax(dim=0) for channel in self.channels]
+        lowest, highest = (torch.stack(side).tolist() for side in zip(*ends, strict=True))
+        return lowest, highest
+
+    def split(self, points: int) -> list[Jet]:
+        """Jets of so many points each."""
+        if self._values is not None:
+            return [self.like(values) for values in self._values.split(points, 1)]
+        return [self.like(part) for part in zip(*(c.split(points) for c in self.channels), strict=True)]
 
     @property
     def order(self) -> int:
@@ -206,7 +227,15 @@ def subtract(a: Jet, b: Jet) -> Jet:
 
 def scaled(jet: Jet, factor: Tensor | float) -> Jet:
     """c u with c the same everywhere: a number, (feature), or a copy for each point (point, feature) of the tape's."""
+    if jet.thin and not (isinstance(factor, Tensor) and factor.ndim > 1):
+        value, *slopes = jet.channels
+        return jet.like([value * factor, *((s[:1] * factor).expand_as(s) if _same(s) else s * factor for s in slopes)])
     return jet.like(jet.values * factor)
+
+
+def _same(channel: Tensor) -> bool:
+    """Whether it is stored once for all points."""
+    return channel.stride(0) == 0
 
 
 def shifted(jet: Jet, constant: Tensor | float) -> Jet:

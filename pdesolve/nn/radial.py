@@ -226,11 +226,10 @@ def _(layer: RadialBasis | RadialUnits) -> float:
 @propagate.register(RadialUnits)
 def _(layer: RadialBasis | RadialUnits, jet: Jet) -> Jet:
     """By the chain rule from its own partials, of which only those are made that do not vanish by structure."""
-    if jet.values.requires_grad:  # what is before it is trained too
+    if any(channel.requires_grad for channel in jet.channels):  # what is before it is trained too
         return differentiated(layer, jet)
     x, axes = jet.channels[0], jet.features
-    ends = [channel.aminmax(dim=0) for channel in jet.channels]
-    lowest, highest = (torch.stack(side).tolist() for side in zip(*ends, strict=True))
+    lowest, highest = jet.extremes()
     moved = [[j for j in range(axes) if low[j] or high[j]] for low, high in zip(lowest, highest, strict=True)]
     place = {channel: k for k, channel in enumerate(jet.indices)}
     needed: dict[Channel, int] = {zero(axes): 0}

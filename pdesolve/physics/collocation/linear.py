@@ -82,7 +82,7 @@ class Trials:
         before = self._nothing()
         run.say(
             f"the problem is linear: {layer.width} random features ({layer.kind}), scales "
-            f"{', '.join(f'{s:.2g}' for s in layer.scales)}, output layer solved for; residual elsewhere "
+            f"{_short(layer.scales)}, output layer solved for; residual elsewhere "
             f"{held_out:.1e}, without a network {before:.1e}"
         )
         return objective, held_out < max(_PART * before, SOLVED)
@@ -189,3 +189,10 @@ class Trials:
 
     def _bare(self) -> Residuals:
         return self.make(Wide(1, "tanh", (1.0,) * self.axes))
+
+
+def _short(scales: Sequence[float]) -> str:
+    """One for each axis, or once what is the same along more than three."""
+    if len(scales) > 3 and len(set(scales)) == 1:
+        return f"{scales[0]:.2g} along all axes"
+    return ", ".join(f"{s:.2g}" for s in scales)
