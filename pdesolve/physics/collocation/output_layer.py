@@ -14,8 +14,8 @@ from pdesolve.least_squares.factor import augmented
 from pdesolve.least_squares.modular import Modular
 from pdesolve.physics.collocation.model import Residuals
 
+_MANY = 10  # axes, beyond which points hold more numbers than features do
 _CHUNK = 2**25  # bytes of the features' partials at once
-_MANY = 10  # axes
 
 Clouds = Mapping[str, PointCloud]
 
