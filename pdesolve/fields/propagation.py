@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from functools import reduce, singledispatch
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,12 +93,12 @@ def _slope(y: Tensor, s: Tensor, axis: int) -> Tensor:
     return slope
 
 
-def outputs(network: nn.Module, jet: Jet) -> Jet:
+def outputs(network: nn.Module | Callable[[Tensor], Tensor], jet: Jet) -> Jet:
     """The jet of a network's outputs. The last function of all makes what is asked for only, where that is much less.
 
     So behind it a Laplacian in 100 dimensions takes two channels, not 102.
     """
-    layers = list(network) if isinstance(network, nn.Sequential) else [network]
+    layers: list[Any] = list(network) if isinstance(network, nn.Sequential) else [network]
     fewer = _FEWER * len(jet.asked) <= len(jet.wanted)
     asked, jet = jet.asked, jet.carrying(jet.wanted)
     for i, layer in enumerate(layers):

@@ -27,7 +27,9 @@ def problem(*, dimension: int = 5) -> Problem:
         InputError: another dimension.
     """
     if not 1 <= dimension <= 100:
-        raise InputError(f"poisson_nd_sister takes a dimension from 1 to 100, got {dimension}")
+        raise InputError(
+            f"poisson_nd_sister takes a dimension from 1 to 100, got {dimension}: the bytes of a point grow as its square"
+        )
     axes = tuple(Axis(f"x{i + 1}", 0.0, 1.0) for i in range(dimension))
 
     def square(x: Any) -> Any:
