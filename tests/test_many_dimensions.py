@@ -130,6 +130,6 @@ def _truth(solution: Solution) -> proof.Truth:
 
 @pytest.mark.parametrize("name", ["poisson_nd", "poisson_nd_sister"])
 def test_more_dimensions_than_fit_are_refused_in_a_line(name: str) -> None:
-    with pytest.raises(InputError, match="dimension from 1 to 100, got 101: the bytes") as caught:
+    with pytest.raises(InputError, match="dimension from 1 to 100, got 101: bytes") as caught:
         make_problem(name, {"dimension": 101})
     assert "\n" not in str(caught.value)

@@ -30,9 +30,7 @@ def problem(*, dimension: int = 5) -> Problem:
         InputError: another dimension.
     """
     if not 1 <= dimension <= 100:
-        raise InputError(
-            f"poisson_nd takes a dimension from 1 to 100, got {dimension}: the bytes of a point grow as its square"
-        )
+        raise InputError(f"poisson_nd takes a dimension from 1 to 100, got {dimension}: bytes grow as its square")
     axes = tuple(Axis(f"x{i + 1}", 0.0, 1.0) for i in range(dimension))
 
     def waves(p: Any, x: Any) -> Any:

@@ -28,7 +28,7 @@ def problem(*, dimension: int = 5) -> Problem:
     """
     if not 1 <= dimension <= 100:
         raise InputError(
-            f"poisson_nd_sister takes a dimension from 1 to 100, got {dimension}: the bytes of a point grow as its square"
+            f"poisson_nd_sister takes a dimension from 1 to 100, got {dimension}: bytes grow as its square"
         )
     axes = tuple(Axis(f"x{i + 1}", 0.0, 1.0) for i in range(dimension))
 
