@@ -12,15 +12,17 @@ import torch
 from torch import Tensor
 
 from pdesolve import metrics
-from pdesolve.equation import Conserving, Evolution, flatten, velocity_name
+from pdesolve.condition import Condition
+from pdesolve.equation import Conserving, Evolution, State, flatten, velocity_name
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.fields import Vector, d
+from pdesolve.evaluating import evaluated, residual_rows
+from pdesolve.fields import Coordinates, Vector, d
 from pdesolve.geometry import Grid, PointCloud
 from pdesolve.method import Solution
 from pdesolve.metrics import root_mean_square
 from pdesolve.problem import Problem
 
-_POINTS = 2048  # held-out points for residual and violations, in up to ten dimensions
+_POINTS = 2048  # held-out points for residual and violations
 _INSTANTS = (0.137, 0.491, 0.823)  # parts of the time axis, where the residual is taken on grids
 _BOUNDED = 3.0  # an error at most so many times as large as a part of it is of that part's size
 _SEED = 20_231_117  # of those points: no solver trains on them
@@ -224,13 +226,8 @@ def residual(solution: Solution) -> float | None:
         return None
     if "point" not in problem.equation.kinds:
         return _residual_on_grids(solution)
-    count = min(_POINTS, 10 * _POINTS // len(problem.axes))
-    cloud = problem.sample(count, "sobol", torch.Generator().manual_seed(_SEED))
-    squares = []
-    for x in _chunks(solution, cloud):
-        rows = problem.equation.residual(solution.state(x), problem.bind(x, solution.values), x)
-        squares.append(torch.stack([row.values.detach().square().sum(-1) for row in flatten(rows).values()]))
-    return float((torch.stack(squares).sum(0).mean() / len(cloud.x)).sqrt())
+    cloud = problem.sample(_POINTS, "sobol", torch.Generator().manual_seed(_SEED))
+    return _size(residual_rows(solution, cloud))
 
 
 def _residual_on_grids(solution: Solution) -> float:
@@ -269,10 +266,12 @@ def violations(solution: Solution) -> dict[str, float]:
     result = {}
     for name, condition in problem.named_conditions.items():
         cloud = condition.sample(problem, _POINTS // 4, "sobol", torch.Generator().manual_seed(_SEED))
-        x = solution.coordinates(cloud, gradients=True)
-        left_over = condition.residual(problem, solution.state, x, problem.bind(x, solution.values))
-        parts = [field.values.detach() for field in flatten({"row": left_over}).values()]
-        result[name] = root_mean_square(torch.stack(torch.broadcast_tensors(*parts)))
+
+        def rows(x: Coordinates, condition: Condition = condition) -> State:
+            p = problem.bind(x, solution.values)
+            return {"row": condition.residual(problem, solution.state, x, p)}
+
+        result[name] = _size(evaluated(solution, cloud, rows))
     return result
 
 
@@ -302,18 +301,16 @@ def drifts(solution: Solution) -> dict[str, Tensor]:
     for i, member in enumerate(grid.members[1:], 1):
         shape = [-1 if i == j else 1 for j in range(len(grid.members))]
         weights = weights * torch.as_tensor(member.weights, dtype=columns.dtype).to(columns.device).reshape(shape)
-    densities: dict[str, list[Tensor]] = {}
-    for x in _chunks(solution, PointCloud(problem.axes, columns)):
+
+    def formula(x: Coordinates) -> State:
         state = solution.state(x)
         if isinstance(equation, Evolution) and equation.order == 2:
             state = {**state, **{velocity_name(n): d(f, "t") for n, f in state.items()}}
-        for name, density in equation.conserved(state, problem.bind(x, solution.values), x).items():
-            densities.setdefault(name, []).append(x.expand(density).values.detach())
+        found = equation.conserved(state, problem.bind(x, solution.values), x)
+        return {name: density for name, density in found.items() if closed or name in problem.conserved}
+
     result = {}
-    for name, parts in densities.items():
-        if not closed and name not in problem.conserved:
-            continue
-        density = torch.cat(parts, -1)
+    for name, density in evaluated(solution, PointCloud(problem.axes, columns.detach()), formula).items():
         density = density.reshape(*density.shape[:-1], *grid.shape) * weights
         space = tuple(range(-len(grid.shape) + 1, 0))
         totals, sizes = density.sum(space), density.abs().sum(space)
@@ -322,10 +319,9 @@ def drifts(solution: Solution) -> dict[str, Tensor]:
     return result
 
 
-def _chunks(solution: Solution, cloud: PointCloud) -> Any:
-    # second derivatives along every axis take memory as its number squared
-    for x in cloud.x.split(max(32, min(4096, 2**16 // len(cloud.axes) ** 2))):
-        yield solution.coordinates(PointCloud(cloud.axes, x), gradients=True)
+def _size(fields: Mapping[str, Tensor]) -> float:
+    """The root mean square of all of them."""
+    return root_mean_square(torch.stack(torch.broadcast_tensors(*fields.values())))
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,12 @@ class Propagation(Carrier):
         first, rest = _parts(function)
         jet = points if first is None else once(first, lambda: _given(first, points))
         if rest is not None:
-            jet = self.engine(rest, jet)
+            jet = self.engine(rest, jet.asking(set[Channel]().union(*wanted.values())))
         fields = {}
         columns = [channel.unbind(1) for channel in jet.channels]
         for i, quantity in enumerate(quantities):
             given = {channel: column[i] for channel, column in zip(jet.indices, columns, strict=True)}
-            parts, known = _split(given, carried, wanted[quantity.name])
+            parts, known = _split(given, jet.wanted, wanted[quantity.name])
             fields[quantity.name] = of(Given(quantity.name, parts, known, places.axes), places, quantity)
         return fields
 

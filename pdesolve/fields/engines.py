@@ -18,14 +18,15 @@ from torch.utils.checkpoint import checkpoint
 from pdesolve.fields import kernels
 from pdesolve.fields.jets import Jet
 from pdesolve.fields.multi_index import Channel
-from pdesolve.fields.propagation import propagate
+from pdesolve.fields.propagation import outputs
 from pdesolve.least_squares import tape
 
 _CACHED = 2**21  # bytes of the channels between two layers that stay in a CPU's cache, measured: 1 to 3 MiB alike
 _SHARE = 0.2  # of a GPU's free memory, for what one chunk keeps for its gradient
 
 Function = Callable[[Tensor], Tensor]
-Carried = tuple[tuple[Channel, ...], tuple[Channel, ...]]  # the channels of the points, and all that are wanted
+# the channels of the points, all that are wanted, and what is asked for at the end
+Carried = tuple[tuple[Channel, ...], tuple[Channel, ...], tuple[Channel, ...]]
 
 
 class Engine(ABC):
@@ -40,23 +41,23 @@ class Engine(ABC):
         some = points_at_once(function, jet)
         if jet.points <= some:
             return self.run(function, jet)
-        chunks = [jet.like(values) for values in jet.values.split(some, 1)]
-        if jet.values.device.type == "cpu" or not torch.is_grad_enabled():
+        chunks = jet.split(some)
+        if jet.channels[0].device.type == "cpu" or not torch.is_grad_enabled():
             parts = [self.run(function, chunk) for chunk in chunks]
         else:  # memory is what counts: nothing of a chunk is kept for its gradient, which makes it again
             parts = [self._again(function, chunk) for chunk in chunks]
         return parts[0].like(torch.cat([part.values for part in parts], 1))
 
     def _again(self, function: Function, jet: Jet) -> Jet:
-        found: list[tuple[Channel, ...]] = []
+        found: list[Jet] = []
 
         def channels(values: Tensor) -> tuple[Tensor, ...]:
             out = self.run(function, jet.like(values))
-            found.append(out.indices)
+            found.append(Jet((), out.indices, out.wanted))
             return out.channels
 
         content: Any = checkpoint(channels, jet.values, use_reentrant=False, preserve_rng_state=False)
-        return Jet(content, found[0], jet.wanted)
+        return found[0].like(content)
 
     @abstractmethod
     def run(self, function: Function, jet: Jet) -> Jet:
@@ -69,7 +70,7 @@ class Engine(ABC):
 
 def points_at_once(function: Function, jet: Jet) -> int:
     """How many points a chunk has."""
-    value = jet.values
+    value = jet.channels[0]
     layers = [p.shape for p in function.parameters() if p.ndim == 2] if isinstance(function, nn.Module) else []
     width = max((max(shape) for shape in layers), default=64)
     each = max(1, len(jet.wanted) * width * value.element_size())
@@ -87,7 +88,7 @@ class Eager(Engine):
     """Operation by operation: no time to start."""
 
     def run(self, function: Function, jet: Jet) -> Jet:
-        return propagate(function, jet)
+        return outputs(function, jet)
 
 
 class Fused(Engine):
@@ -101,7 +102,7 @@ class Fused(Engine):
 
     def run(self, function: Function, jet: Jet) -> Jet:
         with kernels.using(self.kernel):
-            return propagate(function, jet)
+            return outputs(function, jet)
 
 
 class Whole(Engine):
@@ -119,36 +120,37 @@ class Whole(Engine):
         functorch.donated_buffer = False
         self.fused = Fused()
         self.made: dict[tuple[nn.Module, Carried], Callable[[Tensor], Tensor] | None] = {}
-        self.found: dict[tuple[nn.Module, Carried], tuple[Channel, ...]] = {}
+        self.found: dict[tuple[nn.Module, Carried], Jet] = {}  # its channels, without their values
 
     def run(self, function: Function, jet: Jet) -> Jet:
         if not isinstance(function, nn.Module):
             return self.fused.run(function, jet)
-        key = function, (jet.indices, jet.wanted)
+        key = function, (jet.indices, jet.wanted, jet.asked)
         values = jet.values.contiguous()
         if key not in self.made:
             return self._first(key, jet.like(values))
         compiled = self.made[key]
         if compiled is None:
             return self.fused.run(function, jet)
-        return Jet(compiled(values), self.found[key], jet.wanted)
+        return self.found[key].like(compiled(values))
 
     def taped(self, function: Function, jet: Jet) -> Jet:
         return self.fused.run(function, jet)
 
     def _first(self, key: tuple[nn.Module, Carried], jet: Jet) -> Jet:
-        function, (indices, wanted) = key
+        function, (indices, wanted, asked) = key
         with torch.no_grad():  # what is refused is refused here, and what vanishes is found
-            self.found[key] = propagate(function, jet.like(jet.values[:, :2])).indices
+            found = outputs(function, jet.like(jet.values[:, :2]))
+            self.found[key] = Jet((), found.indices, found.wanted)
 
-        def found(values: Tensor) -> Tensor:
-            return propagate(function, Jet(values, indices, wanted)).values
+        def run(values: Tensor) -> Tensor:
+            return outputs(function, Jet(values, indices, wanted, asked)).values
 
-        compiled = torch.compile(found, fullgraph=True, dynamic=True)
+        compiled = torch.compile(run, fullgraph=True, dynamic=True)
         try:
             with warnings.catch_warnings():  # plans are made by cached functions, which depend on their arguments alone
                 warnings.filterwarnings("ignore", message=".*lru_cache")
-                out = Jet(compiled(jet.values), self.found[key], wanted)
+                out = self.found[key].like(compiled(jet.values))
         except Exception as error:  # whatever a compiler has to say
             reason = f"{type(function).__name__} ({type(error).__name__})"
             warnings.warn(f"torch.compile gave up on {reason}: its activations only are compiled", stacklevel=4)

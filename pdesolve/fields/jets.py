@@ -11,7 +11,7 @@ Forward propagation of derivatives: Griewank, Utke, Walther, Math. Comp. 69 (200
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from functools import lru_cache
 
 import torch
@@ -33,17 +33,22 @@ from pdesolve.fields.multi_index import (
 from pdesolve.fields.smooth import Smooth
 from pdesolve.least_squares import tape
 
+_MANY = 10  # axes, from which on slopes of coordinates are stored thin
+
 
 class Jet:
     """Partials of a tensor (point, feature): one channel for each multi-index of `indices`, the value first.
 
     `wanted` is what is to be carried, closed downwards; those of it that are not in `indices` vanish. Combinations of
     partials may be channels too. The channels are given stacked, (channel, point, feature), or as a sequence, and are
-    had both ways: rules take what suits them.
+    had both ways: rules take what suits them. `asked` is what of `wanted` is to come out at the end of a network.
     """
 
-    def __init__(self, content: Tensor | Sequence[Tensor], indices: tuple[Channel, ...], wanted: tuple[Channel, ...]):
-        self.indices, self.wanted = indices, wanted
+    def __init__(
+        self, content: Tensor | Sequence[Tensor], indices: tuple[Channel, ...], wanted: tuple[Channel, ...],
+        asked: tuple[Channel, ...] | None = None,
+    ) -> None:  # fmt: skip
+        self.indices, self.wanted, self.asked = indices, wanted, wanted if asked is None else asked
         self._values = content if isinstance(content, Tensor) else None
         self._channels = None if isinstance(content, Tensor) else tuple(content)
 
@@ -62,7 +67,9 @@ class Jet:
             row = [terms.get(unit(axes, i), 0.0) if i in moving else 0.0 for i in range(axes)]
             if any(row):
                 slopes[channel] = x.new_tensor(row).expand_as(x)
-        return Jet(torch.stack([x, *slopes.values()]), (zero(axes), *slopes), carried)
+        channels = [x, *slopes.values()]
+        # thin: slopes are the same everywhere, and axes² numbers for each point are many
+        return Jet(channels if axes > _MANY else torch.stack(channels), (zero(axes), *slopes), carried)
 
     # no cached_property: compilers do not trace its lock
 
@@ -81,6 +88,23 @@ class Jet:
             assert self._values is not None
             self._channels = self._values.unbind(0)
         return self._channels
+
+    @property
+    def thin(self) -> bool:
+        """Whether channels that are the same at all points are stored once."""
+        return self._values is None and any(map(_same, self.channels))
+
+    def extremes(self) -> tuple[list[list[float]], list[list[float]]]:
+        """The least and the greatest value of each channel and feature over the points."""
+        ends = [(channel[:1] if _same(channel) else channel).aminmax(dim=0) for channel in self.channels]
+        lowest, highest = (torch.stack(side).tolist() for side in zip(*ends, strict=True))
+        return lowest, highest
+
+    def split(self, points: int) -> list[Jet]:
+        """Jets of so many points each."""
+        if self._values is not None:
+            return [self.like(values) for values in self._values.split(points, 1)]
+        return [self.like(part) for part in zip(*(c.split(points) for c in self.channels), strict=True)]
 
     @property
     def order(self) -> int:
@@ -104,7 +128,21 @@ class Jet:
 
     def like(self, content: Tensor | Sequence[Tensor]) -> Jet:
         """Other channels of the same multi-indices."""
-        return Jet(content, self.indices, self.wanted)
+        return Jet(content, self.indices, self.wanted, self.asked)
+
+    def asking(self, channels: Set[Channel]) -> Jet:
+        """This jet, of which these and the value are to come out at the end."""
+        value = zero(len(self.wanted[0]))
+        asked = tuple(channel for channel in self.wanted if channel in channels or channel == value)
+        return Jet(self._content, self.indices, self.wanted, asked)
+
+    def carrying(self, wanted: tuple[Channel, ...]) -> Jet:
+        """This jet, of which these are carried on, and all of them asked for."""
+        return Jet(self._content, self.indices, wanted)
+
+    @property
+    def _content(self) -> Tensor | tuple[Tensor, ...]:
+        return self.channels if self._values is None else self._values
 
     def feature(self, where: int | slice | list[int]) -> Jet:
         """Some of the features (a number: that one, as one feature)."""
@@ -189,7 +227,15 @@ def subtract(a: Jet, b: Jet) -> Jet:
 
 def scaled(jet: Jet, factor: Tensor | float) -> Jet:
     """c u with c the same everywhere: a number, (feature), or a copy for each point (point, feature) of the tape's."""
+    if jet.thin and not (isinstance(factor, Tensor) and factor.ndim > 1):
+        value, *slopes = jet.channels
+        return jet.like([value * factor, *((s[:1] * factor).expand_as(s) if _same(s) else s * factor for s in slopes)])
     return jet.like(jet.values * factor)
+
+
+def _same(channel: Tensor) -> bool:
+    """Whether it is stored once for all points."""
+    return channel.stride(0) == 0
 
 
 def shifted(jet: Jet, constant: Tensor | float) -> Jet:

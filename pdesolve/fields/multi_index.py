@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -88,15 +89,15 @@ def zero(axes: int) -> Index:
 
 def unit(axes: int, axis: int, order: int = 1) -> Index:
     """The multi-index of a derivative along one axis."""
-    return tuple(order if i == axis else 0 for i in range(axes))
+    return (0,) * axis + (order,) + (0,) * (axes - axis - 1)
 
 
 def plus(alpha: Index, beta: Index) -> Index:
-    return tuple(a + b for a, b in zip(alpha, beta, strict=True))
+    return tuple(map(operator.add, alpha, beta))
 
 
 def minus(alpha: Index, beta: Index) -> Index:
-    return tuple(a - b for a, b in zip(alpha, beta, strict=True))
+    return tuple(map(operator.sub, alpha, beta))
 
 
 def binomial(alpha: Index, beta: Index) -> int:

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from functools import reduce, singledispatch
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from pdesolve.fields.jets import Jet, compose, linear
 from pdesolve.fields.multi_index import Channel, Combination, minus, unit, zero
 
 _warned: set[type] = set()
+_FEWER = 4  # of the channels, where the others are left out; channels that stay in place are made faster
 
 
 @singledispatch
@@ -89,6 +91,50 @@ def _slope(y: Tensor, s: Tensor, axis: int) -> Tensor:
     total = pulled[:, axis].sum()
     (slope,) = torch.autograd.grad(total, start, create_graph=True, materialize_grads=True)
     return slope
+
+
+def outputs(network: nn.Module | Callable[[Tensor], Tensor], jet: Jet) -> Jet:
+    """The jet of a network's outputs. The last function of all makes what is asked for only, where that is much less.
+
+    So behind it a Laplacian in 100 dimensions takes two channels, not 102.
+    """
+    layers: list[Any] = list(network) if isinstance(network, nn.Sequential) else [network]
+    fewer = _FEWER * len(jet.asked) <= len(jet.wanted)
+    asked, jet = jet.asked, jet.carrying(jet.wanted)
+    for i, layer in enumerate(layers):
+        if fewer and sum(map(compositions, layers[i:])) <= 1:
+            jet, fewer = jet.carrying(asked), False
+        jet = propagate(layer, jet)
+    return jet
+
+
+@singledispatch
+def compositions(module: nn.Module) -> float:
+    """How many functions a module composes, affine ones not counted; ∞ where that is not known.
+
+    A layer type whose rule needs no more of a jet than its input's channels registers 1, an affine one 0.
+    """
+    return math.inf
+
+
+@compositions.register
+def _(module: nn.Sequential) -> float:
+    return sum(map(compositions, module))
+
+
+@compositions.register(nn.Linear)
+@compositions.register(nn.Identity)
+def _(layer: nn.Module) -> float:
+    return 0
+
+
+@compositions.register(nn.Tanh)
+@compositions.register(nn.SiLU)
+@compositions.register(nn.Sigmoid)
+@compositions.register(nn.GELU)
+@compositions.register(nn.Softplus)
+def _(layer: nn.Module) -> float:
+    return 1
 
 
 @propagate.register

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.unit import Unit
@@ -61,7 +62,7 @@ class Axes:
         if TIME in names[1:]:
             raise InputError(f"time comes first among the axes, got the order {', '.join(names)}")
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(axis.name for axis in self.members)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pdesolve.fields.jets import Jet, scaled, shifted
-from pdesolve.fields.propagation import propagate
+from pdesolve.fields.propagation import compositions, propagate
 
 
 class Affine(nn.Module):
@@ -27,6 +27,11 @@ class Affine(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         return self.offset + self.scale * y
+
+
+@compositions.register
+def _(layer: Affine) -> float:
+    return 0
 
 
 @propagate.register

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields import smooth
 from pdesolve.fields.jets import Jet, compose
-from pdesolve.fields.propagation import propagate
+from pdesolve.fields.propagation import compositions, propagate
 
 Activation = Literal["tanh", "silu", "sine"]
 
@@ -26,6 +26,11 @@ class Sine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sin(self.frequency * x)
+
+
+@compositions.register
+def _(layer: Sine) -> float:
+    return 1
 
 
 @propagate.register

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, reduce
 from itertools import pairwise, product
 from typing import Any
 
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 
-from pdesolve.fields.multi_index import Index, plus, unit, zero
+from pdesolve.fields.multi_index import Channel, Combination, Index, minus, plus, unit, zero
 from pdesolve.fields.smooth import Smooth
 
 FEWEST = 16  # points of a chunk
@@ -90,8 +91,8 @@ def quadratic(centres: Tensor, form: Tensor) -> tuple[tuple[Index, ...], Tensor]
     return tuple(monomials), torch.cat([constant, -moved, torch.stack(entries, -1)], -1)
 
 
-def partials(centres: Tensor, form: Tensor, wanted: Sequence[Index], radial: Radial) -> tuple[Columns, Tensor]:
-    """Where the coefficients of D^β φ(q) stand for each wanted β, and what they are (*, column)."""
+def partials(centres: Tensor, form: Tensor, wanted: Sequence[Channel], radial: Radial) -> tuple[Columns, Tensor]:
+    """Where the coefficients of D^β φ(q) stand for each wanted β or sum of such, and what they are (*, column)."""
     axes = centres.shape[-1]
     y = slopes(centres, form)
     known: dict[Index, dict[tuple[int, Index], Tensor]] = {
@@ -101,18 +102,28 @@ def partials(centres: Tensor, form: Tensor, wanted: Sequence[Index], radial: Rad
     def of(beta: Index) -> dict[tuple[int, Index], Tensor]:
         if beta not in known:
             j = next(i for i, order in enumerate(beta) if order)
+            along = unit(axes, j)
             found: dict[tuple[int, Index], Tensor] = {}
-            for (n, monomial), c in of(tuple(b - (i == j) for i, b in enumerate(beta))).items():
+            for (n, monomial), c in of(minus(beta, along)).items():
                 level, factor = (n + 1, 1.0) if radial.ratio is None else (n, radial.ratio)
                 for other, d in y[j].items():
                     _add(found, (level, plus(monomial, other)), factor * c * d)
                 if monomial[j]:
-                    _add(found, (n, tuple(m - (i == j) for i, m in enumerate(monomial))), monomial[j] * c)
+                    _add(found, (n, minus(monomial, along)), monomial[j] * c)
             known[beta] = found
         return known[beta]
 
+    def sum_of(channel: Channel) -> dict[tuple[int, Index], Tensor]:
+        if not isinstance(channel, Combination):
+            return of(channel)
+        found: dict[tuple[int, Index], Tensor] = {}
+        for alpha, factor in channel.terms:
+            for key, c in of(alpha).items():
+                _add(found, key, factor * c)
+        return found
+
     entries = sorted(
-        ((n, place, monomial, c) for place, beta in enumerate(wanted) for (n, monomial), c in of(beta).items()),
+        ((n, place, monomial, c) for place, beta in enumerate(wanted) for (n, monomial), c in sum_of(beta).items()),
         key=lambda entry: entry[:3],
     )
     columns = Columns(
@@ -127,18 +138,21 @@ def _add(found: dict[tuple[int, Index], Tensor], key: tuple[int, Index], value: 
 
 def powers(x: Tensor, monomials: Sequence[Index]) -> Tensor:
     """x^m (point, monomial)."""
-    highest = max(max(m) for m in monomials)
+    factors = _factors(tuple(monomials))
+    highest = max((power for product in factors for _, power in product), default=0)
     grown = [torch.ones_like(x)]
     for _ in range(highest):
         grown.append(grown[-1] * x)
-    found = []
-    for monomial in monomials:
-        value = grown[0][:, 0]
-        for i, power in enumerate(monomial):
-            if power:
-                value = grown[power][:, i] if value is grown[0][:, 0] else value * grown[power][:, i]
-        found.append(value)
-    return torch.stack(found, 1)
+    columns = [values.unbind(1) for values in grown]
+    return torch.stack(
+        [reduce(torch.mul, [columns[n][i] for i, n in product]) if product else columns[0][0] for product in factors], 1
+    )
+
+
+@lru_cache(maxsize=256)
+def _factors(monomials: tuple[Index, ...]) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """The axes of each monomial and their powers: few, however many axes there are."""
+    return tuple(tuple((i, n) for i, n in enumerate(monomial) if n) for monomial in monomials)
 
 
 @dataclass(frozen=True, eq=False)

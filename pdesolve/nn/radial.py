@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import reduce
 from itertools import product
@@ -12,8 +13,8 @@ from torch import Tensor, nn
 
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields.jets import Jet
-from pdesolve.fields.multi_index import Index, chain_rule, plus, unit, zero
-from pdesolve.fields.propagation import differentiated, propagate
+from pdesolve.fields.multi_index import Channel, Combination, Index, chain_rule, plus, unit, zero
+from pdesolve.fields.propagation import compositions, differentiated, propagate
 from pdesolve.fields.smooth import Seed, Smooth, chained, power
 from pdesolve.least_squares import tape
 from pdesolve.nn.quadrics import CHUNK_BYTES, FEWEST, Copied, Radial, Summed, Sums, partials, quadratic
@@ -164,7 +165,7 @@ class RadialBasis(nn.Module):
             parts = [away[j] * away[k] * form[:, None, :, j, k] for j, k in product(axes, repeat=2)]
         return self.radial.function(reduce(torch.add, parts) / 2, 0)[0]
 
-    def sums(self, x: Tensor, wanted: list[Index]) -> Tensor:
+    def sums(self, x: Tensor, wanted: list[Channel]) -> Tensor:
         """The partials (partial, point, group, output) in the layer's own inputs."""
         own = self.own
         detached = tuple(p.detach() for p in own)
@@ -202,10 +203,12 @@ class RadialUnits(nn.Module):
     sizes: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():  # no tensor of points × functions × axes
+            return self.sums(x, [zero(x.shape[1])])[0]
         away = (x[:, None] - self.centres) / self.sizes
         return self.radial.function(away.square().sum(-1) / 2, 0)[0]
 
-    def sums(self, x: Tensor, wanted: list[Index]) -> Tensor:
+    def sums(self, x: Tensor, wanted: list[Channel]) -> Tensor:
         """The partials (partial, point, function) in the layer's own inputs."""
         centres, form = self.centres[None], self.sizes[None] ** -2
         columns, b = partials(centres, form, wanted, self.radial)
@@ -213,26 +216,42 @@ class RadialUnits(nn.Module):
         return Sums(self.radial, monomials, columns).each(x, q, b)
 
 
+@compositions.register(RadialBasis)
+@compositions.register(RadialUnits)
+def _(layer: RadialBasis | RadialUnits) -> float:
+    return 1
+
+
 @propagate.register(RadialBasis)
 @propagate.register(RadialUnits)
 def _(layer: RadialBasis | RadialUnits, jet: Jet) -> Jet:
     """By the chain rule from its own partials, of which only those are made that do not vanish by structure."""
-    if jet.values.requires_grad:  # what is before it is trained too
+    if any(channel.requires_grad for channel in jet.channels):  # what is before it is trained too
         return differentiated(layer, jet)
     x, axes = jet.channels[0], jet.features
-    moved = [[j for j in range(axes) if bool(channel[:, j].any())] for channel in jet.channels]
+    lowest, highest = jet.extremes()
+    moved = [[j for j in range(axes) if low[j] or high[j]] for low, high in zip(lowest, highest, strict=True)]
     place = {channel: k for k, channel in enumerate(jet.indices)}
-    needed: dict[Index, int] = {zero(axes): 0}
+    needed: dict[Channel, int] = {zero(axes): 0}
     plan = []
     for channel in jet.wanted:
         terms = []
+        same: dict[Index, float] = {}  # sums with the same factors at all points are one partial
         for coefficient, parts in chain_rule(channel):
             if not all(part in place for part in parts):
                 continue
             for along in product(*(moved[place[part]] for part in parts)):
-                beta = reduce(plus, [unit(axes, j) for j in along], zero(axes))
-                number = needed.setdefault(beta, len(needed))
-                terms.append((coefficient, number, [(place[part], j) for part, j in zip(parts, along, strict=True)]))
+                beta = reduce(plus, [unit(axes, j) for j in along]) if along else zero(axes)
+                factors = [(place[part], j) for part, j in zip(parts, along, strict=True)]
+                if all(lowest[k][j] == highest[k][j] for k, j in factors):
+                    same[beta] = same.get(beta, 0.0) + math.prod([coefficient, *(lowest[k][j] for k, j in factors)])
+                else:
+                    terms.append((coefficient, needed.setdefault(beta, len(needed)), factors))
+        if same:
+            alone = len(same) == 1
+            ((first, number), *_) = same.items()
+            sought: Channel = first if alone else Combination(tuple(same.items()))
+            terms.append((number if alone else 1.0, needed.setdefault(sought, len(needed)), []))
         if terms:
             plan.append((channel, terms))
     found = layer.sums(x, list(needed)).flatten(2)
@@ -243,6 +262,8 @@ def _(layer: RadialBasis | RadialUnits, jet: Jet) -> Jet:
             part = found[number]
             if factors:
                 part = part * reduce(torch.mul, [jet.channels[k][:, j, None] for k, j in factors], coefficient)
+            elif coefficient != 1.0:
+                part = coefficient * part
             total = part if total is None else total + part
         assert total is not None
         channels.append(total)

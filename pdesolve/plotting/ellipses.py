@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pdesolve.equation import flatten
 from pdesolve.errors import InputError
+from pdesolve.evaluating import residual_rows
 from pdesolve.geometry import Axis, PointCloud
 from pdesolve.method import Solution
 from pdesolve.nn import NetworkSolution, PeriodicEmbedding, RadialBasis
@@ -108,14 +108,9 @@ def ellipses_figure(solution: NetworkSolution) -> Figure | None:
     if content is None:
         return None
     cloud = _plane(solution, content)
-    x = solution.coordinates(cloud, gradients=True)
-    state = solution.state(x)
-    name, values = next(iter(flatten(state).items()))
-    panels = [(name, x.expand(values).values)]
+    panels = [next(iter(solution.on(cloud).items()))]
     if solution.smooth:
-        bound = solution.problem.bind(x, solution.values)
-        rows = flatten(solution.problem.equation.residual(state, bound, x)).values()
-        size = torch.stack([x.expand(row).values for row in rows]).square().sum(0).sqrt()
+        size = torch.stack(list(residual_rows(solution, cloud).values())).square().sum(0).sqrt()
         panels.append(("log10 of the residual", size.clamp_min(1e-300).log10()))
     figure = new_figure(5.0 * len(panels), 4.0)
     for panel, (title, picture) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):

@@ -29,9 +29,10 @@ _GOOD = 1e-3  # what needs no other kind of features
 _HOLD = 0.6  # what features must reach before single axes are tried
 _CLOSE = 0.25  # 1 / width of radial functions times their distance, over two: wider ones are better until rounding
 _ROUNDING = 1e-11  # below which nothing is gained
+MANY = 10  # axes: beyond, they are not looked at one by one, and features of single coordinates are tried too
 _SHARE = 0.7  # of the budget that is left, for all this
 
-Kind = Literal["tanh", "sine", "spectral"] | Basis
+Kind = Literal["tanh", "sine", "spectral", "additive"] | Basis
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Wide:
 
     tanh and sine: weights of mean zero. spectral: sines whose frequencies are drawn from the spectrum of what the
     conditions and the source leave over, and then moved by the scales. Radial functions: of the width 1 / scale.
+    additive: tanh of single coordinates.
     """
 
     width: int
@@ -82,7 +84,7 @@ class Trials:
         before = self._nothing()
         run.say(
             f"the problem is linear: {layer.width} random features ({layer.kind}), scales "
-            f"{', '.join(f'{s:.2g}' for s in layer.scales)}, output layer solved for; residual elsewhere "
+            f"{_short(layer.scales)}, output layer solved for; residual elsewhere "
             f"{held_out:.1e}, without a network {before:.1e}"
         )
         return objective, held_out < max(_PART * before, SOLVED)
@@ -155,7 +157,7 @@ class Trials:
     def _scaled(self, layer: Wide, run: Run, end: float, hold: float) -> tuple[float, Wide]:
         """The best scales by coordinate search: all axes together, then each, by factors of 2.56, then of 1.6.
 
-        Single axes are tried only once the residual is below `hold`.
+        Single axes are tried only once the residual is below `hold`, and where they are not too many.
         """
         best = tuple(round(s, 6) for s in layer.scales)
         tried = {best: self.fitted(layer)[1]}
@@ -163,7 +165,7 @@ class Trials:
             moved = True
             while moved and run.budget.spent < end:
                 moved = False
-                single = [[i] for i in range(self.axes)] if self.axes > 1 and tried[best] < hold else []
+                single = [[i] for i in range(self.axes)] if 1 < self.axes <= MANY and tried[best] < hold else []
                 for some in ([*range(self.axes)], *single):
                     for factor in (step, 1 / step):
                         trial = tuple(round(s * factor, 6) if i in some else s for i, s in enumerate(best))
@@ -189,3 +191,10 @@ class Trials:
 
     def _bare(self) -> Residuals:
         return self.make(Wide(1, "tanh", (1.0,) * self.axes))
+
+
+def _short(scales: Sequence[float]) -> str:
+    """One for each axis, or once what is the same along more than three."""
+    if len(scales) > 3 and len(set(scales)) == 1:
+        return f"{scales[0]:.2g} along all axes"
+    return ", ".join(f"{s:.2g}" for s in scales)

@@ -77,7 +77,7 @@ class Residuals(ResidualObjective):
 
     def signed_residual(self, cloud: PointCloud) -> Tensor:
         """The equation's rows at points (row, point), of the size of one each."""
-        parts = [self.coordinates(INTERIOR, PointCloud(cloud.axes, part)) for part in cloud.x.split(_CHUNK)]
+        parts = (self.coordinates(INTERIOR, PointCloud(cloud.axes, part)) for part in cloud.x.split(_CHUNK))
         with torch.no_grad():
             return torch.cat([self._sized(INTERIOR, x).cpu() for x in parts], 1)
 

@@ -14,6 +14,7 @@ from pdesolve.least_squares.factor import augmented
 from pdesolve.least_squares.modular import Modular
 from pdesolve.physics.collocation.model import Residuals
 
+_MANY = 10  # axes, beyond which points hold more numbers than features do
 _CHUNK = 2**25  # bytes of the features' partials at once
 
 Clouds = Mapping[str, PointCloud]
@@ -85,6 +86,8 @@ def output_layer(objective: Residuals) -> nn.Linear:
 def _chunks(objective: Residuals, cloud: PointCloud) -> list[PointCloud]:
     """Points that go at once, so that the partials of all features fit."""
     width = output_layer(objective).in_features
-    channels = 2 * len(cloud.axes) + 1
-    some = max(64, _CHUNK // (8 * width * channels))
+    axes = len(cloud.axes)
+    # in many dimensions the features are the last that partials are composed of: sums of these alone come out
+    numbers = width * (2 * axes + 1) if axes <= _MANY else 5 * width + axes**2
+    some = max(64, _CHUNK // (8 * numbers))
     return [cloud.some(slice(i, i + some)) for i in range(0, len(cloud.x), some)]

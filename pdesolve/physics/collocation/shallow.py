@@ -10,7 +10,7 @@ import torch
 from pdesolve.errors import InputError
 from pdesolve.method import Solution
 from pdesolve.nn import NetworkSolution
-from pdesolve.physics.collocation.linear import SOLVED, Oscillation, Trials, Wide
+from pdesolve.physics.collocation.linear import MANY, SOLVED, Kind, Oscillation, Trials, Wide
 from pdesolve.physics.collocation.model import Residuals
 from pdesolve.physics.collocation.output_layer import is_linear, residual_root
 from pdesolve.physics.collocation.task import Task
@@ -61,7 +61,9 @@ def without_training(task: Task) -> Shallow:
         )
     if not (linear and free):
         return Shallow(linear=linear)
-    trials = Trials(lambda layer: _drawn(task, layer), task.clouds, len(problem.axes), settings.kinds)
+    axes = len(problem.axes)
+    kinds: tuple[Kind, ...] = settings.kinds if axes <= MANY else (*settings.kinds, "additive")
+    trials = Trials(lambda layer: _drawn(task, layer), task.clouds, axes, kinds)
     found = trials.solve(run, f"features{task.part}")
     objective, solved = found or (None, False)
     reason = "converged" if solved else "features" if only and found else ""

@@ -16,7 +16,7 @@ from pdesolve.errors import InputError
 from pdesolve.geometry import PointCloud
 from pdesolve.nn import Affine, Beside, NetworkSolution, Waves, wide
 from pdesolve.physics.collocation.jumps import Jumps
-from pdesolve.physics.collocation.linear import Oscillation, Wide
+from pdesolve.physics.collocation.linear import MANY, Oscillation, Wide
 from pdesolve.physics.collocation.model import Residuals, learnable
 from pdesolve.physics.collocation.weighting import INTERIOR, Weighting
 from pdesolve.physics.constraints import BoxLift, jumps, lift
@@ -98,8 +98,8 @@ class Task:
 
     @property
     def on_conditions(self) -> int:
-        """Points of each condition: so many along each axis that it has."""
-        return self.settings.condition_points * max(1, len(self.problem.axes) - 1)
+        """Points of each condition: so many along each axis that it has, ten at most."""
+        return self.settings.condition_points * min(max(1, len(self.problem.axes) - 1), MANY)
 
     def clouds(self, objective: Residuals, count: int, seed: int) -> dict[str, PointCloud]:
         """Points of every term, always the same of one seed: `count` inside, those of conditions in proportion."""

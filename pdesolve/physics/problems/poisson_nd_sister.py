@@ -21,13 +21,15 @@ from pdesolve.problem import Evaluation, Exact, Problem
 
 
 def problem(*, dimension: int = 5) -> Problem:
-    """The problem for a dimension d from 1 to 20.
+    """The problem for a dimension d from 1 to 100.
 
     Raises:
         InputError: another dimension.
     """
-    if not 1 <= dimension <= 20:
-        raise InputError(f"poisson_nd_sister takes a dimension from 1 to 20, got {dimension}")
+    if not 1 <= dimension <= 100:
+        raise InputError(
+            f"poisson_nd_sister takes a dimension from 1 to 100, got {dimension}: bytes grow as its square"
+        )
     axes = tuple(Axis(f"x{i + 1}", 0.0, 1.0) for i in range(dimension))
 
     def square(x: Any) -> Any:

@@ -32,6 +32,7 @@ _NETWORK = (
     "seeding",
 )  # fmt: skip
 _COUNT = 60  # Gaussians of a channel that nobody asked to be of another number
+_FEW_AXES = 4  # up to which widths are taken as they are
 _DENSE = 6000  # parameters up to which least squares by a dense Jacobian pays
 
 
@@ -46,7 +47,8 @@ class Pig(CollocationSolver):
         centres: shared gives the same Gaussians to all channels, own each channel its own, as in the paper.
         placement: trained lets centres move as all else does; fixed keeps them where they start, for comparison.
         covariance: diagonal; full, turned by a rotation (up to four dimensions).
-        gaussian_width: standard deviation at the start, on axes rescaled to [-1, 1] (0.1 to 0.8).
+        gaussian_width: standard deviation at the start, on axes rescaled to [-1, 1] (0.1 to 0.8); of d > 4 axes √(d/4)
+            times as much, since distances grow so: in 100 dimensions Gaussians of width 0.5 vanish everywhere.
         widths: what is trained: the logarithm of a width, which nothing makes zero or negative, or the width (raw).
         basis: gaussian; inverse_quadratic and inverse_multiquadric, with heavy tails; sinusoidal, a sine of a Gaussian;
             separable: products of functions of single coordinates, `channels` of them.
@@ -96,10 +98,11 @@ class Pig(CollocationSolver):
     def network(
         self, problem: Problem, generator: torch.Generator, beside: tuple[nn.Module, int] | None = None
     ) -> nn.Sequential:
+        width = self.gaussian_width * max(1.0, len(problem.axes) / _FEW_AXES) ** 0.5
         return gaussians(
             problem.axes, len(problem.equation.scalars), count=self.count, channels=self.channels,
             shared=self.centres == "shared", placement=self.placement, covariance=self.covariance,
-            width=self.gaussian_width, widths=self.widths, basis=self.basis, perceptron=self.perceptron,
+            width=width, widths=self.widths, basis=self.basis, perceptron=self.perceptron,
             hidden=self.hidden, harmonics=self.harmonics, chunk_bytes=self.chunk_bytes, beside=beside,
             generator=generator,
         )  # fmt: skip
