@@ -22,7 +22,7 @@ from pdesolve.training.stationary import stationary
 from pdesolve.training.steppers import Taken, stepper
 
 _IDLE = 2  # steps in a row that find nothing better, on new points where there are any: the end
-_TAIL = 0.2  # of the steps between two draws of points: with less left, new ones would only be begun on
+_TAIL = 0.8  # of the steps between two draws of points: with less left, new ones would only be begun on
 _SHORTER = 0.1  # factor of the learning rate with which a run goes on that diverged
 
 
