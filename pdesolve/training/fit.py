@@ -47,7 +47,7 @@ def fit(
     objective: batch -> {name: scalar loss term}; its parameters are trained. Least squares take its rows.
     steps, seconds: the stage stops at the earlier of the two, `seconds` counting CPU time of this stage.
     rate: factor of the learning rate as a function of the step. redraw: steps after which a new batch is drawn, and at
-    the beginning, but not where hardly any of the budget is left for it; 0: never. iterations: the most that a
+    the beginning, but not where less than most of that is left of the budget; 0: never. iterations: the most that a
     quasi-Newton method makes between two looks at the clock; each counts as a step.
     solution: what `run.watch` measures and stores every few seconds. doctor: of the stages before with this objective,
     so that the best of them stays the best while the points do. opening: lines to say where it is not over already.
