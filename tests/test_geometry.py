@@ -110,6 +110,15 @@ def test_domains_that_do_not_fill_their_box_keep_the_points_inside(sampler):
     assert float(points.weights.sum()) == pytest.approx(math.pi * TIME.length, rel=1e-12 if sampler in RANDOM else 0.1)
 
 
+def test_chebyshev_points_are_denser_at_walls_and_weighed_down_there() -> None:
+    unit, weights = unit_cube(4096, 1, "chebyshev", generator())
+    near = float((unit < 0.01).double().mean())
+    assert near == pytest.approx(math.acos(1 - 2 * 0.01) / math.pi, rel=0.02)
+    assert float(weights @ torch.exp(unit[:, 0])) == pytest.approx(math.e - 1, rel=1e-4)
+    with pytest.raises(InputError, match="boxes"):
+        sample(Disk(), 10, generator=generator(), sampler="chebyshev")
+
+
 def test_sampling_refuses_unknown_samplers_and_no_points():
     with pytest.raises(InputError, match=r"unknown sampler 'sobel': did you mean 'sobol'\?"):
         sample(SQUARE, 4, generator=generator(), sampler="sobel")  # type: ignore[arg-type]

@@ -30,6 +30,11 @@ class Row:
 
 
 HARD = ("--problem.x_waves", "10", "--problem.y_waves", "10")
+# u falls like a root at the walls, where its residual hardly counts
+WALLS = (
+    "--method.conditions", "soft", "--method.condition_points", "1000", "--method.sampler", "chebyshev",
+    "--method.exponent", "0.01", "--method.collocation", "6000",
+)  # fmt: skip
 ROWS = (
     Row("helmholtz_2d", 5, 2e-5, "4.1e-5"),
     Row("helmholtz_2d_sister", 5, 2e-4, "-"),
@@ -38,7 +43,7 @@ ROWS = (
     Row("klein_gordon_2d", 10, 1e-4, "2.8e-3 (without the initial rate)"),
     Row("flow_mixing", 20, 4.5e-4, "4.5e-4"),
     Row("nonlinear_diffusion_2d", 20, 8e-4, "2.7e-3"),
-    Row("nonlinear_diffusion_2d", 20, 8e-4, "2.7e-3", ("--method.conditions", "soft")),
+    Row("nonlinear_diffusion_2d", 20, 8e-4, "2.7e-3", WALLS),
     Row("poisson_nd_sister", 10, 8.4e-3, "8.4e-3 (100 axes)", ("--problem.dimension", "10")),
     Row("lid_cavity", 20, 2e-2, "4.0e-4"),
 )

@@ -14,14 +14,15 @@ from pdesolve.geometry.axis import Axes, Axis
 from pdesolve.geometry.discretisation import PointCloud
 from pdesolve.geometry.domain import Boundary, Domain
 
-Sampler = Literal["uniform", "sobol", "latin_hypercube", "regular", "gauss_legendre"]
+Sampler = Literal["uniform", "sobol", "latin_hypercube", "chebyshev", "regular", "gauss_legendre"]
 
 
 def unit_cube(n: int, dimension: int, sampler: Sampler, generator: Generator) -> tuple[Tensor, Tensor]:
     """Samples (m, dimension) of the unit cube and weights (m,) that sum to 1, float64 on the CPU.
 
-    `uniform`, `sobol` (scrambled) and `latin_hypercube` draw m = n points. `regular` (cell midpoints) and
-    `gauss_legendre` are tensor products of ceil(n^(1/dimension)) points an axis, so m >= n.
+    `uniform`, `sobol` (scrambled) and `latin_hypercube` draw m = n points, and so does `chebyshev`: those of sobol moved
+    towards the ends of each axis, as dense there as the extremes of a Chebyshev polynomial, x = (1 - cos π s) / 2.
+    `regular` (cell midpoints) and `gauss_legendre` are tensor products of ceil(n^(1/dimension)) points an axis, m >= n.
     """
     if sampler not in get_args(Sampler):
         raise unknown_name("sampler", sampler, get_args(Sampler))
@@ -42,9 +43,12 @@ def unit_cube(n: int, dimension: int, sampler: Sampler, generator: Generator) ->
         return grid, products.prod(1)
     if sampler == "uniform":
         points = torch.rand(n, dimension, dtype=torch.float64, generator=generator)
-    elif sampler == "sobol":
+    elif sampler in ("sobol", "chebyshev"):
         seed = int(torch.randint(2**31, (), generator=generator))
         points = torch.quasirandom.SobolEngine(dimension, scramble=True, seed=seed).draw(n, dtype=torch.float64)
+        if sampler == "chebyshev":
+            weights = torch.sin(math.pi * points).prod(1)
+            return (1 - torch.cos(math.pi * points)) / 2, weights / weights.sum()
     else:
         strata = torch.stack([torch.randperm(n, generator=generator) for _ in range(dimension)], 1)
         points = (strata + torch.rand(n, dimension, dtype=torch.float64, generator=generator)) / n
@@ -58,7 +62,12 @@ def sample(
 
     Points are drawn in the bounding box and kept where they are inside. For a box nothing is lost; for other
     domains the random samplers go on until n points are found.
+
+    Raises:
+        InputError: `chebyshev` on a domain that is no box: points would not get denser towards its walls.
     """
+    if sampler == "chebyshev" and not domain.is_box:
+        raise InputError("the sampler chebyshev is for boxes and intervals: take --method.sampler sobol here")
     axes = Axes(((time,) if time else ()) + domain.axes.members)
     lower = torch.tensor([axis.lower for axis in axes], dtype=torch.float64)
     length = torch.tensor([axis.length for axis in axes], dtype=torch.float64)

@@ -51,7 +51,7 @@ class CollocationSolver(Solver):
         collocation: collocation points inside the domain. None for 3000 that move; linear problems in up to three axes
             get three for each parameter, at least 400, that stay: least squares goes on converging on those.
         condition_points: points for each condition that is left to the loss, and for each axis that it has.
-        sampler: how both are drawn.
+        sampler: how both are drawn; chebyshev: denser towards walls and the initial time, for layers there.
         condition_weight: weight of every condition's mean square against the equation's.
         jump_radius: distance from where values on two sides disagree, as a part of each axis, within which rows weigh
             less: (r / radius)^2 (0.1 to 0.3); 0: none.
