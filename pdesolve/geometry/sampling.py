@@ -20,8 +20,8 @@ Sampler = Literal["uniform", "sobol", "latin_hypercube", "chebyshev", "regular",
 def unit_cube(n: int, dimension: int, sampler: Sampler, generator: Generator) -> tuple[Tensor, Tensor]:
     """Samples (m, dimension) of the unit cube and weights (m,) that sum to 1, float64 on the CPU.
 
-    `uniform`, `sobol` (scrambled) and `latin_hypercube` draw m = n points, and so does `chebyshev`: those of sobol moved
-    towards the ends of each axis, as dense there as the extremes of a Chebyshev polynomial, x = (1 - cos π s) / 2.
+    `uniform`, `sobol` (scrambled) and `latin_hypercube` draw m = n points, and so does `chebyshev`: those of sobol
+    moved towards the ends of each axis, as dense there as Chebyshev nodes, x = (1 - cos π s) / 2.
     `regular` (cell midpoints) and `gauss_legendre` are tensor products of ceil(n^(1/dimension)) points an axis, m >= n.
     """
     if sampler not in get_args(Sampler):
