@@ -3,7 +3,7 @@
 python experiments/insr/accuracy.py [ROW ...]        rows: see ROWS below; without any, all of them
 
 Each row is kept in experiments/insr/rows.json as it ends, and not computed again: remove the file, or name the row.
-The rows of Adam have the paper's recipe with smaller caps (150 iterations a fit and 2000 for the first, of flows 3000 and
+The rows of Adam have the paper's recipe with smaller caps (150 iterations a fit, 2000 for the first; of flows 3000 and
 10 000, 1000 points for 20 000 and 5000 to 16 384, a rate of 1e-3 for 1e-4) and walls held by the output; they say what
 that recipe does in minutes, not in hours.
 """
