@@ -161,7 +161,7 @@ def _costly(data: Data, own: Mapping[str, Any]) -> dict[str, str]:
     pieces = Pieces.of(data.problem, own, 1.0)
     if pieces.evaluations <= _MOST or (pieces.value is None and pieces.constant is not None):
         return {}
-    reason = f"its lift takes {pieces.evaluations} evaluations on sides, edges and corners, {_MOST} at most"
+    reason = f"its lift takes {pieces.evaluations:.4g} evaluations on sides, edges and corners, {_MOST} at most"
     return {name: reason for name, condition in own.items() if isinstance(condition, Dirichlet)}
 
 
