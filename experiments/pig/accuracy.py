@@ -20,13 +20,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Row:
-    """A problem in so many CPU minutes: the error that is asked for and the paper's."""
+    """A problem in so many CPU minutes: the error that is asked for and the paper's; of which unknowns, all if none."""
 
     problem: str
     minutes: float
     asked: float
     paper: str
     settings: tuple[str, ...] = ()
+    judged: tuple[str, ...] = ()
 
 
 HARD = ("--problem.x_waves", "10", "--problem.y_waves", "10")
@@ -34,6 +35,11 @@ HARD = ("--problem.x_waves", "10", "--problem.y_waves", "10")
 WALLS = (
     "--method.conditions", "soft", "--method.condition_points", "1000", "--method.sampler", "chebyshev",
     "--method.exponent", "0.01", "--method.collocation", "6000",
+)  # fmt: skip
+# points towards the corners of the lid, more Gaussians for them
+LID = (
+    "--method.sampler", "chebyshev", "--method.exponent", "0.01", "--method.gaussians", "80", "--method.collocation",
+    "5000",
 )  # fmt: skip
 ROWS = (
     Row("helmholtz_2d", 5, 2e-5, "4.1e-5"),
@@ -45,7 +51,7 @@ ROWS = (
     Row("nonlinear_diffusion_2d", 20, 8e-4, "2.7e-3"),
     Row("nonlinear_diffusion_2d", 20, 8e-4, "2.7e-3", WALLS),
     Row("poisson_nd_sister", 10, 8.4e-3, "8.4e-3 (100 axes)", ("--problem.dimension", "10")),
-    Row("lid_cavity", 20, 2e-2, "4.0e-4"),
+    Row("lid_cavity", 20, 2e-2, "4.0e-4", LID, ("velocity_x", "velocity_y")),
 )
 # helmholtz_2d is linear: without this its Gaussians would not be trained at all
 TRAINED = ("--method.optimiser", "levenberg_marquardt")
@@ -72,7 +78,7 @@ def finished(folder: Path) -> dict | None:
 
 def line(row: Row, folder: Path, *, only_print: bool) -> str:
     """A row of the table, run first unless there is one or only what there is was asked for."""
-    words = [word.split(".")[-1] for word in row.settings]
+    words = [word.split(".")[-1] if word.startswith("--") else word for word in row.settings]
     place = folder / "-".join([row.problem, *words, f"{row.minutes:g}min"])
     if finished(place) is None and not only_print:
         command = [sys.executable, "-m", "pdesolve", "solve", row.problem, "--method", "pig"]
@@ -83,7 +89,7 @@ def line(row: Row, folder: Path, *, only_print: bool) -> str:
     label = " ".join([row.problem, *words])
     if proof is None:
         return f"| {label} | {row.minutes:g} | {row.asked:g} | {row.paper} | - | - | - |"
-    error = max(figures["relative_l2"] for figures in proof["errors"].values())
+    error = max(figures["relative_l2"] for name, figures in proof["errors"].items() if name in (row.judged or [name]))
     verdict = "reached" if error <= row.asked else "missed"
     cost = f"{proof['parameters']} | {proof['cpu_seconds']:.0f} s"
     return f"| {label} | {row.minutes:g} | {row.asked:g} | {row.paper} | {error:.1e} {verdict} | {cost} |"
