@@ -11,7 +11,7 @@ from torch import nn
 from pdesolve import proof
 from pdesolve.catalogue import make_problem
 from pdesolve.errors import InputError
-from pdesolve.evaluating import residual_rows
+from pdesolve.evaluating import chunks, residual_rows
 from pdesolve.fields import Coordinates, Field, Quantity, laplacian
 from pdesolve.fields.jets import Jet
 from pdesolve.fields.propagation import outputs
@@ -98,6 +98,15 @@ def test_a_proof_in_100_dimensions_stays_within_its_bytes(many: Problem, monkeyp
     left, footprint = measured(lambda: proof.residual(solution))
     assert left is not None and math.isfinite(left)
     assert footprint.peak < 1.5 * 2**25
+
+
+def test_points_go_in_parts_of_the_bytes_that_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pdesolve.evaluating.BYTES", 100 * 1000 * 8)
+    problem = make_problem("poisson_2d")
+    cloud = problem.sample(1000, "sobol", generator())
+    parts = list(chunks(cloud, lambda some: torch.ones(len(some.x), 1000, dtype=torch.float64).sum()))
+    assert torch.equal(torch.cat([part.x for part in parts]), cloud.x)
+    assert 50 <= max(len(part.x) for part in parts) <= 100
 
 
 def test_gaussians_of_100_dimensions_do_not_vanish_at_first(many: Problem) -> None:
