@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -81,10 +81,14 @@ class Task:
             start = solution.values.get(name, problem.values.get(name, _default(problem, name)))
             solution.values[name] = learned[name] = learnable(problem, name, start, solution)
         weighting = Weighting(settings.condition_weight, settings.balancing, settings.emphasis, problem.time)
-        places = Jumps(problem.axes, tuple(jumps(problem, self.values)), settings.jump_radius)
         return Residuals(
-            problem, solution, self.soft, weighting, self.sizes, places, learned=learned, earlier=self.earlier
+            problem, solution, self.soft, weighting, self.sizes, self.jumps, learned=learned, earlier=self.earlier
         )
+
+    @cached_property
+    def jumps(self) -> Jumps:
+        """Where values on sides disagree; looked for once, however many networks are tried."""
+        return Jumps(self.problem.axes, tuple(jumps(self.problem, self.values)), self.settings.jump_radius)
 
     @property
     def soft(self) -> dict[str, Condition]:
