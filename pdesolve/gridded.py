@@ -46,18 +46,24 @@ def axis_of(coordinate: xr.DataArray) -> Axis:
 
 
 def member_of(axis: Axis, coordinate: xr.DataArray) -> GridAxis:
-    """The points of a coordinate on an axis, with the placement they have, so that derivatives are as good as can be.
+    """The points of a coordinate on an axis, with the placement they have (see `member_at`)."""
+    return member_at(axis, coordinate.values)
 
-    Points that leave out a part of a period are those of an axis that is not periodic.
+
+def member_at(axis: Axis, coordinates: np.ndarray) -> GridAxis:
+    """Coordinates (size,) on an axis, with the placement they have, so that derivatives are as good as can be.
+
+    Points that leave out a part of a period are those of an axis that is not periodic. Coordinates in single precision
+    may be off by as much.
 
     Raises:
         InputError: points that do not ascend.
     """
-    points = np.asarray(coordinate.values, dtype=float)
+    points = np.asarray(coordinates, dtype=float)
     gaps = np.diff(points)
     if len(points) < 2 or not (gaps > 0).all():
         raise InputError(f"the coordinate {axis.name} must ascend, with two points at least: sort it by .sortby")
-    name, n, slack = axis.name, len(points), _slack(coordinate) * axis.length
+    name, n, slack = axis.name, len(points), _slack(coordinates) * axis.length
     if axis.periodic:
         around = axis.length - (points[-1] - points[0])
         if np.ptp([*gaps, around]) <= slack:
@@ -270,6 +276,6 @@ def residual(
     return dataset_of(variables, about)
 
 
-def _slack(coordinate: xr.DataArray) -> float:
+def _slack(coordinate: xr.DataArray | np.ndarray) -> float:
     """The relative error of stored coordinates."""
     return 1e-5 if coordinate.dtype.itemsize <= 4 else 1e-9
