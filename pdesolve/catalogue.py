@@ -1,8 +1,9 @@
-"""The catalogue: which problems, methods and equations there are.
+"""The catalogue: which problems, families, methods and equations there are.
 
-It reads folders and docstrings and imports nothing but what is chosen: adding a problem, a method or an equation is
-adding its file. Other distributions join by the entry points `pdesolve.problems` (a function that returns a Problem)
-and `pdesolve.methods` (a Solver class).
+It reads folders and docstrings and imports nothing but what is chosen: adding a problem, a family, a method or an
+equation is adding its file. Other distributions join by the entry points `pdesolve.problems` (a function that returns a
+Problem), `pdesolve.families` (a Family class) and `pdesolve.methods` (a Solver class). Names are those of one kind: a
+family may be called like a problem of the same equation.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from pdesolve.settings import Setting, build, settings_of
 
 if TYPE_CHECKING:
     from pdesolve.equation import Equation
+    from pdesolve.family import Family
     from pdesolve.method import Solver
     from pdesolve.problem import Problem
 
-Kind = Literal["problem", "method", "equation"]
+Kind = Literal["problem", "family", "method", "equation"]
+PLURALS: dict[str, Kind] = {"problems": "problem", "families": "family", "methods": "method", "equations": "equation"}
 
 _PACKAGE = Path(__file__).parent
 
@@ -47,21 +50,22 @@ class Entry:
 
 def entries(kind: Kind | None = None) -> tuple[Entry, ...]:
     """The catalogue, or its part of one kind, in the order of names."""
-    found = {"problem": _problems, "method": _methods, "equation": _equations}
+    found = {"problem": _problems, "family": _families, "method": _methods, "equation": _equations}
     kinds = found if kind is None else [kind]
     return tuple(entry for k in kinds for entry in sorted(found[k](), key=lambda e: e.name.lower()))
 
 
-def find(name: str) -> Entry:
-    """The entry of a name.
+def find(name: str, kind: Kind | None = None) -> Entry:
+    """The entry of a name, or the one of a kind: problems are looked for first, then families.
 
     Raises:
         InputError: an unknown name, with the nearest known one.
     """
-    for entry in entries():
+    known = entries(kind)
+    for entry in known:
         if entry.name == name:
             return entry
-    raise unknown_name("problem, method or equation", name, (entry.name for entry in entries()))
+    raise unknown_name(kind or "problem, family, method or equation", name, {entry.name for entry in known})
 
 
 def is_problem_file(name: str) -> bool:
@@ -71,7 +75,7 @@ def is_problem_file(name: str) -> bool:
 
 def find_problem(name: str) -> Callable[..., Problem]:
     """The function that makes the problem `name`; its keyword arguments are the problem's settings."""
-    function: Any = _load(_named("problem", name), "problem")
+    function: Any = _load(find(name, "problem"), "problem")
     if not inspect.isfunction(function):
         raise InputError(f"problem {name!r} needs a function that returns a Problem, got {function!r}")
     return function
@@ -81,7 +85,7 @@ def find_method(name: str) -> type[Solver]:
     """The class of the method `name`; its dataclass fields are the method's settings."""
     from pdesolve.method import Solver
 
-    return _one_class(_named("method", name), Solver)
+    return _one_class(find(name, "method"), Solver)
 
 
 def make_problem(name: str, settings: Mapping[str, Any] | None = None) -> Problem:
@@ -124,16 +128,35 @@ def make_method(name: str, settings: Mapping[str, Any] | None = None) -> Solver:
 
 def method_name(method: Solver) -> str:
     """The name of a method in the catalogue; for a class that is in none, the class's own."""
-    kind = type(method)
-    targets = (kind.__module__, f"{kind.__module__}:{kind.__qualname__}")
-    return next((entry.name for entry in entries("method") if entry.target in targets), kind.__name__)
+    return _name_of(type(method), "method")
+
+
+def find_family(name: str) -> type[Family]:
+    """The class of the family `name`; its dataclass fields are the family's settings."""
+    from pdesolve.family import Family
+
+    return _one_class(find(name, "family"), Family)
+
+
+def make_family(name: str, settings: Mapping[str, Any] | None = None) -> Family:
+    """The family `name` with some of its settings changed.
+
+    Raises:
+        InputError: an unknown family or setting, with the nearest known one; a value that does not fit.
+    """
+    return build("family", find_family(name), settings or {})[0]
+
+
+def family_name(family: Family) -> str:
+    """The name of a family in the catalogue; for a class that is in none, the class's own."""
+    return _name_of(type(family), "family")
 
 
 def find_equation(name: str) -> type[Equation]:
     """The class of the equation `name`."""
     from pdesolve.equation import Equation
 
-    return _one_class(_named("equation", name), Equation)
+    return _one_class(find(name, "equation"), Equation)
 
 
 def documentation(entry: Entry) -> str:
@@ -151,6 +174,12 @@ def _problems() -> Iterator[Entry]:
     for name, path in _modules("physics", "problems"):
         yield Entry(name, "problem", _summary(path), f"pdesolve.physics.problems.{name}:problem")
     yield from _others("problem")
+
+
+def _families() -> Iterator[Entry]:
+    for name, path in _modules("physics", "families"):
+        yield Entry(name, "family", _summary(path), f"pdesolve.physics.families.{name}")
+    yield from _others("family")
 
 
 def _methods() -> Iterator[Entry]:
@@ -179,7 +208,8 @@ def _modules(*parts: str, folders: bool = False) -> Iterator[tuple[str, Path]]:
 
 
 def _others(kind: Kind) -> Iterator[Entry]:
-    for point in entry_points(group=f"pdesolve.{kind}s"):
+    plural = next(plural for plural, one in PLURALS.items() if one == kind)
+    for point in entry_points(group=f"pdesolve.{plural}"):
         path = _source(_module(point))
         yield Entry(point.name, kind, "" if path is None else _summary(path), point.value.replace(" ", ""))
 
@@ -188,12 +218,9 @@ def _module(point: EntryPoint) -> str:
     return point.value.partition(":")[0].strip()
 
 
-def _named(kind: Kind, name: str) -> Entry:
-    known = entries(kind)
-    for entry in known:
-        if entry.name == name:
-            return entry
-    raise unknown_name(kind, name, (entry.name for entry in known))
+def _name_of(made: type, kind: Kind) -> str:
+    targets = (made.__module__, f"{made.__module__}:{made.__qualname__}")
+    return next((entry.name for entry in entries(kind) if entry.target in targets), made.__name__)
 
 
 def _load(entry: Entry, default: str) -> Any:

@@ -18,7 +18,7 @@ from pdesolve.errors import Diverged, InputError, unknown_name
 BAD_INPUT, DIVERGED, MISSED, INTERRUPTED = 2, 3, 4, 130
 
 VERBS = {
-    "list": "what problems, methods and equations there are",
+    "list": "what problems, families, methods and equations there are",
     "show": "what one of them is: settings, paper, what it needs",
     "solve": "solve a problem by a method and prove the solution",
     "resume": "go on with a run, bit for bit, or with more time",

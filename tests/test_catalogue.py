@@ -13,11 +13,13 @@ from pdesolve import catalogue
 from pdesolve.cli import main
 from pdesolve.equation import Equation
 from pdesolve.errors import InputError
+from pdesolve.family import Family
 from pdesolve.method import Solver
 from pdesolve.settings import build, settings_of
 
 PACKAGE = Path(catalogue.__file__).parent
 PROBLEMS = [entry.name for entry in catalogue.entries("problem")]
+FAMILIES = [entry.name for entry in catalogue.entries("family")]
 METHODS = [entry.name for entry in catalogue.entries("method")]
 EQUATIONS = [entry.name for entry in catalogue.entries("equation")]
 
@@ -28,8 +30,12 @@ def test_the_folders_are_the_catalogue() -> None:
     folders = {path.parent.name for path in (PACKAGE / "physics/solvers").glob("*/method.py")}
     assert set(METHODS) == folders >= {"pinn"}
     assert {"Burgers", "Heat", "Wave"} <= set(EQUATIONS)
-    names = [entry.name for entry in catalogue.entries()]
-    assert len(set(names)) == len(names), "one name, one meaning"
+    families = {path.stem for path in (PACKAGE / "physics/families").glob("[a-z]*.py")}
+    assert set(FAMILIES) == families
+    kinds = [(entry.name, entry.kind) for entry in catalogue.entries()]
+    assert len(set(kinds)) == len(kinds), "one name, one meaning"
+    names = [entry.name for entry in catalogue.entries() if entry.kind != "family"]
+    assert len(set(names)) == len(names), "families alone may be called like a problem"
 
 
 @pytest.mark.parametrize("entry", catalogue.entries(), ids=lambda entry: entry.name)
@@ -65,6 +71,19 @@ def test_every_method_is_a_frozen_dataclass_of_documented_settings(name: str) ->
     assert catalogue.documentation(catalogue.find(name)).startswith(catalogue.find(name).summary)
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_is_a_frozen_dataclass_of_documented_settings(name: str) -> None:
+    kind = catalogue.find_family(name)
+    assert issubclass(kind, Family) and dataclasses.is_dataclass(kind)
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    settings = settings_of(kind)
+    assert not {"name", "class_path", "init_args", "n", "seed"} & set(settings)
+    assert not [s.name for s in settings.values() if not s.doc], "every setting says what it is under Attributes:"
+    made, values = build("family", kind, {})
+    assert made == kind() and build("family", kind, json.loads(json.dumps(values)))[0] == made
+    assert catalogue.family_name(made) == name
+
+
 @pytest.mark.parametrize("name", EQUATIONS)
 def test_every_equation_is_found_by_its_class(name: str) -> None:
     kind = catalogue.find_equation(name)
@@ -76,6 +95,8 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
         catalogue.find_problem("burgers_shok")
     with pytest.raises(InputError, match="unknown method 'pin': did you mean 'pinn'"):
         catalogue.make_method("pin")
+    with pytest.raises(InputError, match="unknown family 'burger'"):
+        catalogue.make_family("burger")
     with pytest.raises(InputError, match="unknown equation"):
         catalogue.find_equation("pinn")
     with pytest.raises(InputError, match="did you mean 'kdv'"):
@@ -84,7 +105,7 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
 
 @pytest.fixture
 def another_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A distribution on the path with a problem and a method, as an installer lays it out."""
+    """A distribution on the path with a problem, a family and a method, as an installer lays it out."""
     package = tmp_path / "neighbour"
     package.mkdir()
     (package / "__init__.py").write_text('"""Solvers of the neighbours."""\n')
@@ -107,11 +128,28 @@ def another_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
         "    def restore(self, problem, folder, *, values=None, device='cpu'):\n"
         "        raise NotImplementedError\n"
     )
+    (package / "ponds.py").write_text(
+        '"""Ponds of any depth: a neighbour\'s family."""\n'
+        "from dataclasses import dataclass, replace\n"
+        "import torch\n"
+        "from pdesolve.family import Family\n"
+        "from neighbour.pond import ripples\n\n\n"
+        "@dataclass(frozen=True)\n"
+        "class Ponds(Family):\n"
+        "    deepest: float = 3.0\n\n"
+        "    def problems(self, draws):\n"
+        "        depths = torch.as_tensor(draws.uniform(0.0, self.deepest))\n"
+        '        return [replace(ripples(), values={"diffusivity": depths})]\n\n'
+        "    @property\n"
+        "    def simulator(self):\n"
+        "        raise NotImplementedError\n"
+    )
     metadata = tmp_path / "neighbour-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: neighbour\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(
-        "[pdesolve.problems]\npond = neighbour.pond:ripples\n\n[pdesolve.methods]\nguess = neighbour.guess:Guess\n"
+        "[pdesolve.problems]\npond = neighbour.pond:ripples\n\n[pdesolve.methods]\nguess = neighbour.guess:Guess\n\n"
+        "[pdesolve.families]\nponds = neighbour.ponds\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
@@ -126,6 +164,12 @@ def test_other_distributions_join_by_entry_points(another_distribution: Path, ca
     assert "neighbour" not in sys.modules, "listing imports nothing"
     problem = catalogue.make_problem("pond", {"depth": "0.5"})
     assert problem.values == {"diffusivity": 0.5} and "neighbour.guess" not in sys.modules
+    family = catalogue.make_family("ponds", {"deepest": "0.5"})
+    assert family.deepest == 0.5 and catalogue.family_name(family) == "ponds"  # type: ignore[attr-defined]
+    assert main(["show", "ponds"]) == 0
+    assert "one for each sample" in (shown := capsys.readouterr().out) and "stored on: 101 points" in shown
+    with pytest.raises(InputError, match="did you mean 'deepest'"):
+        catalogue.make_family("ponds", {"deepst": 1})
     method = catalogue.make_method("guess", {"trials": "5"})
     assert method.trials == 5  # type: ignore[attr-defined]
     assert catalogue.method_name(method) == "guess"

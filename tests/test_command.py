@@ -90,7 +90,7 @@ def test_show_says_what_each_kind_is(command) -> None:
     equation = json.loads(command("show", "Wave", "--json")[1])
     assert equation["unknowns"][0]["name"] == "u" and equation["fields"]
     for entry in json.loads(command("list", "--json")[1]):
-        code, out, err = command("show", entry["name"])
+        code, out, err = command("show", entry["name"], "--kind", entry["kind"])
         assert code == 0 and not err and out.startswith(f"{entry['name']}, a") and entry["summary"] in out
 
 

@@ -1,4 +1,4 @@
-"""`pdesolve show`: what a problem, a method or an equation is, with its settings and what it needs."""
+"""`pdesolve show`: what a problem, a family, a method or an equation is, with its settings and what it needs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pdesolve.catalogue import (
+    PLURALS,
     Entry,
+    Kind,
     documentation,
     entries,
     find,
     find_equation,
+    find_family,
     find_method,
     is_problem_file,
+    make_family,
     make_problem,
     problem_settings,
 )
 from pdesolve.command.arguments import Parser, print_json, settings_text
-from pdesolve.errors import InputError
+from pdesolve.errors import InputError, unknown_name
 from pdesolve.settings import Setting, settings_of
 
 if TYPE_CHECKING:
@@ -29,8 +33,11 @@ if TYPE_CHECKING:
 
 
 def parser() -> Parser:
-    made = Parser("show", "What a problem, a method or an equation is: settings, paper, parameters, conditions.")
+    made = Parser(
+        "show", "What a problem, a family, a method or an equation is: settings, paper, parameters, conditions."
+    )
     made.add_argument("name", nargs="?", metavar="NAME", help="a name of `pdesolve list`, or a problem's .yaml file")
+    made.add_argument("--kind", metavar="KIND", help="problem, family, method or equation, where a name is that of two")
     made.add_argument("--yaml", action="store_true", help="print a problem as text, to start one of your own from")
     made.add_argument("--json", action="store_true", help="print one JSON object")
     return made
@@ -46,18 +53,24 @@ def run(arguments: Sequence[str]) -> int:
     if given.yaml:
         print(_text(given.name), end="")
         return 0
-    content = describe(_entry(given.name))
+    if given.kind is not None and given.kind not in PLURALS.values():
+        raise unknown_name("kind", given.kind, PLURALS.values())
+    entry = _entry(given.name, given.kind)
+    content = describe(entry)
     if given.json:
         print_json(content)
-    else:
-        _print(content)
+        return 0
+    _print(content)
+    for other in entries():
+        if other.name == entry.name and other.kind != entry.kind and given.kind is None:
+            print(f"also {_a(other.kind)}: pdesolve show {other.name} --kind {other.kind}")
     return 0
 
 
-def _entry(name: str) -> Entry:
+def _entry(name: str, kind: Kind | None) -> Entry:
     """The entry of a name, or of a problem file."""
     if not is_problem_file(name):
-        return find(name)
+        return find(name, kind)
     problem = make_problem(name)
     return Entry(problem.name, "problem", problem.description.strip().partition("\n")[0], name)
 
@@ -66,7 +79,7 @@ def _text(name: str) -> str:
     from pdesolve.problem_file import problem_text
 
     if not is_problem_file(name) and find(name).kind != "problem":
-        raise InputError(f"{name} is a {find(name).kind}, only problems are written as text: pdesolve list problems")
+        raise InputError(f"{name} is {_a(find(name).kind)}, only problems are written as text: pdesolve list problems")
     return problem_text(make_problem(name))
 
 
@@ -82,6 +95,9 @@ def describe(entry: Entry) -> dict[str, Any]:
         settings = settings_of(find_method(entry.name))
         card = {title.lower(): paragraph(content["description"], title) for title in ("Paper", "Needs")}
         return {**content, "settings": [s.json() for s in settings.values()], **card}
+    if entry.kind == "family":
+        kind = find_family(entry.name)
+        return {**content, "settings": [s.json() for s in settings_of(kind).values()], **_family(entry.name)}
     equation = find_equation(entry.name)
     return {**content, "description": inspect.getdoc(equation) or "", **_equation(equation)}
 
@@ -103,13 +119,29 @@ def _equation(equation: type[Equation] | Equation) -> dict[str, Any]:
     }
 
 
+def _a(kind: str) -> str:
+    return f"{'an' if kind == 'equation' else 'a'} {kind}"
+
+
+def _family(name: str) -> dict[str, Any]:
+    """What the problems of a family share, by its first sample."""
+    family = make_family(name)
+    about = _problem(family.sample(1)[0])
+    for part in ("exact", "sister"):
+        del about[part]
+    return {**about, "tolerance": family.tolerance}
+
+
 def _problem(problem: Problem) -> dict[str, Any]:
     from pdesolve.text.equation import rows_of
 
     known = _equation(problem.equation)
     for parameter in known["parameters"]:
         value = problem.values.get(parameter["name"], parameter.pop("default"))
-        parameter["value"] = float(value) if isinstance(value, (int, float)) else "a field"
+        if isinstance(value, (int, float)):
+            parameter["value"] = float(value)
+        else:
+            parameter["value"] = "a field" if callable(value) else "one for each sample"
     points = problem.evaluation.points
     return {
         "equation": "; ".join(rows_of(problem.equation)) or type(problem.equation).__name__,
@@ -136,15 +168,15 @@ def _finite(bound: float) -> float | None:
 
 
 def _print(content: dict[str, Any]) -> None:
-    print(f"{content['name']}, {'an' if content['kind'] == 'equation' else 'a'} {content['kind']}\n")
+    print(f"{content['name']}, {_a(content['kind'])}\n")
     print(content["description"].strip())
     kind = content["kind"]
-    if kind in ("problem", "method"):
+    if kind in ("problem", "method", "family"):
         print(f"\nsettings\n{settings_text({s['name']: Setting(**s) for s in content['settings']}, kind)}")
     print()
     for parameter in content.get("parameters", ()):
         print(_parameter(parameter))
-    if kind == "problem":
+    if kind in ("problem", "family"):
         axes = ", ".join(
             f"{a['name']} in [{a['lower']:g}, {a['upper']:g}]{' periodic' if a['periodic'] else ''}"
             for a in content["axes"]
@@ -159,7 +191,12 @@ def _print(content: dict[str, Any]) -> None:
             points = f"{sizes} points along each axis"
         else:
             points = f"{' x '.join(map(str, sizes.values()))} points along {', '.join(sizes)}"
-        print(f"judged on: {points}" + (f" at {times} times" if times else ""))
+        done = "stored" if kind == "family" else "judged"
+        print(f"{done} on: {points}" + (f" at {times} times" if times else ""))
+        if kind == "family":
+            print(f"tolerance: samples whose defect is above {content['tolerance']:g} are left out")
+            print(f"next: pdesolve generate {content['name']} --n 100 --out {content['name']}.h5")
+            return
         print(f"exact solution: {content['exact'] or 'none, judged against the method reference'}")
         print(f"parts of the boundary: {', '.join(content['boundary']) or 'none'}")
         if content["sister"]:
