@@ -1,13 +1,14 @@
 """Settings of the whole test suite, and the watch over its time.
 
-Shares of CPU time (two cores: 2 minutes for the core, 8 s for each method, 15 s for each notebook): the suite must stay
-short for the whole project's life. CPU time, since wall time depends on who else uses the machine. What is slower is
+Shares of CPU time (two cores: 2 minutes for the core, 1 for data sets and families, 8 s for each method, 15 s for each
+notebook): the suite must stay short for the whole project's life. CPU time, since wall time depends on who else uses the machine. What is slower is
 marked `slow`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -25,11 +26,15 @@ CACHE = tempfile.TemporaryDirectory(prefix="pdesolve-cache-")
 os.environ["PDESOLVE_CACHE"] = CACHE.name
 
 CORE_SECONDS = 240.0
+DATA_SECONDS = 120.0
 METHOD_SECONDS = 16.0
 NOTEBOOK_SECONDS = 30.0
 SETUP_SECONDS = 120.0  # of building the wheel and running README from it
 NOTEBOOKS = 2  # docs/first_steps.ipynb and the page beside it
 METHODS = {path.parent.name for path in Path(__file__).parent.parent.glob("pdesolve/*/**/method.py")} - {"reference"}
+
+TESTS = Path(__file__).parent
+DATA = {p.stem for p in TESTS.glob("test_*.py") if re.search(r"pdesolve\.(datasets|family|data|task)\b", p.read_text())}
 
 spent: dict[str, float] = {}
 
@@ -54,15 +59,18 @@ def too_long(spent: dict[str, float]) -> list[str]:
     shares = {f"test_{method}": METHOD_SECONDS for method in METHODS}
     shares["test_packaging"] = SETUP_SECONDS
     shares["test_notebook"] = NOTEBOOKS * NOTEBOOK_SECONDS
-    core = sum(seconds for name, seconds in spent.items() if name not in shares)
     lines = [
         f"{name} takes {seconds:.0f} CPU s, its share is {shares[name]:.0f}: make it shorter or mark parts slow"
         for name, seconds in spent.items()
         if seconds > shares.get(name, float("inf"))
     ]
-    if core > CORE_SECONDS:
-        longest = ", ".join(f"{n} {s:.0f}" for n, s in sorted(spent.items(), key=lambda pair: -pair[1])[:5])
-        lines.append(f"the core's tests take {core:.0f} CPU s, their share is {CORE_SECONDS:.0f}: {longest}")
+    others = {name: seconds for name, seconds in spent.items() if name not in shares}
+    parts = {"core": (others.keys() - DATA, CORE_SECONDS), "data": (others.keys() & DATA, DATA_SECONDS)}
+    for part, (names, share) in parts.items():
+        total = sum(others[name] for name in names)
+        if total > share:
+            longest = ", ".join(f"{n} {others[n]:.0f}" for n in sorted(names, key=lambda n: -others[n])[:5])
+            lines.append(f"the {part}'s tests take {total:.0f} CPU s, their share is {share:.0f}: {longest}")
     return lines
 
 
