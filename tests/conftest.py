@@ -1,8 +1,8 @@
 """Settings of the whole test suite, and the watch over its time.
 
 Shares of CPU time (two cores: 2 minutes for the core, 1 for data sets and families, 8 s for each method, 15 s for each
-notebook): the suite must stay short for the whole project's life. CPU time, since wall time depends on who else uses the machine. What is slower is
-marked `slow`.
+notebook): the suite must stay short for the whole project's life. CPU time, since wall time depends on who else uses
+the machine. What is slower is marked `slow`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ NOTEBOOKS = 2  # docs/first_steps.ipynb and the page beside it
 METHODS = {path.parent.name for path in Path(__file__).parent.parent.glob("pdesolve/*/**/method.py")} - {"reference"}
 
 TESTS = Path(__file__).parent
-DATA = {p.stem for p in TESTS.glob("test_*.py") if re.search(r"pdesolve\.(datasets|family|data|task)\b", p.read_text())}
+_ABOUT_DATA = re.compile(r"^from pdesolve\.(datasets|family|data|task)\b", re.MULTILINE)
+DATA = {path.stem for path in TESTS.glob("test_*.py") if _ABOUT_DATA.search(path.read_text(encoding="utf-8"))}
 
 spent: dict[str, float] = {}
 
