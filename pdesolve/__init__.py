@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pdesolve.condition import Neumann as Neumann
     from pdesolve.condition import Observed as Observed
     from pdesolve.condition import Robin as Robin
+    from pdesolve.datasets.opening import open_dataset as open_dataset
     from pdesolve.equation import Conserving as Conserving
     from pdesolve.equation import Energetic as Energetic
     from pdesolve.equation import Equation as Equation
@@ -109,6 +110,7 @@ _HOMES = {
     "pdesolve.catalogue": "make_method make_problem",
     "pdesolve.comparing": "compare",
     "pdesolve.condition": "Dirichlet Impermeable InitialRate InitialValue Neumann Observed Robin",
+    "pdesolve.datasets.opening": "open_dataset",
     "pdesolve.equation": "Conserving Energetic Equation Evolution FluxForm Parameter State Unknown Values",
     "pdesolve.errors": "Diverged InputError",
     "pdesolve.fields": (

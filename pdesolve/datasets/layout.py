@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 from pdesolve.data import Dataset
 
 Container = Literal[
-    "hdf5", "netcdf3", "mat5", "npy", "npz", "torch", "zarr", "xml", "gmsh", "vtk", "text", "zip", "tar", "folder",
-    "unknown",
+    "hdf5", "mat73", "netcdf3", "mat5", "npy", "npz", "torch", "zarr", "xml", "gmsh", "vtk", "text", "zip", "tar",
+    "folder", "unknown",
 ]  # fmt: skip
 
 
