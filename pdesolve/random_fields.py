@@ -116,3 +116,50 @@ def normal_numbers(seed: int, count: int) -> np.ndarray:
     uniform = ((bits >> np.uint64(11)).astype(float) + 0.5) * 2.0**-53
     radius, angle = np.sqrt(-2 * np.log(uniform[::2])), 2 * math.pi * uniform[1::2]
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).reshape(-1)[:count]
+
+
+class CosineSeries:
+    """m(x) = sum_k c_k prod_i s_(k_i) cos(k_i pi (x_i - lower_i) / L_i), s_0 = 1 and s_k = sqrt(2) for k > 0.
+
+    A function of (p, x) with zero slopes at the walls of a box in one to three dimensions. The products are orthonormal
+    on it, so that the mean square of m is the sum of c_k^2. coefficients: (*sample, K, ...), one axis for each of
+    `axes`, k_i from 0 to K - 1.
+    """
+
+    def __init__(self, axes: Axes, coefficients: np.ndarray) -> None:
+        self.axes, self.coefficients = axes, coefficients
+
+    def __call__(self, p: Values, x: Coordinates) -> Field:
+        waves = []
+        for i, axis in enumerate(self.axes):
+            k = torch.arange(self.coefficients.shape[i - len(self.axes)], dtype=x.dtype, device=x.device)
+            angles = (x[axis.name].values.reshape(-1, 1) - axis.lower) * (math.pi / axis.length * k)
+            waves.append(torch.where(k > 0, math.sqrt(2.0), 1.0) * torch.cos(angles))
+        on_grid, d = x.places is None, len(self.axes)
+        modes, places = "abc"[:d], "xyz"[:d] if on_grid else "p" * d
+        pairs = ",".join(place + mode for place, mode in zip(places, modes, strict=True))
+        total = torch.as_tensor(self.coefficients, dtype=x.dtype, device=x.device)
+        values = torch.einsum(f"...{modes},{pairs}->...{places if on_grid else 'p'}", total, *waves)
+        if on_grid:  # axes that the series does not depend on stay thin
+            sizes = {axis.name: len(x[axis.name].values.reshape(-1)) for axis in self.axes}
+            values = values.reshape(*values.shape[:-d], *[sizes.get(name, 1) for name in x.axes.names])
+        else:
+            values = values.unflatten(-1, x[self.axes.names[0]].values.shape)
+        return x.field(values, "series")
+
+
+def cosine_fields(axes: Axes, deviation: Callable[[np.ndarray], np.ndarray], normal: np.ndarray) -> CosineSeries:
+    """Draws of a Gaussian random field without mean and with zero slopes at the walls of a box,
+
+        m(x) = sum over 0 < max k_i < K of  d(|q|^2) xi_k prod_i s_(k_i) cos(q_i (x_i - lower_i)),   q_i = k_i pi / L_i,
+
+    d the standard deviation of a mode of |q|^2, xi_k the standard normal numbers `normal` (*sample, K^d - 1) in turn,
+    k in the order of max k_i, then of k: more modes leave those that were there as they are.
+    """
+    modes = round((normal.shape[-1] + 1) ** (1 / len(axes)))
+    indices = np.stack(np.meshgrid(*[np.arange(modes)] * len(axes), indexing="ij"), -1).reshape(-1, len(axes))
+    indices = indices[np.argsort(indices.max(1), kind="stable")][1:]
+    q = math.pi * indices / np.array([axis.length for axis in axes])
+    coefficients = np.zeros((*normal.shape[:-1], *[modes] * len(axes)))
+    coefficients[(..., *indices.T)] = deviation((q**2).sum(1)) * normal
+    return CosineSeries(axes, coefficients)
