@@ -134,7 +134,7 @@ class CosineSeries:
         for i, axis in enumerate(self.axes):
             k = torch.arange(self.coefficients.shape[i - len(self.axes)], dtype=x.dtype, device=x.device)
             angles = (x[axis.name].values.reshape(-1, 1) - axis.lower) * (math.pi / axis.length * k)
-            waves.append(torch.where(k > 0, math.sqrt(2.0), 1.0) * torch.cos(angles))
+            waves.append(k.sign().add(1).sqrt() * torch.cos(angles))
         on_grid, d = x.places is None, len(self.axes)
         modes, places = "abc"[:d], "xyz"[:d] if on_grid else "p" * d
         pairs = ",".join(place + mode for place, mode in zip(places, modes, strict=True))
