@@ -53,6 +53,10 @@ def test_a_batch_is_labelled() -> None:
 
 # settings of a small member of each family: a test of all of them takes a few seconds
 SMALL: dict[str, dict[str, object]] = {
+    "darcy": {"points": 17, "modes": 8},
+    "darcy_smooth": {"points": 17, "modes": 8},
+    "helmholtz": {"points": 17, "modes": 8},
+    "poisson": {"points": 17, "modes": 8},
     "burgers": {"points": 64, "frames": 10, "step": 0.01},
 }
 # largest relative change of a quantity that the equation conserves, where it is not rounding

@@ -5,7 +5,7 @@
 
 q is a sum of cosines cos(i pi x) cos(j pi y), i, j < `modes`, with independent normal coefficients of standard
 deviation 3 / (pi^2 (i^2 + j^2) + 9), the same function on every grid. Compact differences of order 4 by sine transforms
-on the vertices that are stored. k = 1 changes u by a twentieth against k = 0; k^2 near pi^2 (i^2 + j^2),
+on the vertices that are stored. k = 1 changes u by 2 to 4 % against k = 0; k^2 near pi^2 (i^2 + j^2),
 i, j > 0, is a resonance, of which the solution takes the shape.
 J. Huang, G. Yang, Z. Wang, J. J. Park, NeurIPS 2024, arXiv 2406.17763. Departures: they set q to zero on the walls,
 where nothing of it is seen in their differences of order 2; as many modes as points.

@@ -5,7 +5,7 @@
 
 f is a sum of cosines cos(i pi x) cos(j pi y), i, j < `modes`, with independent normal coefficients of standard
 deviation 3 / (pi^2 (i^2 + j^2) + 9), the same function on every grid. Compact differences of order 4 by sine transforms
-on the vertices that are stored: the error is 4e-5 of u at 65 points a side, 5e-6 at 129.
+on the vertices that are stored: the error is 8e-6 of u at 65 points a side, 5e-7 at 129.
 J. Huang, G. Yang, Z. Wang, J. J. Park, NeurIPS 2024, arXiv 2406.17763. Departures: theirs is lap u = a, of which f is
 -a, with the same distribution; they take differences of order 2, and as many modes as points.
 """
