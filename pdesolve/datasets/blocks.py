@@ -15,7 +15,7 @@ BLOCK_BYTES = 32 * 2**20  # several chunks of any sensible size, and small besid
 
 def blocks(variable: Variable, *, limit: int = BLOCK_BYTES) -> list[Slices]:
     """Slices that cover a variable in order, each of `limit` bytes at most, cut between chunks where there are any."""
-    return list(_cut(variable.array.shape, variable.array.chunks, variable.array.dtype.itemsize, limit))
+    return list(cut(variable.array.shape, variable.array.dtype.itemsize, variable.array.chunks, limit=limit))
 
 
 def spread(pieces: Sequence[Slices], variable: Variable, budget: int) -> list[Slices]:
@@ -26,7 +26,10 @@ def spread(pieces: Sequence[Slices], variable: Variable, budget: int) -> list[Sl
     return [pieces[i] for i in np.linspace(0, len(pieces) - 1, keep).round().astype(int)] if pieces else []
 
 
-def _cut(shape: tuple[int, ...], chunks: tuple[int, ...] | None, itemsize: int, limit: int) -> Iterator[Slices]:
+def cut(
+    shape: tuple[int, ...], itemsize: int, chunks: tuple[int, ...] | None, *, limit: int = BLOCK_BYTES
+) -> Iterator[Slices]:
+    """Slices that cover an array in order, each of `limit` bytes at most, cut between chunks where there are any."""
     if not math.prod(shape):
         return
     step, dimension = list(shape), 0

@@ -1,0 +1,386 @@
+"""Our own layout: what is written is read back, is netCDF-4, and keeps the rules of the Well."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import h5netcdf
+import h5py
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from pdesolve.arrays import Array, Memory
+from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.datasets.chunking import aligned, chunks_for
+from pdesolve.datasets.opening import open_dataset
+from pdesolve.datasets.writing import write
+from pdesolve.errors import InputError
+from pdesolve.geometry import Axes, Axis, Mesh, PointCloud
+
+SAMPLES, FRAMES, X, Y = 3, 11, 8, 6
+
+
+def numbers(*shape: int) -> Memory:
+    return Memory(np.random.default_rng(sum(shape)).standard_normal(shape))
+
+
+def gridded() -> Dataset:
+    """Everything that a data set on a grid may hold: scalars, vectors, tensors, other components, constant fields."""
+    lead = (SAMPLES, FRAMES)
+    single = Memory(numbers(*lead, 2, X, Y).values.astype(np.float32))
+    variables = (
+        Variable("u", numbers(*lead, X, Y), ("sample", "t", "x", "y"), "m"),
+        Variable("velocity", single, ("sample", "t", "component", "x", "y"), "m s-1", ("x", "y"), "the wind"),
+        Variable("stress", numbers(*lead, 4, X, Y), ("sample", "t", "component", "x", "y"), "Pa",
+                 ("xx", "xy", "yx", "yy")),
+        Variable("wave", numbers(SAMPLES, 2, X, Y), ("sample", "component", "x", "y"), None, ("re", "im")),
+        Variable("wet", Memory(numbers(X, Y).values > 0), ("x", "y")),
+    )  # fmt: skip
+    parameters = (
+        Variable("nu", Memory(np.arange(3.0)), ("sample",), "m2 s-1", (), "viscosity"),
+        Variable("gravity", Memory(np.array(9.81)), (), "m s-2"),
+        Variable("forcing", numbers(*lead), ("sample", "t")),
+        Variable("current", numbers(SAMPLES, 2), ("sample", "component"), None, ("x", "y")),
+    )
+    coordinates = {
+        "t": Coordinate(Axis("t", 0.0, 1.0, "s"), np.linspace(0, 1, FRAMES), "s"),
+        "x": Coordinate(Axis("x", 0.0, 2.0, periodic=True), 2 * np.arange(X) / X),
+        "y": Coordinate(Axis("y", 0.0, 1.0, "m"), (np.arange(Y) + 0.5) / Y, "m"),
+    }
+    return Dataset(
+        {v.name: v for v in variables}, coordinates, {p.name: p for p in parameters},
+        splits={"train": np.array([2, 0]), "test": np.array([1])},
+        attributes={"problem": "drift", "settings": '{"a": 1}', "seed": 3, "boundary_kinds": '{"y": "wall"}'},
+    )  # fmt: skip
+
+
+def square(n: int, m: int) -> Mesh:
+    """Triangles on the unit square, with a named left side."""
+    x, y = np.meshgrid(np.linspace(0, 1, n), np.linspace(0, 1, m), indexing="ij")
+    number = np.arange(n * m).reshape(n, m)
+    a, b, c, d = number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]
+    cells = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)])
+    left = np.stack([number[0, :-1], number[0, 1:]], 1)
+    return Mesh.of(np.stack([x.ravel(), y.ravel()], 1), cells, {"left": left})
+
+
+def meshed() -> Dataset:
+    """A mesh for each sample, fields on its nodes and cells."""
+    meshes = [square(3, 4), square(5, 3), square(2, 2)]
+    offsets = {
+        "node": np.append(0, np.cumsum([len(mesh.points) for mesh in meshes])),
+        "cell": np.append(0, np.cumsum([len(mesh.cells) for mesh in meshes])),
+    }
+    shift = Variable("shift", numbers(2, offsets["node"][-1]), ("component", "node"), "m", ("x", "y"))
+    stress = Variable("stress", numbers(offsets["cell"][-1]), ("cell",), "Pa")
+    young = Variable("young", Memory(np.arange(3.0)), ("sample",))
+    return Dataset({"shift": shift, "stress": stress}, {}, {"young": young}, meshes=meshes, offsets=offsets)
+
+
+def assert_same(found: Dataset, expected: Dataset) -> None:
+    assert list(found.variables) == list(expected.variables) and set(found.parameters) == set(expected.parameters)
+    for name in (*expected.variables, *expected.parameters):
+        a, b = found.variable(name), expected.variable(name)
+        assert (a.dims, a.unit, a.components, a.long_name) == (b.dims, b.unit, b.components, b.long_name), name
+        assert a.array.dtype == b.array.dtype and np.array_equal(a.array.all(), b.array.all()), name
+    for name, coordinate in expected.coordinates.items():
+        there = found.coordinates[name]
+        assert there.axis == coordinate.axis and there.label == coordinate.label
+        assert np.array_equal(there.points, coordinate.points)
+    assert set(found.coordinates) == set(expected.coordinates)
+    assert {n: list(v) for n, v in found.splits.items()} == {n: list(v) for n, v in expected.splits.items()}
+    assert {n: list(v) for n, v in found.offsets.items()} == {n: list(v) for n, v in expected.offsets.items()}
+    assert expected.attributes.items() <= found.attributes.items()
+
+
+def test_a_data_set_on_a_grid_comes_back(tmp_path: Path) -> None:
+    data = gridded()
+    found = open_dataset(write(data, tmp_path / "a.h5"))
+    assert found.layout == "native" and found.samples == SAMPLES
+    assert_same(found, data)
+    part = {"sample": 1, "t": slice(2, 9, 3), "x": slice(1, 7, 2)}
+    for name in data.variables:
+        places = {dim: place for dim, place in part.items() if dim in data.variable(name).dims}
+        assert np.array_equal(found.read(name, places), data.read(name, places)), name
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
+def test_it_is_netcdf(tmp_path: Path, engine: str) -> None:
+    if engine == "netcdf4":
+        pytest.importorskip("netCDF4")
+    data = gridded()
+    path = write(data, tmp_path / "a.h5", compression="gzip")
+    with xr.open_datatree(path, engine=engine) as tree:
+        u = tree["t0_fields"]["u"]
+        assert u.dims == ("sample", "t", "x", "y") and u.attrs["units"] == "m"
+        assert np.array_equal(u.values, data.read("u"))
+        assert np.array_equal(tree["t1_fields"]["velocity"].values, np.moveaxis(data.read("velocity"), 2, -1))
+        near = u.sel(x=0.5, y=0.75, method="nearest").isel(t=0)  # the coordinates of the root reach its groups
+        assert np.array_equal(near.values, data.read("u")[:, 0, 2, 4])
+        assert tree.attrs["problem"] == "drift" and tree["scalars"]["gravity"].item() == 9.81
+    with xr.open_dataset(path, group="t0_fields", engine=engine) as one:
+        assert one["u"].sizes == {"sample": SAMPLES, "t": FRAMES, "x": X, "y": Y}
+
+
+def test_every_axis_has_a_dimension(tmp_path: Path) -> None:
+    for data in (gridded(), meshed()):
+        with h5netcdf.File(write(data, tmp_path / "a.h5"), "r") as file:
+            groups, seen = [file], 0
+            while groups:
+                group = groups.pop()
+                groups += group.groups.values()
+                for variable in group.variables.values():
+                    assert not any(dim.startswith("phony") for dim in variable.dimensions), variable
+                    seen += 1
+            assert seen > 8
+
+
+def well_faults(path: Path) -> Iterator[str]:
+    """What in a file breaks the rules of the Well (its docs/data_format.md, and what its checker asks for)."""
+    with h5py.File(path) as file:
+        about = file.attrs
+        for name, kind in {"dataset_name": str, "grid_type": str, "n_spatial_dims": np.integer}.items():
+            if not isinstance(about.get(name), kind):
+                yield f"{name} is no {kind.__name__}"
+        yield from (f"no attribute {name}" for name in about["simulation_parameters"] if name not in about)
+        axes, samples = list(file["dimensions"].attrs["spatial_dims"]), int(about["n_trajectories"])
+        if len(axes) != about["n_spatial_dims"] or not axes:
+            yield "n_spatial_dims is not the number of spatial_dims"
+        sizes = [file["dimensions"][axis].shape[-1] for axis in axes]
+        frames = file["dimensions"]["time"].shape[-1]
+        for axis in ("time", *axes):
+            yield from _flag_faults(file["dimensions"][axis])
+        for order in range(3):
+            for name in _names(file[f"t{order}_fields"]):
+                field = file[f"t{order}_fields"][name]
+                yield from _flag_faults(field)
+                varying = field.attrs["dim_varying"]
+                if varying.dtype != bool or len(varying) != len(axes):
+                    yield f"dim_varying of {name}"
+                expected = [samples] * bool(field.attrs["sample_varying"]) + [frames] * bool(
+                    field.attrs["time_varying"]
+                )
+                expected += [n for n, there in zip(sizes, varying, strict=True) if there] + [len(axes)] * order
+                if list(field.shape) != expected:
+                    yield f"{name} has the shape {field.shape}, expected {expected}"
+        for name in _names(file["scalars"]):
+            scalar = file["scalars"][name]
+            yield from _flag_faults(scalar)
+            if scalar.ndim != int(scalar.attrs["sample_varying"]) + int(scalar.attrs["time_varying"]):
+                yield f"{name} has the shape {scalar.shape}"
+        for name, boundary in file["boundary_conditions"].items():
+            yield from _flag_faults(boundary)
+            if (
+                boundary.attrs["bc_type"] not in ("WALL", "OPEN", "PERIODIC")
+                or "associated_fields" not in boundary.attrs
+            ):
+                yield f"the type of {name}"
+            of = list(boundary.attrs["associated_dims"])
+            if list(boundary["mask"].shape) != [sizes[axes.index(axis)] for axis in of] or not of:
+                yield f"the mask of {name}"
+
+
+def _names(group: h5py.Group) -> list[str]:
+    names = group.attrs["field_names"]
+    assert isinstance(names, np.ndarray) and all(isinstance(name, str) for name in names)
+    return list(names)
+
+
+def _flag_faults(node: h5py.Dataset | h5py.Group) -> Iterator[str]:
+    for flag in ("sample_varying", "time_varying"):
+        if not isinstance(node.attrs.get(flag), np.bool_):
+            yield f"{flag} of {node.name} is no truth value"
+
+
+def stationary() -> Dataset:
+    u = Variable("u", numbers(SAMPLES, X, Y), ("sample", "x", "y"))
+    a = Variable("a", numbers(X, Y), ("x", "y"))
+    return Dataset({"u": u, "a": a})
+
+
+@pytest.mark.parametrize("make", [gridded, stationary])
+def test_it_keeps_the_rules_of_the_well(tmp_path: Path, make) -> None:
+    path = write(make(), tmp_path / "a.h5")
+    assert list(well_faults(path)) == []
+    with h5py.File(path, "a") as file:  # the rules see what is wrong
+        file["t0_fields/u"].attrs["sample_varying"] = 1
+        file.attrs["n_trajectories"] = 5
+    assert len(list(well_faults(path))) >= 2
+
+
+_READ = """
+import sys, numpy as np, h5py
+from the_well.data.datasets import WellDataset
+data = WellDataset(path=sys.argv[1], well_split_name="train", n_steps_input=2, n_steps_output=3)
+sample = data[len(data) - 1]
+np.savez(sys.argv[2], length=len(data), types=data.metadata.boundary_condition_types,
+         names=sum(data.metadata.field_names.values(), []), **{k: v.numpy() for k, v in sample.items()})
+"""
+
+
+def test_the_reader_of_the_well_opens_it(tmp_path: Path) -> None:
+    pytest.importorskip("the_well", reason="the_well is not installed: pip install the-well==1.2.0 beside")
+    data, folder = gridded(), tmp_path / "drift" / "data" / "train"
+    folder.mkdir(parents=True)
+    write(data, folder / "a.h5")
+    command = [sys.executable, "-c", _READ, str(tmp_path / "drift"), str(tmp_path / "read.npz")]
+    subprocess.run(command, check=True, timeout=300)
+    found = np.load(tmp_path / "read.npz")
+    assert found["length"] == SAMPLES * (FRAMES - 4) and sorted(found["types"]) == ["PERIODIC", "WALL"]
+    channels = [data.read("u")[..., None], np.moveaxis(data.read("velocity"), 2, -1),
+                np.moveaxis(data.read("stress"), 2, -1)]  # fmt: skip
+    expected = np.concatenate(channels, -1)[-1, -5:]
+    assert np.array_equal(found["input_fields"], expected[:2])
+    assert np.array_equal(found["output_fields"], expected[2:])
+    assert np.array_equal(found["boundary_conditions"], [[2, 2], [0, 0]])
+    assert list(found["constant_scalars"]) == [2.0, 9.81, *data.read("current")[-1]]
+    assert np.array_equal(found["space_grid"][1, 2], [0.25, 2.5 / Y])
+
+
+def test_meshes_come_back(tmp_path: Path) -> None:
+    data = meshed()
+    found = open_dataset(write(data, tmp_path / "a.h5"))
+    assert_same(found, data)
+    some = open_dataset(write(found.isel({"sample": [2, 0]}), tmp_path / "b.h5"))
+    for dataset, numbers_ in ((found, (0, 1, 2)), (some, (2, 0))):
+        assert len(dataset.meshes) == len(numbers_)
+        for i, n in enumerate(numbers_):
+            mesh, expected = dataset.meshes[i], data.meshes[n]
+            assert isinstance(mesh, Mesh) and isinstance(expected, Mesh)
+            assert torch.equal(mesh.points, expected.points) and torch.equal(mesh.cells, expected.cells)
+            assert mesh.boundaries.keys() == expected.boundaries.keys() == {"left", "boundary"}
+            assert all(torch.equal(mesh.boundaries[k], expected.boundaries[k]) for k in mesh.boundaries)
+            for name in data.variables:
+                assert np.array_equal(dataset.read(name, {"sample": i}), data.read(name, {"sample": n}))
+
+
+def test_one_mesh_for_all_samples(tmp_path: Path) -> None:
+    mesh = square(3, 4)
+    u = Variable("u", numbers(4, 6, 12), ("sample", "t", "node"))
+    found = open_dataset(write(Dataset({"u": u}, meshes=[mesh]), tmp_path / "a.h5"))
+    assert found.samples == 4 and not found.offsets and len(found.meshes) == 1
+    assert torch.equal(found.meshes[0].cells, mesh.cells)  # type: ignore[attr-defined]
+
+
+def test_clouds_of_points_come_back(tmp_path: Path) -> None:
+    axes = Axes((Axis("t", 0.0, 2.0, "s"), Axis("x", 0.0, 1.0, "m")))
+    clouds = [PointCloud(axes, torch.rand(n, 2, dtype=torch.float64), torch.rand(n)) for n in (4, 0, 7)]
+    u = Variable("u", numbers(11), ("point",))
+    data = Dataset({"u": u}, meshes=clouds, offsets={"point": np.array([0, 4, 4, 11])})
+    found = open_dataset(write(data, tmp_path / "a.h5"))
+    for i, cloud in enumerate(clouds):
+        there = found.meshes[i]
+        assert isinstance(there, PointCloud) and there.weights is not None and cloud.weights is not None
+        assert torch.equal(there.x, cloud.x) and torch.equal(there.weights, cloud.weights) and there.axes == axes
+        assert np.array_equal(found.read("u", {"sample": i}), data.read("u", {"sample": i}))
+
+
+def test_coordinates_of_each_sample_and_unknown_ones(tmp_path: Path) -> None:
+    points = np.sort(np.random.default_rng(0).random((SAMPLES, X)), 1)
+    u = Variable("u", numbers(SAMPLES, FRAMES, X), ("sample", "t", "x"))
+    data = Dataset({"u": u}, {"x": Coordinate(Axis("x", 0.0, 1.0), points)})
+    found = open_dataset(write(data, tmp_path / "a.h5"))
+    assert_same(found, data)
+    assert list(well_faults(tmp_path / "a.h5")) == []
+
+
+def test_samples_that_are_not_complete_are_not_shown(tmp_path: Path) -> None:
+    data = gridded()
+    path = write(data, tmp_path / "a.h5", complete=np.array([True, False, True]))
+    found = open_dataset(path)
+    assert found.samples == 2 and found.notes == ("1 of 3 samples are not complete and are left out",)
+    assert np.array_equal(found.read("u"), data.read("u")[[0, 2]])
+    assert {n: list(v) for n, v in found.splits.items()} == {"train": [1, 0], "test": []}
+
+
+def test_fields_in_single_precision_and_compressed(tmp_path: Path) -> None:
+    smooth = np.outer(np.linspace(0, 1, 400), np.linspace(1, 2, 256))[None].repeat(4, 0)
+    data = Dataset({"u": Variable("u", Memory(smooth), ("sample", "t", "x"))})
+    plain, packed = (write(data, tmp_path / f"{c}.h5", dtype="float32", compression=c) for c in (None, "gzip"))
+    assert packed.stat().st_size < 0.6 * plain.stat().st_size
+    for path in (plain, packed):
+        values = open_dataset(path).read("u")
+        assert values.dtype == np.float32 and np.array_equal(values, smooth.astype(np.float32))
+    with h5py.File(packed) as file:
+        u = file["t0_fields/u"]
+        assert (u.compression, u.compression_opts, u.shuffle, u.chunks) == ("gzip", 4, True, (1, 58, 256))
+
+
+@pytest.mark.parametrize(
+    ("shape", "outer", "expected"),
+    [
+        ((100, 201, 1024), 2, (1, 16, 1024)),  # 4 kB a frame: 16 of them
+        ((100, 21, 128, 128), 2, (1, 1, 128, 128)),  # 64 kB
+        ((10, 4, 512, 512, 2), 2, (1, 1, 256, 512, 2)),  # 2 MB: halves
+        ((1000, 32, 32), 1, (16, 32, 32)),  # stationary: samples together
+        ((7, 5, 3), 2, None),  # smaller than a chunk
+        ((10**7,), 0, (250000,)),
+    ],
+)
+def test_chunks_have_64_kilobytes_to_a_megabyte(shape: tuple, outer: int, expected: tuple | None) -> None:
+    chunks = chunks_for(shape, 4, outer)
+    assert chunks is None or 2**15 <= 4 * np.prod(chunks) <= 2**20
+    assert chunks == expected
+
+
+def test_parts_are_whole_chunks_of_both_sides() -> None:
+    assert aligned((1, 16), (4, 6), None) == (4, 16) and aligned((3, 2), (4, 5)) == (6, 6) and aligned(None) is None
+
+
+class Counted(Array):
+    """Zeros without memory, which remember the largest part that was asked for."""
+
+    shape = (64, 40, 256, 256)  # type: ignore[assignment]
+    dtype = np.dtype(np.float32)  # type: ignore[assignment]
+    chunks = None  # type: ignore[assignment]
+    largest = 0
+
+    def read(self, index: tuple[slice, ...]) -> np.ndarray:
+        values = np.zeros([part.stop - part.start for part in index], np.float32)
+        self.largest = max(self.largest, values.nbytes)
+        return values
+
+
+def test_writing_needs_little_memory(tmp_path: Path) -> None:
+    array = Counted()
+    write(Dataset({"u": Variable("u", array, ("sample", "t", "x", "y"))}), tmp_path / "a.h5", compression="gzip")
+    assert array.nbytes > 600e6 and array.largest <= 2**25
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pdesolve_format": 7}, "has format 7, this version reads 1: .*pip install --upgrade pdesolve-suite"),
+        ({"pdesolve_format": 0}, "has format 0, this version reads 1: .*pdesolve data convert"),
+    ],
+)
+def test_other_formats_are_refused(tmp_path: Path, change: dict, message: str) -> None:
+    path = write(gridded(), tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        file.attrs.update(change)
+    with pytest.raises(InputError, match=message):
+        open_dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dataset({"h": Variable("h", Memory(np.zeros(4, complex)), ("x",))}), "h holds complex128"),
+        (lambda: Dataset({"x": Variable("x", numbers(3), ("x",))}), "x is the name of a variable and of a dimension"),
+        (lambda: replace(meshed(), meshes=[square(2, 2)] * 2), "3 samples and 2 meshes"),
+        (lambda: replace(gridded(), attributes={"settings": "a" * 70000}), "the attribute settings has 70000 bytes"),
+        (lambda: Dataset({"h_re": Variable("h_re", numbers(2, 4), ("sample", "x")),
+                          "h": Variable("h", numbers(2, 1, 4), ("sample", "component", "x"), None, ("re",))}),
+         "two things would be t0_fields/h_re"),
+    ],
+)  # fmt: skip
+def test_what_has_no_place_is_refused(tmp_path: Path, make, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        write(make(), tmp_path / "a.h5")
+    assert list(tmp_path.iterdir()) == []
