@@ -25,6 +25,7 @@ VERBS = {
     "compare": "the same problem by several methods: one table, one figure",
     "predict": "a stored solution at other points and times",
     "plot": "a picture or an animation of a stored solution",
+    "data": "simulation data: info, check",
     "doctor": "what this installation has and what it lacks",
 }
 

@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from pdesolve.catalogue import make_problem
+from pdesolve.arrays import Memory
+from pdesolve.catalogue import entries, make_family, make_problem
+from pdesolve.data import Dataset, Variable
+from pdesolve.equation import Conserving
 from pdesolve.errors import InputError
-from pdesolve.family import Draws
+from pdesolve.family import Draws, Family
+from pdesolve.fields import Coordinates, absolute, integrate
+from pdesolve.problem import Problem
 from pdesolve.simulation import simulated
 
 
@@ -44,3 +49,93 @@ def test_a_batch_is_labelled() -> None:
     data = simulated(darcy, {"u": torch.zeros(2, *darcy.evaluation_set.shape)})
     assert data.variables["permeability"].dims == ("x", "y") and data.parameters["source"].dims == ()
     assert set(np.unique(data.read("permeability"))) == {3.0, 12.0}
+
+
+# settings of a small member of each family: a test of all of them takes a few seconds
+SMALL: dict[str, dict[str, object]] = {
+    "darcy": {"points": 17, "modes": 8},
+    "darcy_smooth": {"points": 17, "modes": 8},
+    "helmholtz": {"points": 17, "modes": 8},
+    "poisson": {"points": 17, "modes": 8},
+    "burgers": {"points": 64, "frames": 10, "step": 0.01},
+}
+# largest relative change of a quantity that the equation conserves, where it is not rounding
+DRIFT: dict[str, float] = {}
+every = pytest.mark.parametrize("name", [entry.name for entry in entries("family")])
+
+
+def small(name: str) -> Family:
+    assert name in SMALL, f"give {name} settings of a small member in SMALL"
+    return make_family(name, SMALL[name])
+
+
+def solutions(family: Family, draws: Draws) -> list[Dataset]:
+    return [family.simulator.simulate(problem) for problem in family.problems(draws)]
+
+
+@every
+def test_samples_are_finite_and_what_they_should_be(name: str) -> None:
+    family = small(name)
+    for problem in family.sample(2, seed=1):
+        data = family.simulator.simulate(problem)
+        assert set(data.variables) >= {unknown.name for unknown in problem.equation.unknowns}
+        for variable in data.variables:
+            assert np.isfinite(data.read(variable)).all(), variable
+        defect = family.simulator.defect(problem, data)
+        assert defect.shape == (data.samples,) and (defect <= family.tolerance).all(), defect
+        wrong = replace(data, variables={v: _spoilt(data, v) for v in data.variables})
+        assert (family.simulator.defect(problem, wrong) > family.tolerance).all()
+
+
+def _spoilt(data: Dataset, name: str) -> Variable:
+    """Numbers that are off by a tenth of their size at the end."""
+    values = np.array(data.read(name), dtype=float)
+    last = (slice(None), -1) if "t" in data.variables[name].dims else (slice(None),)
+    values[last] *= 1.1
+    return replace(data.variables[name], array=Memory(values))
+
+
+@every
+def test_a_sample_does_not_depend_on_its_batch(name: str) -> None:
+    family = small(name)
+    together, alone = (solutions(family, Draws(2, numbers)) for numbers in (range(5), [3]))
+    for variable in (*alone[0].variables, *alone[0].parameters):
+        expected = alone[0].read(variable)
+        found = together[0 if len(together) == 1 else 3].read(variable)
+        if len(together) == 1 and "sample" in alone[0].variable(variable).dims:
+            found = found[3:4]
+        assert np.abs(found - expected).max() <= 1e-12 * np.abs(expected).max(), variable
+
+
+@every
+def test_what_an_equation_conserves_is_kept(name: str) -> None:
+    """On periodic boxes all of it, elsewhere what the problem names, by quadrature of the stored values."""
+    family = small(name)
+    for problem in family.sample(2):
+        equation, torus = problem.equation, problem.domain.is_box and all(a.periodic for a in problem.domain.axes)
+        if not isinstance(equation, Conserving) or equation.order == 2 or not (torus or problem.conserved):
+            pytest.skip("conserves nothing that stored values tell")
+        data = family.simulator.simulate(problem)
+        x = Coordinates(data.grid()).at_instant(problem.evaluation.times[0])
+        totals: dict[str, list[torch.Tensor]] = {}
+        for i in range(data.sizes["t"]):
+            found = equation.conserved(problem.state(scalars_at(data, problem, i), x), problem.bind(x), x)
+            for quantity in found if torus else problem.conserved:
+                density = x.expand(found[quantity])
+                totals.setdefault(quantity, []).append(
+                    torch.stack([integrate(f).values for f in (density, absolute(density))])
+                )
+        for quantity, each in totals.items():
+            whole, size = torch.stack(each).unbind(1)
+            drift = ((whole - whole[0]).abs() / size.amax(0)).max()
+            assert drift <= DRIFT.get(name, 1e-12), f"{quantity} of {name} drifts by {drift}"
+
+
+def scalars_at(data: Dataset, problem: Problem, frame: int) -> dict[str, torch.Tensor]:
+    """The scalars (sample, *grid) of a frame."""
+    found = {}
+    for unknown in problem.equation.unknowns:
+        values = torch.as_tensor(data.read(unknown.name, {"t": frame}), dtype=torch.float64)
+        parts = values.unbind(1) if unknown.components else [values]
+        found |= dict(zip(unknown.scalars, parts, strict=True))
+    return found
