@@ -65,8 +65,10 @@ LEVELS = {
     "diffusion_sorption": {"u": 0.8},
     "euler": {"density": 1.3, "energy": 4.0},
     "euler_2d": {"density": 1.3, "energy": 5.0},
+    "porous_medium": {"u": 1.2},
     "shallow_water": {"depth": 1.3},
     "shallow_water_2d": {"depth": 1.3},
+    "stefan": {"u": 2.3},
 }
 LOW = 0.01
 every = pytest.mark.parametrize("name", EQUATIONS)
@@ -134,6 +136,8 @@ def smooth(equation: Equation, x: Coordinates) -> dict:
 
 
 NUMBERS = {"porosity": 0.6}
+# rows depend on these by a step, which has no slope
+STEPS = {("stefan", "front_value")}
 
 
 def number(parameter: Parameter, *, default: bool = False) -> float:
@@ -351,6 +355,8 @@ def test_gradients_flow_into_parameters(name, kind):
         return torch.stack([f.values.square().mean() for f in flatten(rows).values()]).sum()
 
     for parameter in equation.parameters:
+        if (name, parameter.name) in STEPS:
+            continue
         value = torch.tensor(number(parameter), dtype=torch.float64, requires_grad=True)
         # the height of an even bed changes nothing
         (gradient,) = torch.autograd.grad(loss(parameter, value), value, materialize_grads=True)

@@ -103,6 +103,17 @@ def barenblatt(p, x):
     return t**-0.5 * (2.0 - (x["x"] ** 2 + x["y"] ** 2) / (8 * p["diffusivity"] * t**0.5))
 
 
+def advancing(p, x):
+    """A front that runs at 0.8, behind it the root of the distance."""
+    m, v = float(p["degree"].values), 0.8
+    return (m * v / p["diffusivity"] * (v * x["t"] - x["x"] + 3.0)) ** (1 / m)
+
+
+def molten(p, x):
+    """A wave of heat above the value of the front."""
+    return 2.0 + exp(-p["diffusivity"] * x["t"]) * sin(x["x"])
+
+
 def envelope(p, x):
     c, g, k = p["dispersion"], p["focusing"], 1.2
     size = (2 * c / g) ** 0.5 * k * sech(k * x["x"])
@@ -239,6 +250,8 @@ SOLUTIONS = {
     "burgers_scalar": (diagonal_shock, {"diffusivity": 0.6}),
     "cahn_hilliard": (layer, {"mobility": 0.7, "wall": 0.4}),
     "nonlinear_diffusion": (barenblatt, {"diffusivity": 0.7}),
+    "porous_medium": (advancing, {"diffusivity": 0.7, "degree": 2.5}),
+    "stefan": (molten, {"diffusivity": 0.7, "front_value": 0.6}),
     "schroedinger": (envelope, {"dispersion": 0.7, "focusing": 1.3, "potential": 0.4}),
     "darcy": (seepage, {}),
     "nonlinear_poisson": (cubic, {"cubic": 1.3}),

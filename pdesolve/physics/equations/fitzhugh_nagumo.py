@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pdesolve.equation import Evolution, Parameter, State, Unknown, Values
-from pdesolve.fields import Coordinates, laplacian
+from pdesolve.equation import Evolution, FluxForm, Parameter, State, Unknown, Values
+from pdesolve.fields import Coordinates, Field, Vector, grad, laplacian
 
 
 @dataclass(frozen=True)
-class FitzHughNagumo(Evolution):
+class FitzHughNagumo(FluxForm, Evolution):
     """An activator and an inhibitor, in any number of dimensions,
 
         u_t = D_u lap u + a (u - u^3 - k - v),
@@ -34,9 +35,21 @@ class FitzHughNagumo(Evolution):
     )
 
     def rate(self, u: State, p: Values, x: Coordinates) -> State:
-        activator, inhibitor = u["u"], u["v"]
-        excess = activator - activator**3 - p["threshold"] - inhibitor
+        source = self.source(u, p, x)
         return {
-            "u": p["activator_diffusivity"] * laplacian(activator) + p["excitation"] * excess,
-            "v": p["inhibitor_diffusivity"] * laplacian(inhibitor) + p["recovery"] * (activator - inhibitor),
+            "u": p["activator_diffusivity"] * laplacian(u["u"]) + source["u"],
+            "v": p["inhibitor_diffusivity"] * laplacian(u["v"]) + source["v"],
+        }
+
+    def flux(self, u: State, p: Values, x: Coordinates) -> Mapping[str, Vector]:
+        return {
+            "u": grad(u["u"]).map(lambda slope: -p["activator_diffusivity"] * slope),
+            "v": grad(u["v"]).map(lambda slope: -p["inhibitor_diffusivity"] * slope),
+        }
+
+    def source(self, u: State, p: Values, x: Coordinates) -> Mapping[str, Field]:
+        activator, inhibitor = u["u"], u["v"]
+        return {
+            "u": p["excitation"] * (activator - activator**3 - p["threshold"] - inhibitor),
+            "v": p["recovery"] * (activator - inhibitor),
         }
