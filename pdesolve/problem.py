@@ -54,9 +54,17 @@ class Evaluation:
     bounded: Placement = "nodes"
 
     @staticmethod
-    def uniform(points: int | Mapping[str, int], time: Axis, steps: int) -> Evaluation:
-        """Equal time steps from the initial to the final time, both included."""
-        return Evaluation(points, tuple(time.lower + time.length * i / steps for i in range(steps + 1)))
+    def uniform(
+        points: int | Mapping[str, int], time: Axis, steps: int, *, bounded: Placement = "nodes"
+    ) -> Evaluation:
+        """Equal time steps from the initial to the final time, both included.
+
+        Raises:
+            InputError: no step.
+        """
+        if steps < 1:
+            raise InputError(f"times from an initial to a final one are two at least, got {steps + 1}")
+        return Evaluation(points, tuple(time.lower + time.length * i / steps for i in range(steps + 1)), bounded)
 
 
 @dataclass(frozen=True)
