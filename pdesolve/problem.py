@@ -54,9 +54,7 @@ class Evaluation:
     bounded: Placement = "nodes"
 
     @staticmethod
-    def uniform(
-        points: int | Mapping[str, int], time: Axis, steps: int, *, bounded: Placement = "nodes"
-    ) -> Evaluation:
+    def uniform(points: int | Mapping[str, int], time: Axis, steps: int, *, bounded: Placement = "nodes") -> Evaluation:
         """Equal time steps from the initial to the final time, both included.
 
         Raises:

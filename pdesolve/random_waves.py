@@ -43,7 +43,7 @@ class SineWaves:
             numbers = np.concatenate([first, rest], -1)
             numbers[..., 0] += ~numbers.any(-1)
         amplitudes, phases = draws.unit(waves), draws.uniform(0.0, 2 * math.pi, waves)
-        return SineWaves(axes, numbers, amplitudes, phases, np.broadcast_to(mean, len(draws)))
+        return SineWaves(axes, numbers, amplitudes, phases, mean + np.zeros(len(draws)))
 
     @property
     def bound(self) -> np.ndarray:
@@ -57,7 +57,7 @@ class SineWaves:
 
     def scaled(self, factor: np.ndarray, mean: np.ndarray | float = 0.0) -> SineWaves:
         """The same waves with amplitudes times a factor (sample,) about another mean."""
-        mean = np.broadcast_to(mean, factor.shape)
+        mean = mean + np.zeros_like(factor)
         return SineWaves(self.axes, self.numbers, self.amplitudes * factor[:, None], self.phases, mean)
 
     def __call__(self, p: Values, x: Coordinates) -> Field:

@@ -58,6 +58,16 @@ SMALL: dict[str, dict[str, object]] = {
     "helmholtz": {"points": 17, "modes": 8},
     "poisson": {"points": 17, "modes": 8},
     "burgers": {"points": 64, "frames": 10, "step": 0.01},
+    "diffusion_reaction_2d": {"points": 16, "frames": 6, "final_time": 1.0},
+    "diffusion_sorption": {"points": 64, "frames": 6},
+    "euler_1d": {"points": 64, "frames": 6, "final_time": 0.2},
+    "euler_2d": {"points": 16, "frames": 6, "final_time": 0.2},
+    "heat": {"points": 40, "frames": 6},
+    "porous_medium": {"points": 64, "frames": 6, "final_time": 0.2},
+    "porous_medium_front": {"points": 41, "frames": 6},
+    "shallow_water": {"points": 24, "frames": 6},
+    "shock_tube": {"points": 64, "frames": 6},
+    "stefan": {"points": 41, "frames": 6},
 }
 # largest relative change of a quantity that the equation conserves, where it is not rounding
 DRIFT: dict[str, float] = {}

@@ -281,9 +281,7 @@ def frames(f: FiniteVolumes, times: Sequence[float], y: Tensor, *, courant: floa
                 # waves that are twice as fast after a step, by inflow or a parameter, were not seen coming: again
                 taken = step <= 2.0 * after
                 shorter = torch.minimum(after, 0.5 * step).nan_to_num(0.0)
-                next_limit = torch.where(
-                    taken, torch.minimum(after, 2.0 * limit), torch.maximum(shorter, 0.1 * step)
-                )
+                next_limit = torch.where(taken, torch.minimum(after, 2.0 * limit), torch.maximum(shorter, 0.1 * step))
                 # a sample that waits for others is as it would be alone
                 limit = torch.where(moving, next_limit, limit)
                 taken = taken & moving

@@ -20,7 +20,7 @@ from pdesolve.condition import InitialValue
 from pdesolve.family import Draws, Family, Simulator
 from pdesolve.fields import exp, sin
 from pdesolve.geometry import Axis, Interval
-from pdesolve.integration.closed_form import ClosedForm
+from pdesolve.integration.exact_simulator import ExactSimulator
 from pdesolve.physics.equations.heat import Heat
 from pdesolve.problem import Evaluation, Exact, Problem
 
@@ -41,6 +41,8 @@ class HeatWaves(Family):
     smallest: float = 1.0
     largest: float = 5.0
 
+    tolerance = 1e-6
+
     def problems(self, draws: Draws) -> Sequence[Problem]:
         time = Axis("t", 0.0, 1.0)
         problem = Problem(
@@ -60,4 +62,4 @@ class HeatWaves(Family):
 
     @property
     def simulator(self) -> Simulator:
-        return ClosedForm()
+        return ExactSimulator()

@@ -21,7 +21,7 @@ from pdesolve.equation import Values
 from pdesolve.family import Draws, Family, Simulator
 from pdesolve.fields import Coordinates, Field, exp, log, maximum, step
 from pdesolve.geometry import Axis, Interval
-from pdesolve.integration.closed_form import ClosedForm
+from pdesolve.integration.exact_simulator import ExactSimulator
 from pdesolve.physics.equations.porous_medium import PorousMedium
 from pdesolve.problem import Evaluation, Exact, Problem
 
@@ -42,6 +42,8 @@ class PorousMediumFronts(Family):
     smallest: float = 1.0
     largest: float = 6.0
 
+    tolerance = 1e-6
+
     def problems(self, draws: Draws) -> Sequence[Problem]:
         time = Axis("t", 0.0, 1.0)
         problem = Problem(
@@ -61,7 +63,7 @@ class PorousMediumFronts(Family):
 
     @property
     def simulator(self) -> Simulator:
-        return ClosedForm()
+        return ExactSimulator()
 
 
 def _front(p: Values, x: Coordinates) -> Field:

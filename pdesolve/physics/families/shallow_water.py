@@ -48,6 +48,8 @@ class ShallowWaterDams(Family):
     gravity: float = 1.0
     refinement: int = 1
 
+    tolerance = 1e-2  # halved steps move shocks by a part of a cell
+
     def problems(self, draws: Draws) -> Sequence[Problem]:
         radius, time = torch.as_tensor(draws.uniform(self.smallest, self.largest)), Axis("t", 0.0, self.final_time)
 

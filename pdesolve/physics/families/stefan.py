@@ -24,7 +24,7 @@ from pdesolve.equation import State, Values
 from pdesolve.family import Draws, Family, Simulator
 from pdesolve.fields import Coordinates, erf, maximum, sqrt, step
 from pdesolve.geometry import Axis, Interval
-from pdesolve.integration.closed_form import ClosedForm
+from pdesolve.integration.exact_simulator import ExactSimulator
 from pdesolve.physics.equations.stefan import Stefan
 from pdesolve.problem import Evaluation, Exact, Problem
 
@@ -44,6 +44,8 @@ class StefanFronts(Family):
     frames: int = 101
     smallest: float = 0.55
     largest: float = 0.7
+
+    tolerance = 1e-6
 
     def problems(self, draws: Draws) -> Sequence[Problem]:
         time = Axis("t", 0.0, 0.1)
@@ -68,7 +70,7 @@ class StefanFronts(Family):
 
     @property
     def simulator(self) -> Simulator:
-        return ClosedForm()
+        return ExactSimulator()
 
 
 def front_coefficient(front_value: Tensor) -> Tensor:
