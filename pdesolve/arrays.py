@@ -243,6 +243,35 @@ class Stacked(Array):
         return values
 
 
+@dataclass(frozen=True, eq=False)
+class Repeated(Array):
+    """The same numbers `times` times along a new dimension at `position`."""
+
+    array: Array
+    times: int
+    position: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape = self.array.shape
+        return (*shape[: self.position], self.times, *shape[self.position :])
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        inner = self.array.chunks
+        return None if inner is None else (*inner[: self.position], self.times, *inner[self.position :])
+
+    def read(self, index: Slices) -> np.ndarray:
+        count = len(range(*index[self.position].indices(self.times)))
+        values = self.array.read((*index[: self.position], *index[self.position + 1 :]))
+        shape = (*values.shape[: self.position], count, *values.shape[self.position :])
+        return np.broadcast_to(np.expand_dims(values, self.position), shape)
+
+
 def _replaced(parts: tuple, position: int, value: Any) -> tuple:
     return (*parts[:position], value, *parts[position + 1 :])
 

@@ -15,14 +15,14 @@ from h5py import h5z  # pyright: ignore[reportAttributeAccessIssue]
 
 from pdesolve.arrays import Array, Slices
 from pdesolve.datasets.handles import dataset_at, explained
-from pdesolve.datasets.links import guarded_root
+from pdesolve.datasets.links import GuardedGroup, guarded_root
 from pdesolve.errors import InputError
 
 _SHOWN = 8  # names in messages
 
 
 @contextmanager
-def look(path: Path) -> Iterator[h5py.Group]:
+def look(path: Path) -> Iterator[GuardedGroup]:
     """The root of an HDF5 file, as h5py shows it; nothing in it leads out of the folder of the file.
 
     Raises:
@@ -44,7 +44,7 @@ class H5Array(Array):
     _chunks: tuple[int, ...] | None
 
     @staticmethod
-    def of(dataset: h5py.Dataset) -> H5Array:
+    def of(dataset: Any) -> H5Array:
         """The numbers of a data set, which are not read yet.
 
         Raises:
@@ -78,6 +78,8 @@ class H5Array(Array):
     def read(self, index: Slices) -> np.ndarray:
         with explained(Path(self.path)):
             dataset = dataset_at(self.path, self.name, lambda: guarded_root(self.path)[self.name])
+            if dataset.shape != self._shape:
+                raise InputError(f"{self.path}: expected {self.name} of the shape {self._shape}, found {dataset.shape}")
             values = np.asarray(dataset[index])
         return values if values.dtype == self._dtype else values.astype(self._dtype)
 
@@ -117,7 +119,7 @@ def contents(path: Path) -> str:
     return (", ".join(parts) or "nothing") + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
-def _glimpse(root: h5py.Group, name: str) -> str:
+def _glimpse(root: GuardedGroup, name: str) -> str:
     try:
         return described(root[name])
     except (KeyError, InputError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import count
@@ -24,6 +25,9 @@ class GuardedGroup(h5py.Group):
     Raises:
         InputError: a link or a virtual data set that leads out of the folder or to nothing, raw storage in other files.
     """
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+        yield from map(str, super().__iter__())
 
     def __getitem__(self, name: Any) -> Any:
         if isinstance(name, (str, bytes)):
@@ -115,7 +119,7 @@ def _check_storage(dataset: h5py.Dataset) -> None:
     if properties.get_external_count():
         raw = os.fsdecode(properties.get_external(0)[0])
         raise InputError(
-            f"{_file_of(dataset.id)}: the numbers of {dataset.name} lie in the raw file {raw!r}, refused: copy them "
+            f"{_file_of(dataset.id)}: the numbers of {dataset.name} lie in the raw file {raw!r}, refused: copy "
             "into the file by h5repack"
         )
     if properties.get_layout() == h5d.VIRTUAL:

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import ast
-import pkgutil
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
+from dataclasses import replace
+from glob import glob, has_magic
 from os import PathLike
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from pdesolve.data import Dataset
+import numpy as np
+
+from pdesolve.arrays import Memory
+from pdesolve.data import Dataset, Variable
 from pdesolve.datasets.containers import container_of
+from pdesolve.datasets.joining import joined
 from pdesolve.datasets.layout import Layout, Opening
+from pdesolve.datasets.recognition import recognised
 from pdesolve.errors import InputError, unknown_name
+from pdesolve.geometry import Axis
 
-LAYOUTS = Path(__file__).parent / "layouts"
-_HDF5 = ("hdf5", "mat73")
+MICRO = Path(__file__).parent / "micro"
+_SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
+# files that lie beside data and are none
+_BESIDE = {
+    ".md", ".txt", ".rst", ".yaml", ".yml", ".json", ".toml", ".py", ".ipynb", ".sh", ".log", ".png", ".jpg", ".gif",
+    ".pdf", ".sha256", ".md5",
+}  # fmt: skip
+Place = str | PathLike[str]
 
 
 def open_dataset(
-    path: str | PathLike[str] | Sequence[str | PathLike[str]],
+    path: Place | Sequence[Place],
     *,
     layout: str | None = None,
     split: str | None = None,
@@ -32,106 +43,153 @@ def open_dataset(
     """Simulation data as one labelled data set, of which no field is read yet.
 
     path: a file of any layout that is known, recognised by its contents; a folder, a pattern (`runs/*.h5`) or a list of
-    such files, which become one data set; `archive.zip!member`; `micro:burgers`, the small data of this package.
-    layout: its name, where a file fits several or none by itself. split: only these samples, such as "train".
-    names, dims, parameters: what the file does not say (see `Opening`).
+    such files, whose samples follow one another; `archive.zip!member`; `micro:burgers`, the small data of this package.
+    layout: its name, where a file fits several or none by itself. split: only these samples, such as "train"; in a
+    folder with `train`, `valid` and `test` only these files. names, dims, parameters: what the file does not say (see
+    `Opening`).
 
     Raises:
         InputError: nothing there, a layout that is not known, what is contradictory in a file, files that do not fit
             together, a split that the data do not have.
     """
     opening = Opening(dict(names or {}), {k: tuple(v) for k, v in (dims or {}).items()}, dict(parameters or {}))
-    if not isinstance(path, (str, PathLike)):
-        raise InputError("not yet")
-    dataset = _opened(Path(path), layout, opening)
+    places = [path] if isinstance(path, (str, PathLike)) else list(path)
+    if not places:
+        raise InputError("expected a path or a list of them, got an empty list")
+    known = _Known(layout, opening, split)
+    dataset = joined([known.open(file) for place in places for file in _paths(place)])
+    dataset = _with_said(dataset, opening)
     return dataset if split is None else dataset.split(split)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A layout, before its module is imported."""
+class _Known:
+    """Opens files one after another; those of one data set have the layout of the first."""
 
-    name: str
-    containers: tuple[str, ...]
-    fallback: bool
-    module: str
-    kind: str
+    def __init__(self, layout: str | None, opening: Opening, split: str | None) -> None:
+        self.layout, self.opening, self.split = layout, opening, split
+        self.found: Layout | None = None
 
-    def load(self) -> Layout:
-        return getattr(import_module(self.module), self.kind)()
+    def open(self, path: Path) -> Dataset:
+        container = container_of(path)
+        if container in ("zip", "tar"):
+            from pdesolve.datasets.archives import unpacked
+
+            return self.open(unpacked(path))
+        if container == "folder" and not self._is_one(path):
+            return self._folder(path)
+        if self.found is None or container not in self.found.containers:
+            self.found = recognised(path, self.layout)
+        else:
+            reason = self.found.refusal(path)
+            if reason is not None:
+                raise InputError(f"{path} has another layout than the files before it ({self.found.name}): {reason}")
+        return self.found.open(path, self.opening)
+
+    def _is_one(self, path: Path) -> bool:
+        """Whether a layout takes the folder as a whole."""
+        try:
+            recognised(path, self.layout)
+        except InputError:
+            return False
+        return True
+
+    def _folder(self, path: Path) -> Dataset:
+        try:
+            inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "_")))
+        except OSError as error:
+            raise InputError(f"the folder {path} cannot be read: {error.strerror}") from None
+        files = [entry for entry in inside if entry.suffix.lower() not in _BESIDE and not _is_folder(entry)]
+        if files:
+            return joined([self.open(file) for file in files])
+        folders = {entry.name: entry for entry in inside if entry.is_dir()}
+        splits = {_SPLITS[name.lower()]: entry for name, entry in folders.items() if name.lower() in _SPLITS}
+        if splits:
+            chosen = {name: entry for name, entry in splits.items() if self.split in (None, name)}
+            if not chosen:
+                raise unknown_name("split", str(self.split), splits)
+            return joined([_as_split(name, self.open(entry)) for name, entry in chosen.items()])
+        data = [entry for entry in inside if entry.is_dir() and (entry.name == "data" or len(folders) == 1)]
+        if data:
+            return joined([self.open(entry) for entry in data])
+        found = f"{len(folders)} folders, such as {next(iter(folders))}: name one" if folders else "none"
+        raise InputError(f"the folder {path} should hold files of data, found {found}")
 
 
-@cache
-def layouts() -> tuple[Entry, ...]:
-    """All layouts: the classes of the modules in `layouts/` that say their `name` and `containers`."""
-    found = []
-    for module in pkgutil.iter_modules([str(LAYOUTS)]):
-        source = (LAYOUTS / f"{module.name}.py").read_text(encoding="utf-8") if not module.ispkg else ""
-        for node in ast.parse(source).body:
-            said = _said(node) if isinstance(node, ast.ClassDef) else {}
-            if {"name", "containers"} <= set(said):
-                where = f"pdesolve.datasets.layouts.{module.name}"
-                kind = node.name  # type: ignore[union-attr]
-                found.append(Entry(said["name"], said["containers"], said.get("fallback", False), where, kind))
-    return tuple(sorted(found, key=lambda entry: entry.name))
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder of several things, and no data set that is a folder."""
+    return path.is_dir() and container_of(path) == "folder"
 
 
-def _said(node: ast.ClassDef) -> dict:
-    """The literals that a class assigns to its names."""
-    found = {}
-    for line in node.body:
-        targets = (
-            line.targets if isinstance(line, ast.Assign) else [line.target] if isinstance(line, ast.AnnAssign) else []
-        )
-        for target in targets:
-            if isinstance(target, ast.Name) and isinstance(line.value, (ast.Constant, ast.Tuple)):  # type: ignore[union-attr]
-                found[target.id] = ast.literal_eval(line.value)  # type: ignore[union-attr]
-    return found
+def _as_split(name: str, dataset: Dataset) -> Dataset:
+    return replace(dataset, splits={name: np.arange(dataset.samples)})
 
 
-def _opened(path: Path, layout: str | None, opening: Opening) -> Dataset:
-    return recognised(path, layout).open(path, opening)
+def _paths(place: Place) -> list[Path]:
+    """The files and folders that are meant."""
+    text = os.fspath(place)
+    if text.startswith("micro:"):
+        return [_micro(text.removeprefix("micro:"))]
+    if Path(text).exists():
+        return [Path(text)]
+    if text.startswith("file:"):
+        return [Path(unquote(urlsplit(text).path))]
+    if "://" in text:
+        raise InputError(f"{text} is elsewhere, expected a file here: download it first, then open the copy")
+    archive, mark, member = text.partition("!")
+    if mark and Path(archive).is_file():
+        from pdesolve.datasets.archives import unpacked
 
-
-def recognised(path: Path, layout: str | None = None) -> Layout:
-    """The layout of a file or folder; a `layout` that is asked for is taken where nothing speaks against it.
-
-    Raises:
-        InputError: a layout that is not known, does not fit, or several that fit.
-    """
-    container = container_of(path)
-    if layout is not None:
-        chosen = next((entry for entry in layouts() if entry.name == layout), None)
-        if chosen is None:
-            raise unknown_name("layout", layout, (entry.name for entry in layouts()))
-        found = chosen.load()
-        reason = found.refusal(path) if container in chosen.containers else f"it is {container}"
-        if reason is not None:
-            raise InputError(f"{path} is not laid out as {layout}: {reason}")
+        if container_of(Path(archive)) not in ("zip", "tar"):
+            raise InputError(f"{archive} is no zip or tar archive: write its name without !{member}")
+        return [unpacked(Path(archive), member)]
+    if has_magic(text):
+        found = [Path(name) for name in sorted(glob(text, recursive=True))]
+        if not found:
+            raise InputError(f"no file is called like {text}: is the folder right?")
         return found
-    possible = [entry for entry in layouts() if container in entry.containers]
-    reasons: dict[str, str] = {}
-    for entries in ([e for e in possible if not e.fallback], [e for e in possible if e.fallback]):
-        fitting = []
-        for entry in entries:
-            made = entry.load()
-            reason = made.refusal(path)
-            if reason is None:
-                fitting.append(made)
-            else:
-                reasons[entry.name] = reason
-        if len(fitting) > 1:
-            names = " and ".join(made.name for made in fitting)
-            raise InputError(f"{path} fits the layouts {names}: choose one by layout={fitting[0].name!r}")
-        if fitting:
-            return fitting[0]
-    looked = "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or "no layout lies in such files"
-    raise InputError(f"{path} ({container}) has no layout that is known. Found: {_contents(path, container)}. {looked}")
+    return [Path(text)]
 
 
-def _contents(path: Path, container: str) -> str:
-    if container in _HDF5:
-        from pdesolve.datasets.hdf5 import contents
+def _micro(name: str) -> Path:
+    files = {path.stem: path for path in sorted(MICRO.glob("*.h5"))}
+    if name not in files:
+        raise unknown_name("small data set micro:", name, files)
+    return files[name]
 
-        return contents(path)
-    return f"{path.stat().st_size} bytes"
+
+def _with_said(dataset: Dataset, opening: Opening) -> Dataset:
+    """New names, and values that stand nowhere in the files; layouts may have used both already."""
+    for old, new in opening.names.items():
+        known = {*dataset.variables, *dataset.parameters, *dataset.sizes, *dataset.coordinates}
+        if old in known:
+            dataset = _renamed(dataset, old, new)
+        elif new not in known:
+            raise unknown_name("variable, parameter or axis", old, known)
+    given = {
+        name: Variable(name, Memory(np.asarray(float(value))))
+        for name, value in opening.parameters.items()
+        if name not in dataset.parameters
+    }
+    return replace(dataset, parameters={**dataset.parameters, **given}) if given else dataset
+
+
+def _renamed(dataset: Dataset, old: str, new: str) -> Dataset:
+    def name(text: str) -> str:
+        return new if text == old else text
+
+    def variables(found: Mapping[str, Variable]) -> dict[str, Variable]:
+        return {name(k): replace(v, name=name(v.name), dims=tuple(map(name, v.dims))) for k, v in found.items()}
+
+    coordinates = {}
+    for axis, coordinate in dataset.coordinates.items():
+        made = coordinate
+        if axis == old:
+            about = coordinate.axis
+            periodic = about.periodic and new != "t"
+            made = replace(coordinate, axis=Axis(new, about.lower, about.upper, about.unit, periodic=periodic))
+        coordinates[name(axis)] = made
+    offsets = {name(dim): bounds for dim, bounds in dataset.offsets.items()}
+    return replace(
+        dataset, variables=variables(dataset.variables), parameters=variables(dataset.parameters),
+        coordinates=coordinates, offsets=offsets,
+    )  # fmt: skip
