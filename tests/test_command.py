@@ -250,7 +250,7 @@ def test_an_interrupt_ends_a_comparison(command, monkeypatch) -> None:
 BAD = {
     "slove": "unknown verb 'slove': did you mean 'solve'",
     "list problem": "did you mean 'problems'",
-    "show burgers": "did you mean 'burgers_shock'|did you mean 'Burgers'",
+    "show burgers_shok": "did you mean 'burgers_shock'",
     "show": "show needs a name",
     "solve": "which problem[?] write pdesolve solve",
     "solve heat_1d": "which method[?] write --method pinn",

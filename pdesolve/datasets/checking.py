@@ -14,6 +14,7 @@ from pdesolve.datasets.blocks import BLOCK_BYTES, blocks
 
 _UNIFORM = 1e-4  # of a step: how far coordinates in single precision may be off
 _SHOWN = 5
+_LONG = 2**28  # bytes of a variable from which on reading takes a while
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def check(dataset: Dataset, tell: Callable[[str], None] = lambda line: None) -> 
     digests = [hashlib.blake2b(digest_size=16) for _ in range(dataset.samples)]
     for name, variable in (*dataset.variables.items(), *dataset.parameters.items()):
         if variable.array.dtype.kind in "fiubc":
-            tell(f"{name}: {variable.array.nbytes / 1e6:.0f} MB")
+            if variable.array.nbytes > _LONG:
+                tell(f"{name}: {variable.array.nbytes / 1e9:.1f} GB")
             found += _values(dataset, name, variable, digests)
     if any(_sampled(dataset, v) for v in dataset.variables.values()):
         found += _duplicates(digests)
