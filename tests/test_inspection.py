@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ from pdesolve.arrays import Memory
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets.blocks import blocks, spread
 from pdesolve.datasets.checking import check
-from pdesolve.datasets.inspection import information, statistics, text, thumbnail
-from pdesolve.geometry import Axis
+from pdesolve.datasets.inspection import first_sample, information, statistics, text, thumbnail
+from pdesolve.datasets.opening import open_dataset
+from pdesolve.geometry import Axis, Disk, triangulate
 
 
 def example(values: np.ndarray | None = None) -> Dataset:
@@ -123,3 +126,37 @@ def test_ragged_data_are_looked_through() -> None:
     (found,) = [f for f in check(data) if f.kind == "error"]
     assert "in sample 1, the first at node 7" in found.message
     assert information(data)["samples"] == 3
+
+
+def test_the_first_sample_can_be_drawn() -> None:
+    from pdesolve.plotting.drawable import drawable
+
+    velocity = np.arange(2 * 3 * 2 * 16.0).reshape(2, 3, 2, 16)
+    x = Coordinate(Axis("x", 0.0, 2.0, periodic=True), 2 * np.arange(16) / 16)
+    flow = Variable("velocity", Memory(velocity), ("sample", "t", "component", "x"), "m s-1", ("x", "y"))
+    shown = drawable(first_sample(Dataset({"velocity": flow}, {"x": x})))
+    assert list(shown.data_vars) == ["velocity_x", "velocity_y"]
+    assert np.array_equal(shown["velocity_y"].values, velocity[0, :, 1])
+    mesh = triangulate(Disk((0.0, 0.0), 1.0), 0.5)
+    n = len(mesh.points)
+    on_nodes = Variable("u", Memory(np.arange(2.0 * n)), ("node",))
+    ragged = Dataset({"u": on_nodes}, meshes=[mesh, mesh], offsets={"node": np.array([0, n, 2 * n])})
+    shown = first_sample(ragged)
+    assert shown["u"].dims == ("point",) and np.array_equal(shown["y"].values, mesh.points[:, 1].numpy())
+
+
+@pytest.mark.parametrize(
+    ("file", "layout", "errors"),
+    [
+        ("pdebench-generated/1D_diff-sorp_NA_NA_128.h5", "pdebench_groups", []),
+        ("pdebench-generated/2D_diff-react_NA_NA_32x32.h5", "pdebench_groups", []),
+        ("the-well-generated/the_well_dummy.hdf5", "the_well", []),
+    ],
+)
+def test_files_of_others(file: str, layout: str, errors: list[str]) -> None:
+    folder = os.environ.get("PDESOLVE_DATA")
+    if folder is None:
+        pytest.skip("PDESOLVE_DATA names no folder of real data files")
+    data = open_dataset(Path(folder) / file)
+    assert data.layout == layout and information(data)["samples"] == data.samples > 0
+    assert [finding.message for finding in check(data) if finding.kind == "error"] == errors

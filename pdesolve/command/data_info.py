@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     if given.out is not None and Path(given.out).suffix not in (".png", ".pdf", ".svg"):
         raise InputError(f"a picture is written as .png, .pdf or .svg, got {given.out!r}")
 
-    from pdesolve.datasets.inspection import information, text, thumbnail
+    from pdesolve.datasets.inspection import first_sample, information, text, thumbnail
     from pdesolve.datasets.opening import open_dataset
 
     with only_json(given.json):
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
         if given.out is not None:
             from pdesolve.plotting import save_figure, solution_figure
 
-            save_figure(solution_figure(dataset.isel({"sample": [0]}).to_xarray(), None), Path(given.out))
+            save_figure(solution_figure(first_sample(dataset), None), Path(given.out))
     if given.json:
         print_json(about)
         return 0

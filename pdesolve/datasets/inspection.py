@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
-from pdesolve.data import SAMPLE, Coordinate, Dataset, Variable
+from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
 from pdesolve.datasets.blocks import BLOCK_BYTES, blocks, spread
 from pdesolve.errors import InputError
+from pdesolve.geometry import Grid
 from pdesolve.gridded import member_at
+from pdesolve.labelled import dataset_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 STATISTICS_BYTES = 256 * 2**20  # of each variable, read for its statistics; of larger ones evenly spread pieces
 _SHADES = " .:-=+*#%@"
@@ -123,6 +129,40 @@ def thumbnail(dataset: Dataset, *, width: int = 48, height: int = 12) -> str:
             rows = ["".join(_SHADES[n] for n in row) for row in shade]
         return "\n".join([f"{name}, the first sample:", *[row.rstrip() for row in rows]])
     return ""
+
+
+def first_sample(dataset: Dataset) -> xr.Dataset:
+    """The variables of the first sample as they can be drawn: a scalar for each component, nodes as points.
+
+    Raises:
+        InputError: nothing over axes, points or the nodes of a mesh.
+    """
+    mesh = dataset.meshes[0] if dataset.meshes else None
+    variables: dict[str, Any] = {}
+    for name, variable in dataset.variables.items():
+        if "cell" in variable.dims or variable.array.dtype.kind not in "fiub":
+            continue
+        dims = [dim for dim in variable.dims if dim != SAMPLE]
+        values = dataset.read(name, {} if SAMPLE not in variable.dims and not dataset.offsets else {SAMPLE: 0})
+        dims = ["point" if dim in SCATTERED else dim for dim in dims]
+        attributes = {"units": variable.unit or "1", "long_name": variable.long_name or name}
+        if COMPONENT in dims:
+            position = dims.index(COMPONENT)
+            rest = [dim for dim in dims if dim != COMPONENT]
+            for i, component in enumerate(variable.components):
+                variables[f"{name}_{component}"] = (rest, values.take(i, position), attributes)
+        else:
+            variables[name] = (dims, values, attributes)
+    if not any(entry[0] for entry in variables.values()):
+        raise InputError(f"nothing to draw: expected fields over axes or points, got {', '.join(dataset.variables)}")
+    coordinates: dict[str, Any] = {}
+    for name, coordinate in dataset.coordinates.items():
+        points = coordinate.points if coordinate.points.ndim == 1 else coordinate.points[0]
+        coordinates[name] = ((name,), points, {"units": coordinate.label or coordinate.axis.unit or "1"})
+    if mesh is not None and not isinstance(mesh, Grid):
+        columns = mesh.columns(dtype=torch.float64, device="cpu")
+        coordinates |= {name: (("point",), column.numpy()) for name, column in columns.items() if name != "t"}
+    return dataset_of(variables, {"title": dataset.attributes.get("title", "")}, coordinates)
 
 
 def size_text(size: float) -> str:
