@@ -18,7 +18,8 @@ class Stefan(FluxForm, Conserving):
 
     u the heat content of a volume. Heat flows where u >= u* alone, so that u jumps from u* to what was there at a
     front, which moves at -D du/dn / (u* - u_ahead). `rate` holds on both sides of the front, D k lap u; what happens
-    across it only the flux tells.
+    across it only the flux tells. On cells whose faces take k of the mean of both sides the front stands still where u*
+    is more than that mean: the families' data come from the formula.
     `diffusivity` D >= 0 and `front_value` u*: one number each for all space; from 0.55 to 0.7 beside a wall of u = 1
     in ProbConserv (Hansen et al., 2023, arXiv 2302.11002).
     Source: J. Stefan, Ann. Phys. 278 (1891) 269; D. C. Maddix, L. Sampaio, M. Gerritsen, J. Comput. Phys. 371 (2018)
