@@ -18,8 +18,9 @@ import xarray as xr
 from pdesolve.arrays import Array, Memory
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets.chunking import aligned, chunks_for
+from pdesolve.datasets.merging import packed, virtual
 from pdesolve.datasets.opening import open_dataset
-from pdesolve.datasets.writing import write
+from pdesolve.datasets.writing import copy, write
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis, Mesh, PointCloud
 
@@ -384,3 +385,165 @@ def test_what_has_no_place_is_refused(tmp_path: Path, make, message: str) -> Non
     with pytest.raises(InputError, match=message):
         write(make(), tmp_path / "a.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+def numbered(n: int, first: int, frames: int = 20) -> Dataset:
+    """Samples whose numbers say which they are."""
+    which = np.arange(first, first + n)
+    u = (which[:, None, None] + np.linspace(0, 0.5, frames * 1024).reshape(frames, 1024)).astype(np.float32)
+    variables = {
+        "u": Variable("u", Memory(u), ("sample", "t", "x"), "m"),
+        "a": Variable("a", numbers(1024), ("x",)),
+    }
+    parameters = {
+        "number": Variable("number", Memory(which.astype(float)), ("sample",)),
+        "gravity": Variable("gravity", Memory(np.array(9.81)), (), "m s-2"),
+    }
+    x = Coordinate(Axis("x", 0.0, 1.0, periodic=True), np.arange(1024) / 1024)
+    return Dataset(variables, {"x": x}, parameters, attributes={"problem": "drift", "seed": 1})
+
+
+@pytest.mark.parametrize("merge", [virtual, packed])
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_parts_become_one_file(tmp_path: Path, merge, compression) -> None:
+    folder = tmp_path / "all.h5.parts"
+    folder.mkdir()
+    counts = (4, 4, 3)
+    parts = [write(numbered(n, 4 * i), folder / f"{i}.h5", compression=compression) for i, n in enumerate(counts)]
+    splits = {"train": np.arange(9), "test": np.array([9, 10])}
+    path = merge(parts, tmp_path / "all.h5", splits=splits, attributes={"generation": "done"})
+    whole = numbered(11, 0)
+    expected = replace(whole, splits=splits, attributes={**whole.attributes, "generation": "done"})
+    assert_same(open_dataset(path), expected)
+    assert list(well_faults(path)) == []
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        assert np.array_equal(tree["t0_fields"]["u"].isel(sample=5), whole.read("u", {"sample": 5}))
+    with h5py.File(path) as file:
+        assert file["t0_fields/u"].is_virtual == (merge is virtual)
+        if merge is packed:
+            assert file["t0_fields/u"].chunks == (1, 10, 1024) and file["t0_fields/u"].compression == compression
+    assert merge is virtual or path.stat().st_size < 1.1 * sum(part.stat().st_size for part in parts)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    path.rename(moved / path.name)
+    folder.rename(moved / folder.name)
+    assert np.array_equal(open_dataset(moved / path.name).read("u"), whole.read("u"))
+
+
+@pytest.mark.parametrize("merge", [virtual, packed])
+def test_parts_with_meshes_become_one_file(tmp_path: Path, merge) -> None:
+    data = meshed()
+    parts = [write(data.isel({"sample": some}), tmp_path / f"{some[0]}.h5") for some in ([0], [1, 2])]
+    found = open_dataset(merge(parts, tmp_path / "all.h5"))
+    assert_same(found, data)
+    for i, mesh in enumerate(data.meshes):
+        there = found.meshes[i]
+        assert isinstance(there, Mesh) and isinstance(mesh, Mesh)
+        assert torch.equal(there.cells, mesh.cells) and there.boundaries.keys() == mesh.boundaries.keys()
+
+
+def test_chunks_go_over_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No number of a field is unpacked while parts whose chunks fit are packed into one."""
+    parts = [write(numbered(2, 2 * i), tmp_path / f"{i}.h5", compression="gzip") for i in range(2)]
+    copied: list[str] = []
+    monkeypatch.setattr(
+        "pdesolve.datasets.merging.copy", lambda file, item, **about: copied.append(item.path) or copy(file, item)
+    )
+    packed(parts, tmp_path / "all.h5")
+    assert "scalars/number" in copied and "t0_fields/u" not in copied
+
+
+@pytest.mark.parametrize("merge", [virtual, packed])
+def test_parts_that_do_not_go_together_are_refused(tmp_path: Path, merge) -> None:
+    one = write(numbered(2, 0), tmp_path / "1.h5")
+    other = numbered(2, 2)
+    changed = {**other.variables, "a": replace(other.variables["a"], array=Memory(np.zeros(1024)))}
+    two = write(replace(other, variables=changed), tmp_path / "2.h5")
+    with pytest.raises(InputError, match=r"a is not the same in .*1\.h5 and .*2\.h5"):
+        merge([one, two], tmp_path / "all.h5")
+    with pytest.raises(InputError, match="there are no parts"):
+        merge([], tmp_path / "all.h5")
+    assert not (tmp_path / "all.h5").exists()
+
+
+def test_parts_elsewhere_are_refused(tmp_path: Path) -> None:
+    below = tmp_path / "below"
+    below.mkdir()
+    part = write(numbered(2, 0), tmp_path / "1.h5")
+    with pytest.raises(InputError, match=r"1\.h5 is not below the folder of .*all\.h5"):
+        virtual([part], below / "all.h5")
+
+
+def test_a_part_with_samples_left_out_is_copied(tmp_path: Path) -> None:
+    first = write(numbered(4, 0), tmp_path / "1.h5", complete=np.array([True, False, True, True]))
+    path = virtual([first, write(numbered(2, 4), tmp_path / "2.h5")], tmp_path / "all.h5")
+    found = open_dataset(path)
+    assert list(found.read("number")) == [0, 2, 3, 4, 5]
+    assert np.array_equal(found.read("u"), numbered(6, 0).read("u")[[0, 2, 3, 4, 5]])
+
+
+_FILL = """
+import resource, signal, sys
+import numpy as np
+from pdesolve.arrays import Memory
+from pdesolve.data import Dataset, Variable
+from pdesolve.datasets.writing import write
+from pdesolve.errors import InputError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+values = np.random.default_rng(0).random((40, 20, 64, 64))
+data = Dataset({"u": Variable("u", Memory(values), ("sample", "t", "x", "y"))})
+for limit in map(int, sys.argv[2:]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    for compression in (None, "gzip"):
+        try:
+            write(data, sys.argv[1], compression=compression)
+        except InputError as error:
+            print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of file sizes are those of POSIX")
+def test_a_disk_that_fills_leaves_the_old_file(tmp_path: Path) -> None:
+    """At any place of the file: in its header, among small arrays, in the fields, when it is closed."""
+    path = write(gridded(), tmp_path / "a.h5")
+    before = path.read_bytes()
+    limits = ["100", "5000", "30000", "3000000", "20000000"]
+    found = subprocess.run(
+        [sys.executable, "-c", _FILL, str(path), *limits], capture_output=True, text=True, timeout=120, check=True
+    )
+    lines = found.stdout.splitlines()
+    assert len(lines) == 2 * len(limits) and not found.stderr
+    assert set(lines) == {f"cannot write {path}: files may not be so large; free some space, or give another place"}
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    class Full(Array):
+        shape, dtype, chunks = (4, 4), np.dtype(float), None  # type: ignore[assignment]
+
+        def read(self, index: tuple[slice, ...]) -> np.ndarray:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(InputError, match=r"cannot write .*a.h5: the disk is full; free some space"):
+        write(Dataset({"u": Variable("u", Full(), ("x", "y"))}), tmp_path / "a.h5")
+    with pytest.raises(InputError, match=r"cannot write .*a.h5: No such file or directory"):
+        write(gridded(), tmp_path / "nowhere" / "a.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_writer_leaves_nothing_half_written(tmp_path: Path) -> None:
+    class Interrupted(Array):
+        shape, dtype, chunks = (64, 512, 512), np.dtype(float), None  # type: ignore[assignment]
+        reads = 0
+
+        def read(self, index: tuple[slice, ...]) -> np.ndarray:
+            self.reads += 1
+            if self.reads > 1:
+                raise KeyboardInterrupt
+            return np.zeros([part.stop - part.start for part in index])
+
+    path = write(gridded(), tmp_path / "a.h5")
+    with pytest.raises(KeyboardInterrupt):
+        write(Dataset({"u": Variable("u", Interrupted(), ("sample", "x", "y"))}), path)
+    assert_same(open_dataset(path), gridded())
+    assert list(tmp_path.iterdir()) == [path]

@@ -58,17 +58,25 @@ class PackedMeshes(Sequence[Discretisation]):
         """Those of several files, one after another.
 
         Raises:
-            InputError: other axes, another kind, or boundaries of other names.
+            InputError: other axes, or meshes beside clouds of points.
         """
         first = packed[0]
-        if any((p.kind, p.names, [a.name for a in p.axes]) != (first.kind, first.names, [a.name for a in first.axes])
-               for p in packed):  # fmt: skip
-            raise InputError(
-                "meshes of several files have the same axes and the same names of boundaries, in one order"
-            )
-        arrays = {name: Joined(tuple(p.arrays[name] for p in packed)) for name in first.arrays}
+        if any((p.kind, [a.name for a in p.axes]) != (first.kind, [a.name for a in first.axes]) for p in packed):
+            raise InputError("meshes of several files have the same axes, and are not mixed with clouds of points")
+        if any(set(p.arrays) != set(first.arrays) for p in packed):
+            raise InputError("some of the clouds of points have weights or normals and others have none")
+        names = tuple(sorted({name for p in packed for name in p.names}))
+        alike = [p._renumbered(names) for p in packed]
+        arrays = {name: Joined(tuple(p.arrays[name] for p in alike)) for name in first.arrays}
         counts = {dim: np.concatenate([p.counts[dim] for p in packed]) for dim in first.counts}
-        return replace(first, arrays=arrays, counts=counts)
+        return replace(first, arrays=arrays, counts=counts, names=names)
+
+    def _renumbered(self, names: tuple[str, ...]) -> PackedMeshes:
+        """The same with other numbers of the parts of the boundary."""
+        if names == self.names:
+            return self
+        numbers = np.array([names.index(name) for name in self.names], np.int32)
+        return replace(self, arrays={**self.arrays, "parts": Memory(numbers[self.arrays["parts"].all()])}, names=names)
 
     @cached_property
     def bounds(self) -> dict[str, np.ndarray]:
@@ -108,7 +116,7 @@ class PackedMeshes(Sequence[Discretisation]):
 
 
 def _of_meshes(meshes: Sequence[Mesh]) -> PackedMeshes:
-    names = tuple(dict.fromkeys(name for mesh in meshes for name in mesh.boundaries))
+    names = tuple(sorted({name for mesh in meshes for name in mesh.boundaries}))
     arrays: dict[str, Array] = {}
     for i, axis in enumerate(meshes[0].axes):
         arrays[f"node_{axis.name}"] = _packed([mesh.points[:, i] for mesh in meshes])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +14,12 @@ from pdesolve.datasets.arrangement import Arrangement, Item, arranged
 from pdesolve.datasets.blocks import cut
 from pdesolve.datasets.chunking import aligned, chunks_for
 from pdesolve.datasets.netcdf import add_coordinate, add_dimension, label, set_attributes
+from pdesolve.datasets.new_file import NewFile, aside
 from pdesolve.errors import InputError
 
 Compression = Literal["gzip"]
 LEVEL = 4  # of gzip: higher ones cost more time than they save room
-_FULL = (28, 122)  # errno: no space left, quota exceeded
-Make = Callable[[h5py.File, Item], h5py.Dataset]
+Make = Callable[[NewFile, Item], h5py.Dataset]
 
 
 def write(
@@ -66,10 +63,11 @@ def store(contents: Arrangement, path: Path, make: Make) -> None:
             set_attributes(file.create_group(group, track_order=True), attributes)
         for item in contents.items:
             label(make(file, item), item.dims, item.attributes)
+            file.check()
 
 
 def copy(
-    file: h5py.File, item: Item, *, compression: Compression | None = None, dtype: str | None = None
+    file: NewFile, item: Item, *, compression: Compression | None = None, dtype: str | None = None
 ) -> h5py.Dataset:
     """An array of the file with its numbers, read and written in blocks of whole chunks."""
     array, kind = item.array, stored_type(item, dtype)
@@ -81,6 +79,7 @@ def copy(
         return made
     for block in cut(array.shape, array.dtype.itemsize, aligned(chunks, array.chunks)):
         made[block] = array.read(block)
+        file.check()
     return made
 
 
@@ -92,41 +91,6 @@ def stored_type(item: Item, dtype: str | None) -> np.dtype:
     if dtype is not None and "_fields/" in item.path:
         return np.dtype(dtype)
     return np.dtype("float32") if kind.itemsize < 4 else np.dtype("float64") if kind.itemsize > 8 else kind
-
-
-@contextmanager
-def aside(path: Path) -> Iterator[h5py.File]:
-    """A new HDF5 file beside `path`, which takes its place when it is closed whole, and else goes.
-
-    Raises:
-        InputError: a disk that is full, a folder that cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        file = h5py.File(beside, "w", track_order=True)
-        try:
-            yield file
-        finally:
-            file.close()
-        beside.replace(path)
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(f"cannot write {path}: {error}") from error
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"cannot write {path}: {_reason(error)}") from error
-    finally:
-        with suppress(OSError):
-            beside.unlink()
-
-
-def _reason(error: OSError | RuntimeError) -> str:
-    text = " ".join(str(error).split())
-    found = re.search(r"errno = (\d+)", text)
-    number = getattr(error, "errno", None) or (int(found[1]) if found else None)
-    if number in _FULL:
-        return "the disk is full; free some space, or give another place"
-    return os.strerror(number) if number else text[:160]
 
 
 def _coordinate_attributes(contents: Arrangement, name: str) -> dict:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pdesolve.arrays import Array, Part, Stacked, Transposed
+from pdesolve.arrays import Array, Memory, Part, Stacked, Transposed
 from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
 from pdesolve.datasets.arrangement import (
     COMPLETE,
@@ -131,7 +131,7 @@ def _loaded(dataset: Any) -> np.ndarray:
 
 def _variable(name: str, dataset: Any) -> Variable:
     about, dims = attributes_of(dataset), dims_of(dataset)
-    array: Array = H5Array.of(dataset)
+    array: Array = H5Array.of(dataset) if dims else Memory(_loaded(dataset))
     components = tuple(texts(dataset, "components"))
     if any(dim.startswith("rows_") for dim in dims):
         array, dims = _flattened(array), (*dims[:-2], dims[-1])

@@ -1,0 +1,113 @@
+"""HDF5 files that are written aside and take their place when they are whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from pdesolve.errors import InputError
+
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EFBIG: "files may not be so large",
+}
+
+
+class NewFile(h5py.File):
+    """A file that is being written.
+
+    HDF5 crashes when it cannot write, as on a full disk: it never hears of that, and `check` tells it.
+    """
+
+    def __init__(self, raw: FileIO) -> None:
+        self._medium = _Medium(raw)
+        super().__init__(self._medium, "w", track_order=True)
+
+    def check(self) -> None:
+        """Raise what has gone wrong so far.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        if self._medium.error is not None:
+            raise self._medium.error
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[NewFile]:
+    """A new HDF5 file beside `path`, which takes its place when it is closed whole, and else goes.
+
+    Raises:
+        InputError: a disk that is full, a folder that cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb+", buffering=0) as raw:
+            with NewFile(raw) as file:
+                yield file
+            file.check()
+        beside.replace(path)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"cannot write {path}: {error}") from error
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"cannot write {path}: {_reason(error)}") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+class _Medium:
+    """Where the bytes of a file go: what comes after a failure is thrown away."""
+
+    def __init__(self, raw: FileIO) -> None:
+        self.raw = raw
+        self.error: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        left = memoryview(content).cast("B")
+        size = len(left)
+        try:
+            while self.error is None and len(left):
+                left = left[self.raw.write(left) :]
+        except OSError as error:
+            self.error = error
+        return size
+
+    def read(self, size: int = -1) -> bytes:
+        return self.raw.read(size) or b""
+
+    def readinto(self, buffer: Any) -> int:
+        return self.raw.readinto(buffer) or 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.raw.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self.raw.truncate(size) if self.error is None else 0
+        except OSError as error:
+            self.error = error
+            return 0
+
+    def flush(self) -> None:
+        self.raw.flush()
+
+
+def _reason(error: OSError | RuntimeError) -> str:
+    number = getattr(error, "errno", None)
+    if number in _FULL:
+        return f"{_FULL[number]}; free some space, or give another place"
+    return os.strerror(number) if number else " ".join(str(error).split())[:160]
