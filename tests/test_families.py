@@ -53,21 +53,29 @@ def test_a_batch_is_labelled() -> None:
 
 # settings of a small member of each family: a test of all of them takes a few seconds
 SMALL: dict[str, dict[str, object]] = {
+    "advection": {"points": 64, "frames": 10},
+    "allen_cahn": {"points": 256, "frames": 10},
+    "burgers": {"points": 64, "frames": 10, "step": 0.01},
+    "burgers_sines": {"points": 128, "frames": 10, "viscosity": 0.1},
+    "cahn_hilliard": {"refinement": 1, "frames": 4, "final_time": 5e-5},
     "darcy": {"points": 17, "modes": 8},
     "darcy_smooth": {"points": 17, "modes": 8},
-    "helmholtz": {"points": 17, "modes": 8},
-    "poisson": {"points": 17, "modes": 8},
-    "burgers": {"points": 64, "frames": 10, "step": 0.01},
     "diffusion_reaction_2d": {"points": 16, "frames": 6, "final_time": 1.0},
     "diffusion_sorption": {"points": 64, "frames": 6},
     "euler_1d": {"points": 64, "frames": 6, "final_time": 0.2},
     "euler_2d": {"points": 16, "frames": 6, "final_time": 0.2},
     "heat": {"points": 40, "frames": 6},
+    "helmholtz": {"points": 17, "modes": 8},
+    "kuramoto_sivashinsky": {"points": 128, "frames": 4, "spin_up": 2.0},
+    "navier_stokes": {"points": 32, "frames": 3},
+    "poisson": {"points": 17, "modes": 8},
     "porous_medium": {"points": 64, "frames": 6, "final_time": 0.2},
     "porous_medium_front": {"points": 41, "frames": 6},
+    "reaction_diffusion": {"points": 64, "frames": 10},
     "shallow_water": {"points": 24, "frames": 6},
     "shock_tube": {"points": 64, "frames": 6},
     "stefan": {"points": 41, "frames": 6},
+    "wave": {"points": 33, "frames": 10},
 }
 # largest relative change of a quantity that the equation conserves, where it is not rounding
 DRIFT: dict[str, float] = {}

@@ -40,9 +40,10 @@ from pdesolve.fields import (
 from pdesolve.geometry import Axes, Axis, Box, Grid, GridAxis, PointCloud
 from pdesolve.integration.corners import CornerFlow
 from pdesolve.integration.exponential import etdrk4
-from pdesolve.integration.fourier import FourierBasis, SpectralField, spectral
+from pdesolve.integration.fourier import FourierBasis
 from pdesolve.integration.initial import initial_values
 from pdesolve.integration.spectral import SpectralEvolution
+from pdesolve.integration.spectral_field import SpectralField, spectral
 from pdesolve.method import Solution
 from pdesolve.metrics import relative_l2
 from pdesolve.physics.equations.navier_stokes import NavierStokes

@@ -19,12 +19,13 @@ from pdesolve.fields import Coordinates, GridField, Quantity, cos, dx, dxx, dy, 
 from pdesolve.geometry import Axis, Box, Grid, GridAxis, Interval
 from pdesolve.integration.elliptic import GridEquations, sparse_newton, transformed
 from pdesolve.integration.exponential import Linear, block_phi_functions, etdrk4, exact_series, phi_functions, plan
-from pdesolve.integration.fourier import FourierBasis, SpectralField
+from pdesolve.integration.fourier import FourierBasis
 from pdesolve.integration.initial import initial_values
 from pdesolve.integration.jacobian import sparse_jacobian
 from pdesolve.integration.lines import Lines, explicit, spectral_radius
 from pdesolve.integration.reflection import Reflection, homogeneous
 from pdesolve.integration.spectral import SpectralEvolution
+from pdesolve.integration.spectral_field import SpectralField
 from pdesolve.physics.equations.advection import Advection
 from pdesolve.physics.equations.allen_cahn import AllenCahn
 from pdesolve.physics.equations.burgers import Burgers

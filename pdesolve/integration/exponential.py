@@ -10,25 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from pdesolve.integration.spectral import SpectralEvolution, multiply
-from pdesolve.integration.tracing import traced
+from pdesolve.integration.tracing import kept_trace
 
 _CONTOUR = 32  # points on the full circle: imaginary spectra (KdV) need both halves
-_KEPT = 64  # traces of steps; torch never frees one
-_TRACES: dict[Any, Callable[..., Tensor]] = {}
 _RADIUS = 2.0  # keeps the points off zero wherever the centre lies; the 32-point mean is exact to 2^32/32!
 
 Coefficients = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
-def phi_functions(z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """exp(z), phi_1(z), phi_2(z), phi_3(z) of complex numbers, phi_(k+1)(z) = (phi_k(z) - 1/k!) / z.
+def phi_functions(z: Tensor, highest: int = 3) -> tuple[Tensor, ...]:
+    """exp(z), phi_1(z), phi_2(z), phi_3(z), ... of complex numbers, phi_(k+1)(z) = (phi_k(z) - 1/k!) / z.
 
     Means over a circle about each z (Cauchy), since the formula loses all digits near z = 0. Differentiable.
     """
@@ -36,11 +34,11 @@ def phi_functions(z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     circle = torch.polar(torch.full_like(angles, _RADIUS), 2 * torch.pi / _CONTOUR * (angles + 0.5))
     points = z.unsqueeze(-1) + circle
     values, factorial, means = torch.exp(points), 1.0, []
-    for k in (1, 2, 3):
+    for k in range(1, highest + 1):
         values = (values - 1.0 / factorial) / points
         factorial *= k
         means.append(values.mean(-1))
-    return torch.exp(z), means[0], means[1], means[2]
+    return torch.exp(z), *means
 
 
 def block_phi_functions(a: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -93,7 +91,8 @@ class Linear:
     def functions(self, h: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """exp(h L), phi_1(h L), phi_2(h L), phi_3(h L)."""
         if self.diagonal:
-            return phi_functions(h * self.values)
+            whole, one, two, three = phi_functions(h * self.values)
+            return whole, one, two, three
         d = self.dimension
         blocks = self.values
         if self.scale is not None:
@@ -144,7 +143,7 @@ def etdrk4(system: SpectralEvolution, start: Tensor, times: Sequence[float], lon
     linear = Linear.of(system)
     product = linear.product()
     first = system.nonlinear(start, times[0])
-    v = start.expand(torch.broadcast_shapes(start.shape, first.shape, product(linear.values, start).shape))
+    v = start.expand(np.broadcast_shapes(start.shape, first.shape, product(linear.values, start).shape))
     gradients = torch.is_grad_enabled() and (v.requires_grad or first.requires_grad or linear.values.requires_grad)
     replay = _replay(system, product, v, linear) if system.autonomous and not gradients else None
 
@@ -211,23 +210,16 @@ def _replay(
     """
     given = system.numbers()
     example = _coefficients(linear, 1.0)
-    shapes = tuple(tensor.shape for tensor in (v, *given, *example))
+
+    def whole(v: Tensor, *numbers: Tensor) -> Tensor:
+        there = system.given(numbers[: len(given)])
+        c = numbers[len(given) :]
+        return _step(there.nonlinear, product, v, 0.0, 0.0, (c[0], c[1], c[2], c[3], c[4], c[5]))
+
     try:
-        key = (system.identity(), linear.diagonal, shapes)
-        hash(key)
+        replay = kept_trace(("etdrk4", system.identity(), linear.diagonal), whole, v, *given, *example)
     except TypeError:
         return None
-    if key not in _TRACES:
-
-        def whole(v: Tensor, *numbers: Tensor) -> Tensor:
-            there = system.given(numbers[: len(given)])
-            c = numbers[len(given) :]
-            return _step(there.nonlinear, product, v, 0.0, 0.0, (c[0], c[1], c[2], c[3], c[4], c[5]))
-
-        while len(_TRACES) >= _KEPT:
-            _TRACES.pop(next(iter(_TRACES)))
-        _TRACES[key] = traced(whole, v, *given, *example)
-    replay = _TRACES[key]
     return lambda v, *c: replay(v, *given, *c)
 
 

@@ -12,8 +12,9 @@ from pdesolve.equation import Evolution, State, Unknown, Values, assemble, flatt
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates
 from pdesolve.integration.blocks import linear_blocks, multiply, product
-from pdesolve.integration.fourier import FourierBasis, SpectralField, add_parts, spectral
+from pdesolve.integration.fourier import FourierBasis
 from pdesolve.integration.projection import Projection
+from pdesolve.integration.spectral_field import SpectralField, add_parts, spectral
 
 
 class SpectralEvolution:
@@ -160,6 +161,12 @@ class SpectralEvolution:
         d = self.basis.dimension
         zero = torch.zeros(self.size, *self.basis.shape, dtype=self.basis.dtype.to_complex(), device=self.basis.device)
         self._at(time)  # bound outside the transformation
+
+        impulses = torch.eye(self.size, dtype=zero.dtype, device=zero.device).reshape(self.size, -1, *[1] * d)
+        rates = [self.rate(impulse + zero, time) for impulse in impulses]
+        if not any(field.hidden for rate in rates for field in rate):
+            parts = [_stack([field.linear for field in rate], zero, d) for rate in rates]
+            return torch.stack(torch.broadcast_tensors(*parts), -d - 1)
 
         def total(v: Tensor) -> Tensor:
             return _stack([add_parts(field.linear, field.nonlinear) for field in self.rate(v, time)], v, d)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from torch import Tensor
 from pdesolve import fields
 
 _FIELDS = str(Path(fields.__file__).parent)
+_KEPT = 64  # traces; torch never frees one
+_TRACES: dict[Hashable, Callable[..., Tensor]] = {}
 
 
 def traced(function: Callable[..., Tensor], *examples: Tensor) -> Callable[..., Tensor]:
@@ -43,6 +45,19 @@ def traced(function: Callable[..., Tensor], *examples: Tensor) -> Callable[..., 
         n for n in notes if issubclass(n.category, torch.jit.TracerWarning) and not n.filename.startswith(_FIELDS)
     ]
     return copy if same and not looked else function
+
+
+def kept_trace(key: Hashable, function: Callable[..., Tensor], *examples: Tensor) -> Callable[..., Tensor]:
+    """The traced function, or the trace that was made of one with the same key and shapes before.
+
+    The key must tell functions apart but for the tensors that are their arguments.
+    """
+    key = key, tuple((tensor.shape, tensor.dtype, str(tensor.device)) for tensor in examples)
+    if key not in _TRACES:
+        while len(_TRACES) >= _KEPT:
+            _TRACES.pop(next(iter(_TRACES)))
+        _TRACES[key] = traced(function, *examples)
+    return _TRACES[key]
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:

@@ -31,7 +31,7 @@ class ReactionDiffusion(Energetic, Evolution):
 
     def rate(self, u: State, p: Values, x: Coordinates) -> State:
         v = u["u"]
-        return {"u": p["diffusivity"] * laplacian(v) + p["growth"] * v * (1.0 - v)}
+        return {"u": p["diffusivity"] * laplacian(v) + p["growth"] * (v - v**2)}
 
     def energy(self, u: State, p: Values, x: Coordinates) -> Field:
         v, slope = u["u"], grad(u["u"])
