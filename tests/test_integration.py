@@ -660,13 +660,13 @@ def test_replayed_steps_give_the_same_numbers(case: str) -> None:
 
 
 def test_one_trace_serves_every_parameter_and_step_length() -> None:
-    from pdesolve.integration import exponential
+    from pdesolve.integration import tracing
 
     problem = evolve(Burgers(), 3.0, lambda p, x: sin(2 * PI * x["x"] / 3), final=0.2)
     march(problem, 48, 10)
-    known = len(exponential._TRACES)
+    known = len(tracing._TRACES)
     different = [march(problem, 48, n, {"viscosity": v}) for n, v in ((10, 0.1), (25, 0.1), (10, 0.3))]
-    assert len(exponential._TRACES) == known
+    assert len(tracing._TRACES) == known
     assert error(different[1], different[0]) < 1e-6 < 1e-2 < error(different[2], different[0])
 
 
