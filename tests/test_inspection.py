@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from pdesolve.arrays import Memory
+from pdesolve.blocks import blocks, spread
 from pdesolve.data import Coordinate, Dataset, Variable
-from pdesolve.datasets.blocks import blocks, spread
 from pdesolve.datasets.checking import check
 from pdesolve.datasets.inspection import first_sample, information, statistics, text, thumbnail
 from pdesolve.datasets.opening import open_dataset

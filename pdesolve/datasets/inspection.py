@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from pdesolve.blocks import BLOCK_BYTES, blocks, spread
 from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
-from pdesolve.datasets.blocks import BLOCK_BYTES, blocks, spread
 from pdesolve.errors import InputError
 from pdesolve.geometry import Grid
 from pdesolve.gridded import member_at

@@ -9,9 +9,9 @@ from typing import Literal
 import h5py
 import numpy as np
 
+from pdesolve.blocks import cut
 from pdesolve.data import Dataset
 from pdesolve.datasets.arrangement import Arrangement, Item, arranged
-from pdesolve.datasets.blocks import cut
 from pdesolve.datasets.chunking import aligned, chunks_for
 from pdesolve.datasets.netcdf import add_coordinate, add_dimension, label, set_attributes
 from pdesolve.datasets.new_file import NewFile, aside
