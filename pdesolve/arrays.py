@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -42,6 +42,10 @@ class Array(ABC):
     @abstractmethod
     def read(self, index: Slices) -> np.ndarray:
         """The numbers of one slice a dimension (bounds within the shape, steps from 1 on), no dimension dropped."""
+
+    def read_into(self, index: Slices, out: np.ndarray) -> None:
+        """The same numbers, written into an array of their shape: memory that is used again costs no new pages."""
+        out[...] = self.read(index)
 
     @property
     def nbytes(self) -> int:
@@ -133,11 +137,18 @@ class Part(Array):
         return tuple(max(1, c // r.step) for i, (r, c) in enumerate(whole) if i not in self.dropped)
 
     def read(self, index: Slices) -> np.ndarray:
-        asked, inner = iter(index), []
-        for i, r in enumerate(self._ranges):
-            inner.append(_slice(r if i in self.dropped else r[next(asked)]))
-        values = self.array.read(tuple(inner))
+        values = self.array.read(self._inner(index))
         return values.reshape([n for i, n in enumerate(values.shape) if i not in self.dropped])
+
+    def read_into(self, index: Slices, out: np.ndarray) -> None:
+        if self.dropped:
+            super().read_into(index, out)
+        else:
+            self.array.read_into(self._inner(index), out)
+
+    def _inner(self, index: Slices) -> Slices:
+        asked = iter(index)
+        return tuple(_slice(r if i in self.dropped else r[next(asked)]) for i, r in enumerate(self._ranges))
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,15 +206,25 @@ class Joined(Array):
         return self.arrays[0].chunks
 
     def read(self, index: Slices) -> np.ndarray:
-        wanted, parts = range(*index[self.position].indices(self._ends[-1])), []
+        parts = [array.read(inner) for array, inner, _ in self._met(index)]
+        return _joined(parts or [self.arrays[0].read(_replaced(index, self.position, slice(0, 0)))], self.position)
+
+    def read_into(self, index: Slices, out: np.ndarray) -> None:
+        begin = 0
+        for array, inner, count in self._met(index):
+            array.read_into(inner, out[(slice(None),) * self.position + (slice(begin, begin + count),)])
+            begin += count
+
+    def _met(self, index: Slices) -> Iterator[tuple[Array, Slices, int]]:
+        """The arrays that a slice meets, the slice of each, and how many entries it has there."""
+        wanted = range(*index[self.position].indices(self._ends[-1]))
         while wanted:
             which = bisect_right(self._ends, wanted[0])
             begin = self._ends[which] - self.arrays[which].shape[self.position]
             here = wanted[: len(range(wanted[0], min(wanted.stop, self._ends[which]), wanted.step))]
             part = slice(here[0] - begin, here[-1] + 1 - begin, here.step)
-            parts.append(self.arrays[which].read(_replaced(index, self.position, part)))
+            yield self.arrays[which], _replaced(index, self.position, part), len(here)
             wanted = wanted[len(here) :]
-        return _joined(parts or [self.arrays[0].read(_replaced(index, self.position, slice(0, 0)))], self.position)
 
 
 @dataclass(frozen=True, eq=False)

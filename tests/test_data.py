@@ -71,6 +71,9 @@ def test_views_read_what_numpy_would(name: str) -> None:
             start, stop = sorted(generator.integers(0, n + 1, 2).tolist())
             index.append(slice(start, stop, int(generator.integers(1, 4))))
         assert np.array_equal(array.read(tuple(index)), expected[tuple(index)])
+        out = np.full_like(expected[tuple(index)], -1)
+        array.read_into(tuple(index), out)
+        assert np.array_equal(out, expected[tuple(index)])
 
 
 def example() -> tuple[Dataset, Watched]:

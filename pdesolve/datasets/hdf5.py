@@ -77,11 +77,21 @@ class H5Array(Array):
 
     def read(self, index: Slices) -> np.ndarray:
         with explained(Path(self.path)):
-            dataset = dataset_at(self.path, self.name, lambda: guarded_root(self.path)[self.name])
-            if dataset.shape != self._shape:
-                raise InputError(f"{self.path}: expected {self.name} of the shape {self._shape}, found {dataset.shape}")
-            values = np.asarray(dataset[index])
+            values = np.asarray(self._opened()[index])
         return values if values.dtype == self._dtype else values.astype(self._dtype)
+
+    def read_into(self, index: Slices, out: np.ndarray) -> None:
+        if not out.size or out.dtype != self._dtype or not out.flags.c_contiguous:
+            super().read_into(index, out)
+            return
+        with explained(Path(self.path)):
+            self._opened().read_direct(out, index)
+
+    def _opened(self) -> h5py.Dataset:
+        dataset = dataset_at(self.path, self.name, lambda: guarded_root(self.path)[self.name])
+        if dataset.shape != self._shape:
+            raise InputError(f"{self.path}: expected {self.name} of the shape {self._shape}, found {dataset.shape}")
+        return dataset
 
 
 def attributes_of(node: h5py.HLObject) -> dict[str, Any]:
