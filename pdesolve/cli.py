@@ -23,6 +23,7 @@ VERBS = {
     "solve": "solve a problem by a method and prove the solution",
     "resume": "go on with a run, bit for bit, or with more time",
     "compare": "the same problem by several methods: one table, one figure",
+    "generate": "simulation data of a family of problems",
     "predict": "a stored solution at other points and times",
     "plot": "a picture or an animation of a stored solution",
     "data": "simulation data: info, check",
