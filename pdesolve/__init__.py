@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pdesolve.catalogue import make_family as make_family
     from pdesolve.catalogue import make_method as make_method
     from pdesolve.catalogue import make_problem as make_problem
     from pdesolve.comparing import compare as compare
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pdesolve.condition import Neumann as Neumann
     from pdesolve.condition import Observed as Observed
     from pdesolve.condition import Robin as Robin
+    from pdesolve.datasets.generation import generate as generate
     from pdesolve.datasets.opening import open_dataset as open_dataset
     from pdesolve.equation import Conserving as Conserving
     from pdesolve.equation import Energetic as Energetic
@@ -107,9 +109,10 @@ __version__ = "0.1.0"
 
 # Where each name lives; a test holds it against the imports above, which are what type checkers and editors read.
 _HOMES = {
-    "pdesolve.catalogue": "make_method make_problem",
+    "pdesolve.catalogue": "make_family make_method make_problem",
     "pdesolve.comparing": "compare",
     "pdesolve.condition": "Dirichlet Impermeable InitialRate InitialValue Neumann Observed Robin",
+    "pdesolve.datasets.generation": "generate",
     "pdesolve.datasets.opening": "open_dataset",
     "pdesolve.equation": "Conserving Energetic Equation Evolution FluxForm Parameter State Unknown Values",
     "pdesolve.errors": "Diverged InputError",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -393,7 +395,7 @@ def test_ragged_samples_are_joined_with_their_meshes() -> None:
     def one(size: int, young: float, samples: int = 1) -> Dataset:
         u = Variable("u", Memory(np.arange(float(size * samples)) + young), ("point",))
         parameters = {
-            "young": Variable("young", Memory(np.array(young))),
+            "young": Variable("young", Memory(np.array(young)), ()),
             "force": Variable("force", Memory(np.array(1.0))),
         }
         clouds = [PointCloud(axes, torch.rand(size, 1)) for _ in range(samples)]
@@ -404,7 +406,7 @@ def test_ragged_samples_are_joined_with_their_meshes() -> None:
     assert data.samples == 4 and data.offsets["point"].tolist() == [0, 3, 8, 13, 15]
     assert np.array_equal(data.read("u", {"sample": 2}), np.arange(5.0, 10.0) + 2) and len(data.meshes) == 4
     assert data.read("young").tolist() == [1.0, 2.0, 2.0, 1.0] and data.parameters["force"].dims == ()
-    with pytest.raises(InputError, match="different variables are no data set: u and v"):
+    with pytest.raises(InputError, match="the same variables"):
         joined([data, replace(data, variables={"v": replace(data.variables["u"], name="v")})])
 
 
@@ -458,9 +460,23 @@ def test_the_command_refuses_in_one_line(tmp_path: Path, monkeypatch, capsys) ->
     assert "--family.viscosity (float, default 0.1)" in capsys.readouterr().out
 
 
+def test_the_commands_of_the_page_run_one_after_the_other(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (HERE.parent / "docs/generation.md").read_text()
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for line in "".join(code for kind, code in blocks if kind == "sh").splitlines():
+        if line.startswith("pdesolve"):
+            assert main(shlex.split(line)[1:]) == 0, line
+    (code,) = [code for kind, code in blocks if kind == "python"]
+    exec(compile(code, "generation.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert "cost: 16 samples" in out and out.splitlines()[-1].startswith("48 ") and "(64,)" in out
+    assert ps.open_dataset("darcy.h5", split="train").samples == 24
+
+
 @pytest.mark.slow  # three processes that import torch
 def test_processes_share_the_parts(tmp_path: Path) -> None:
-    words = ["generate", "burgers", "--n", "7", "--batch", "2", "--json", *SMALL, "--out"]
+    words = ["generate", "burgers", "-n", "7", "--batch", "2", "--json", *SMALL, "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*TORCHRUN, *words, "two.h5"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,

@@ -26,7 +26,7 @@ _EPILOG = """settings:
 examples:
   pdesolve generate burgers --n 1000 --out burgers.h5
   pdesolve generate burgers --n 1000 --out burgers.h5 --family.points 512 --split train=0.8,valid=0.1,test=0.1
-  torchrun --nproc-per-node 4 -m pdesolve generate burgers --n 1000 --out burgers.h5
+  torchrun --nproc-per-node 4 -m pdesolve generate burgers -n 1000 --out burgers.h5
 
 Samples are numbers 0 to n - 1 of the seed: the same whatever the batch, the processes and the interruptions. Those that
 are done are never made again: the same command goes on after a kill, a larger --n extends a file. A sample that is
@@ -40,7 +40,8 @@ exit codes: 0 done, 2 bad input or a full disk, 3 some samples failed the checks
 def parser() -> Parser:
     made = Parser("generate", "Simulate samples of a family of problems, check them and write them to a file.", _EPILOG)
     made.add_argument("family", nargs="?", metavar="FAMILY", help="a name; pdesolve list families names them")
-    made.add_argument("--n", metavar="N", help="how many samples")
+    # torchrun takes --n for an option of its own
+    made.add_argument("-n", "--n", metavar="N", help="how many samples")
     made.add_argument("--out", metavar="FILE", help="the file, HDF5 that is netCDF-4 (default: FAMILY.h5)")
     made.add_argument("--seed", metavar="SEED", default="0", help="of every random number (default: 0)")
     made.add_argument(
