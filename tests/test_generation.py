@@ -175,7 +175,6 @@ def test_it_goes_on_after_a_kill_with_the_same_bytes(tmp_path: Path) -> None:
     [
         (generation, "write", 2),
         (generation.Parts, "finish", 2),
-        (generation, "virtual", 1),
         (generation, "packed", 1),
         (generation.Parts, "clear", 1),
     ],
@@ -277,6 +276,22 @@ def test_an_interrupt_leaves_a_file_of_what_is_done(tmp_path: Path) -> None:
     assert data.samples == 2 and list(data.splits) == ["train"] and not Manifest.read(out).packed  # type: ignore[union-attr]
     done = generate(Decay(), 5, out, batch=2)
     assert done.made == 3 and done.splits == {"train": 4, "test": 1} and done.packed
+
+
+def test_fewer_samples_than_an_earlier_call_wanted_take_none_away(tmp_path: Path) -> None:
+    out, said = tmp_path / "u.h5", []
+
+    def late(state: State) -> None:
+        if state.done == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(Decay(), 10, out, batch=2, report=late)
+    (tmp_path / "u.h5.parts" / "part-00000000-00000002.json").unlink()
+    done = generate(Decay(), 2, out, batch=2, say=said.append, split={"a": 0.5, "b": 0.5})
+    assert done.made == 2 and not done.packed and "they hold samples from number 2 on" in said[-1]
+    assert done.splits == {"a": 1, "b": 1} and values(out).shape[0] == 2
+    assert generate(Decay(), 10, out, batch=2).made == 4
 
 
 @pytest.mark.parametrize(

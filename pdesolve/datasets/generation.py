@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ import torch
 import torch.distributed as distributed
 
 from pdesolve.catalogue import family_name, make_family
-from pdesolve.datasets.manifest import ATTRIBUTE, Manifest
+from pdesolve.datasets.manifest import Manifest
 from pdesolve.datasets.merging import packed, virtual
 from pdesolve.datasets.parts import Order, Parts, Record, missing, together
 from pdesolve.datasets.production import batch_for, numbers_per_sample, produced, saying
@@ -125,7 +126,7 @@ def generate(
 
 @dataclass(frozen=True)
 class _Plan:
-    """The batches (first, last) of samples that are not there yet (None: the file is finished); shares of the splits."""
+    """Batches (first, last) of samples not there yet, None where the file is finished; shares of the splits."""
 
     batches: Sequence[tuple[int, int]] | None
     shares: Mapping[str, float]
@@ -150,20 +151,20 @@ class _Job:
             self.order.check(before.order, parts.out)
         shares = dict(split if split is not None else before.shares if before is not None else {})
         bounds = bounds_of(shares, self.n)
-        whole = before is not None and before.packed
-        if whole and before.record.last >= self.n and shares == dict(before.shares):
+        whole = before.record if before is not None and before.packed else None
+        if before is not None and whole is not None and whole.last >= self.n and shares == dict(before.shares):
             parts.clear()
-            self.say(f"{parts.out} is finished: it holds {len(before.record.complete)} samples")
+            self.say(f"{parts.out} is finished: it holds {len(whole.complete)} samples")
             return _Plan(None, shares)
-        done = [before.record] if whole else parts.records()
+        done = parts.records() if whole is None else [whole]
         todo = sum(last - first for first, last in missing(done, self.n, self.n))
         numbers = numbers_per_sample(self.family, self.order.seed) if todo else 1
         batch = batch or batch_for(numbers)
         self._check_room(todo * numbers * _BYTES[self.order.dtype])
         parts.begin(self.order)
         stack.enter_context(parts.owned())
-        if whole:
-            parts.adopt(before.record)
+        if whole is not None:
+            parts.adopt(whole)
         if done:
             self.say(f"{sum(record.last - record.first for record in done)} samples are there already")
         batches = missing(parts.records(), self.n, batch)
@@ -215,39 +216,41 @@ class _Job:
         data, record = produced(self.family, self.order.seed, numbers, device=self.device)
         if data is not None:
             manifest = Manifest(self.order, record, True, {})
-            about = {"family": self.order.family, "seed": self.order.seed, "tolerance": self.family.tolerance}
-            data = saying(data, {**about, "solver": _solver(self.family), ATTRIBUTE: manifest.text()})
-            write(data, self.parts.file(record), compression=self.order.compression, dtype=self.order.dtype)
+            about = {
+                "family": self.order.family,
+                "family_settings": json.dumps(self.order.settings),
+                "seed": self.order.seed,
+                "tolerance": self.family.tolerance,
+                "solver": _solver(self.family),
+            }
+            data = saying(data, about | manifest.attributes())
+            compression = "gzip" if self.order.compression else None
+            write(data, self.parts.file(record), compression=compression, dtype=self.order.dtype)
         self.parts.finish(record)
         return record
 
     def merge(self, plan: _Plan) -> None:
         """One file of all samples: with the numbers in it where this process is alone and the disk has room, which
         makes the parts needless; else with references to the parts."""
-        records = [record for record in self.parts.records() if record.first < self.n]
+        there = self.parts.records()
+        records = [record for record in there if record.first < self.n]
         files = [self.parts.file(record) for record in records if record.complete]
         if not files:
             raise Diverged(f"no sample of {self.n} has passed the checks, the first since {_first_reason(records)}")
-        self._write_virtual(plan, records)
-        if place()[1] > 1:
-            self.say(
-                f"{self.parts.out} refers to {self.parts.folder}: move both; the same command in one process packs"
-            )
-            return
         needed = sum(path.stat().st_size for path in files)
-        if needed > shutil.disk_usage(self.parts.folder).free:
-            self.say(
-                f"{self.parts.out} refers to {self.parts.folder}: move both; {needed / 1e9:.3g} GB more would pack"
-            )
+        if place()[1] > 1:
+            why = "the same command in one process packs them"
+        elif needed > shutil.disk_usage(self.parts.folder).free:
+            why = f"{needed / 1e9:.3g} GB of free disk would hold them in one file"
+        elif len(records) < len(there):
+            why = f"they hold samples from number {self.n} on too, which an earlier call has made"
+        else:
+            about = Manifest(self.order, together(records), True, plan.shares)
+            packed(files, self.parts.out, splits=self._splits(plan, records), attributes=about.attributes())
+            self.parts.clear()
             return
-        about = Manifest(self.order, together(records), True, plan.shares)
-        packed(
-            files,
-            self.parts.out,
-            splits=self._splits(plan, about.record.complete),
-            attributes={ATTRIBUTE: about.text()},
-        )
-        self.parts.clear()
+        self._write_virtual(plan, records)
+        self.say(f"{self.parts.out} refers to the parts in {self.parts.folder}, move both; {why}")
 
     def _save(self, plan: _Plan) -> None:
         """A file of what there is, before the work ends early."""
@@ -263,11 +266,12 @@ class _Job:
     def _write_virtual(self, plan: _Plan, records: Sequence[Record]) -> None:
         about = Manifest(self.order, together(records), False, plan.shares)
         files = [self.parts.file(record) for record in records if record.complete]
-        numbers = [n for record in records for n in record.complete]
-        virtual(files, self.parts.out, splits=self._splits(plan, numbers), attributes={ATTRIBUTE: about.text()})
+        virtual(files, self.parts.out, splits=self._splits(plan, records), attributes=about.attributes())
 
-    def _splits(self, plan: _Plan, numbers: Sequence[int]) -> dict[str, np.ndarray]:
-        return positions(bounds_of(plan.shares, self.n), numbers)
+    def _splits(self, plan: _Plan, records: Sequence[Record]) -> dict[str, np.ndarray]:
+        """Of all samples that are wanted, now or by an earlier call."""
+        bounds = bounds_of(plan.shares, max(self.n, records[-1].last))
+        return positions(bounds, [n for record in records for n in record.complete])
 
 
 def _check_hope(failed: Mapping[int, str], made: Sequence[Record]) -> None:

@@ -26,10 +26,11 @@ class Manifest:
     packed: bool
     shares: Mapping[str, float]
 
-    def text(self) -> str:
+    def attributes(self) -> dict[str, str]:
+        """As attributes of the file."""
         content = asdict(self)
         content["record"]["failed"] = {n: reason[:_REASON] for n, reason in self.record.failed.items()}
-        return json.dumps(content)
+        return {ATTRIBUTE: json.dumps(content)}
 
     @staticmethod
     def read(path: Path) -> Manifest | None:
