@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -40,8 +41,8 @@ def container_of(path: Path) -> Container:
     Raises:
         InputError: nothing there, no permission, an empty file, a pickle.
     """
-    if path.is_dir():
-        return "zarr" if any((path / name).is_file() for name in _ZARR) else "folder"
+    if os.path.isdir(path):
+        return "zarr" if any(os.path.isfile(path / name) for name in _ZARR) else "folder"
     try:
         with path.open("rb") as file:
             head = file.read(_READ)
@@ -50,8 +51,8 @@ def container_of(path: Path) -> Container:
         raise InputError(f"there is no file {path}: is the path right?") from None
     except PermissionError:
         raise InputError(f"{path} may not be read (no permission): chmod u+r, or ask its owner") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _of_bytes(path: Path, file: IO[bytes], head: bytes) -> Container:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,19 @@ _CHUNK_CACHE = 2**20  # bytes, for each data set that is open
 Stamp = tuple[int, int, int]
 
 
-class Kept:
+class _Kept:
     """The things that were used last, at most `most` of them; they close when nothing refers to them any more."""
 
     def __init__(self, most: int) -> None:
-        self.most, self.lock, self.made = most, threading.RLock(), 0
-        self.things: OrderedDict[Hashable, Any] = OrderedDict()
+        self.most, self.made = most, 0
+        self.things: OrderedDict[tuple[str, Stamp, str], Any] = OrderedDict()
 
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        with self.lock:
+    def get(self, path: str, name: str, make: Callable[[], Any]) -> Any:
+        with _lock:
+            key = (path, _stamp(path), name)
             if key not in self.things:
+                # HDF5 knows files by their inodes: one that is still open would hide what is new in it
+                close_files([old for old in (*_files.things, *_datasets.things) if old[0] == path and old[1] != key[1]])
                 self.things[key] = make()
                 self.made += 1
             self.things.move_to_end(key)
@@ -37,23 +40,18 @@ class Kept:
             return self.things[key]
 
 
-_files, _datasets = Kept(_FILES), Kept(_DATASETS)
+_lock = threading.RLock()
+_files, _datasets = _Kept(_FILES), _Kept(_DATASETS)
 
 
 def file_at(path: str) -> h5py.File:
     """The open file at an absolute path, opened anew where it has changed since."""
-    return _files.get((path, stamp(path)), lambda: h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE))
+    return _files.get(path, "", lambda: h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE))
 
 
 def dataset_at(path: str, name: str, find: Callable[[], h5py.Dataset]) -> h5py.Dataset:
     """The open data set of a file; `find` opens it."""
-    return _datasets.get((path, stamp(path), name), find)
-
-
-def stamp(path: str) -> Stamp:
-    """What changes when a file is written to or replaced."""
-    about = os.stat(path)
-    return about.st_ino, about.st_size, about.st_mtime_ns
+    return _datasets.get(path, name, find)
 
 
 def files_opened() -> int:
@@ -61,17 +59,24 @@ def files_opened() -> int:
     return _files.made
 
 
-def close_files() -> None:
-    """Close the files that this process keeps open; they are opened again when they are read."""
-    for kept in (_datasets, _files):
-        with kept.lock:
-            kept.things.clear()
+def close_files(keys: Iterable[tuple[str, Stamp, str]] | None = None) -> None:
+    """Close the files that this process keeps open (or some); they are opened again when they are read."""
+    with _lock:
+        for kept in (_datasets, _files):
+            for key in list(kept.things if keys is None else keys):
+                kept.things.pop(key, None)
+
+
+def _stamp(path: str) -> Stamp:
+    """What changes when a file is written to or replaced."""
+    about = os.stat(path)
+    return about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def _after_fork() -> None:
-    # another thread may have held the locks of the parent
-    for kept in (_datasets, _files):
-        kept.__init__(kept.most)
+    # another thread of the parent may have held the lock
+    global _lock
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -94,7 +99,7 @@ def explained(path: Path) -> Iterator[None]:
         raise InputError(f"{path} may not be read (no permission): chmod u+r, or ask its owner") from None
     except KeyError as error:
         raise InputError(f"{path} lacks something that its layout needs: {_one_line(error.args[0])}") from None
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, MemoryError) as error:
         raise InputError(_reason(path, _one_line(error))) from None
 
 

@@ -19,6 +19,7 @@ from pdesolve.datasets.links import GuardedGroup, guarded_root
 from pdesolve.errors import InputError
 
 _SHOWN = 8  # names in messages
+_LARGEST = 2**28  # bytes of coordinates and parameters
 
 
 @contextmanager
@@ -94,6 +95,18 @@ class H5Array(Array):
         return dataset
 
 
+def numbers(node: Any) -> np.ndarray:
+    """All numbers of a small data set: coordinates, parameters.
+
+    Raises:
+        InputError: a group, text, or a size that no coordinates have.
+    """
+    array = H5Array.of(node)
+    if array.nbytes > _LARGEST:
+        raise InputError(f"{array.path}: {array.name} has {array.shape} numbers, too many to be coordinates")
+    return np.asarray(node[()], array.dtype)
+
+
 def attributes_of(node: h5py.HLObject) -> dict[str, Any]:
     """The attributes as text, numbers and lists of them; what is empty or anything else is left out."""
     found = {name: attribute(node, name) for name in node.attrs}
@@ -104,7 +117,7 @@ def attribute(node: h5py.HLObject, name: str) -> Any:
     """An attribute as text, a number or a list of them; None where it is not there, is empty or is anything else."""
     try:
         return _plain(node.attrs[name]) if name in node.attrs else None
-    except (OSError, TypeError, ValueError):  # types that numpy has not
+    except (OSError, TypeError, ValueError, MemoryError):  # types that numpy has not
         return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 from h5py import h5d, h5g, h5i, h5l, h5o  # pyright: ignore[reportAttributeAccessIssue]
 
-from pdesolve.datasets.handles import Stamp, explained, file_at, stamp
+from pdesolve.datasets.handles import explained, file_at
 from pdesolve.errors import InputError
 
 _SOFT_LINKS = 64  # one after another
@@ -132,7 +132,7 @@ def _check_storage(dataset: h5py.Dataset) -> None:
             raise InputError(f"{origin}: the virtual data set {name} is made of itself")
         token = _being_checked.set((*above, (origin, name)))
         try:
-            _check_sources(origin, name, stamp(str(origin)), frozenset(sources))
+            _check_sources(origin, name, _age(origin), frozenset(sources))
         finally:
             _being_checked.reset(token)
 
@@ -140,8 +140,12 @@ def _check_storage(dataset: h5py.Dataset) -> None:
 _being_checked: ContextVar[tuple[tuple[Path, str], ...]] = ContextVar("_being_checked", default=())
 
 
+def _age(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
 @lru_cache(maxsize=256)
-def _check_sources(origin: Path, name: str, at: Stamp, sources: frozenset[tuple[str, str]]) -> None:
+def _check_sources(origin: Path, name: str, age: int, sources: frozenset[tuple[str, str]]) -> None:
     for file, source in sorted(sources):
         for number in count() if "%b" in file + source else (0,):
             file_now, source_now = (text.replace("%b", str(number)).replace("%%", "%") for text in (file, source))

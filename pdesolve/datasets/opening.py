@@ -129,14 +129,14 @@ def _paths(place: Place) -> list[Path]:
     text = os.fspath(place)
     if text.startswith("micro:"):
         return [_micro(text.removeprefix("micro:"))]
-    if Path(text).exists():
+    if os.path.exists(text):
         return [Path(text)]
     if text.startswith("file:"):
         return [Path(unquote(urlsplit(text).path))]
     if "://" in text:
         raise InputError(f"{text} is elsewhere, expected a file here: download it first, then open the copy")
     archive, mark, member = text.partition("!")
-    if mark and Path(archive).is_file():
+    if mark and os.path.isfile(archive):
         from pdesolve.datasets.archives import unpacked
 
         if container_of(Path(archive)) not in ("zip", "tar"):

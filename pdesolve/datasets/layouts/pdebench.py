@@ -16,7 +16,7 @@ import numpy as np
 from pdesolve.arrays import Array, Memory, Part, Stacked, Transposed
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
-from pdesolve.datasets.hdf5 import H5Array, attributes_of, described, look
+from pdesolve.datasets.hdf5 import H5Array, attributes_of, described, look, numbers
 from pdesolve.datasets.layout import Container, Layout, Opening
 from pdesolve.datasets.links import GuardedGroup
 from pdesolve.errors import InputError
@@ -101,7 +101,7 @@ def _incompressible(path: Path, root: GuardedGroup) -> Dataset:
     if len(velocity) != 5 or velocity[-1] != 2 or arrays["force"].shape != (velocity[0], *velocity[2:]):
         found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise InputError(f"{path}: expected (sample, t, x, y, channel) with a static force, found {found}")
-    times = np.asarray(root["t"][()]) if "t" in root else np.tile(np.arange(velocity[1]), (velocity[0], 1))
+    times = numbers(root["t"]) if "t" in root else np.tile(np.arange(velocity[1]), (velocity[0], 1))
     frames = velocity[1]
     latest = attributes_of(root).get("latestIndex")
     if isinstance(latest, (int, float)) and 0 <= int(latest) < frames - 1:
@@ -144,7 +144,7 @@ def _times(path: Path, root: GuardedGroup, frames: int, notes: list[str]) -> Coo
     if "t-coordinate" not in root:
         notes.append("the file has no times")
         return None
-    times = np.asarray(root["t-coordinate"][()])
+    times = numbers(root["t-coordinate"])
     if times.ndim != 1 or not 0 <= len(times) - frames <= 1:
         raise InputError(
             f"{path}: expected {frames} times, or one more, found t-coordinate {described(root['t-coordinate'])}"
@@ -159,7 +159,7 @@ def _of_space(
     for name, size in zip(names, sizes, strict=True):
         if f"{name}-coordinate" not in root:
             raise InputError(f"{path}: expected a data set {name}-coordinate with {size} entries, there is none")
-        points = np.asarray(root[f"{name}-coordinate"][()])
+        points = numbers(root[f"{name}-coordinate"])
         if points.shape != (size,):
             raise InputError(f"{path}: expected {size} points in {name}-coordinate, found {points.shape}")
         found[name] = coordinate(name, points, periodic=periodic)

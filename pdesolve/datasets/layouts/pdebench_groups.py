@@ -19,7 +19,7 @@ import numpy as np
 from pdesolve.arrays import Array, Memory, Part, Slices, Transposed
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
-from pdesolve.datasets.hdf5 import H5Array, attribute, described, look
+from pdesolve.datasets.hdf5 import H5Array, attribute, described, look, numbers
 from pdesolve.datasets.layout import Container, Layout, Opening
 from pdesolve.datasets.links import GuardedGroup
 from pdesolve.datasets.yaml_text import numbers_of, read_yaml
@@ -167,7 +167,7 @@ def _coordinates(
             raise InputError(f"{path}: expected {size} points in {grid.name}/{name}, found {what}")
         lower, upper = (sim.get(key, np.nan) for key in _BOUNDS.get(name, ("", "")))
         bounds = (lower, upper) if lower < upper else None
-        found[name] = coordinate(name, grid[name][()], bounds=bounds)
+        found[name] = coordinate(name, numbers(grid[name]), bounds=bounds)
     return {name: found[name] for name in sorted(found, key=("t", "x", "y").index)}
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from pdesolve.arrays import Array, Memory, Slices, Transposed
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
-from pdesolve.datasets.hdf5 import H5Array, attribute, attributes_of, described, look, texts
+from pdesolve.datasets.hdf5 import H5Array, attribute, attributes_of, described, look, numbers, texts
 from pdesolve.datasets.layout import Container, Layout, Opening
 from pdesolve.datasets.links import GuardedGroup
 from pdesolve.datasets.yaml_text import read_yaml
@@ -128,7 +128,7 @@ def _coordinates(
         if stored not in dimensions:
             notes.append("the file has no times")
             continue
-        points = np.asarray(dimensions[stored][()])
+        points = numbers(dimensions[stored])
         if points.ndim == 0 or points.ndim > 2 or (name != "t" and _varies(dimensions[stored], "time_varying")):
             notes.append(f"the coordinates {name} change in time: they are left out")
             continue
@@ -190,7 +190,7 @@ def _parameters(path: Path, root: GuardedGroup) -> dict[str, Variable]:
         if len(dims) != len(array.shape):
             raise InputError(f"{path}: {node.name} should have the dimensions {dims} by its flags, found {array.shape}")
         small = array.nbytes <= _SMALL * array.dtype.itemsize
-        found[name] = Variable(name, Memory(array.all()) if small else array, dims, attribute(node, "units"))
+        found[name] = Variable(name, Memory(numbers(node)) if small else array, dims, attribute(node, "units"))
     for name in texts(root, "simulation_parameters"):
         value = attribute(root, name)
         if name not in found and isinstance(value, (int, float)):
