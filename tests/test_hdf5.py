@@ -217,10 +217,15 @@ def test_broken_files_are_told(path: Path) -> None:
     assert array_in(path, "huge").read((slice(5, 6), slice(0, 3))).tolist() == [[0, 0, 0]]
     with look(path) as root:
         assert "too many to be coordinates" in refused(lambda: numbers(root["huge"]))
-    del root  # which keeps the file open
-    whole = path.read_bytes()
+
+
+def test_truncated_files_are_told(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["a"] = NUMBERS
+    whole, array = path.read_bytes(), array_in(path, "a")
     path.write_bytes(whole[:-100])
     assert "is truncated" in refused(lambda: array_in(path, "a"))
+    assert "is truncated" in refused(array.all)
     path.write_bytes(b"\x00" * 4096 + whole)
     assert container_of(path) == "unknown"
     assert "no HDF5 file" in refused(lambda: array_in(path, "a"))
