@@ -15,6 +15,7 @@ import numpy as np
 from pdesolve.arrays import Memory
 from pdesolve.data import Dataset, Variable
 from pdesolve.datasets.containers import container_of
+from pdesolve.datasets.handles import close_files
 from pdesolve.datasets.joining import joined
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.recognition import recognised
@@ -48,6 +49,9 @@ def open_dataset(
     folder with `train`, `valid` and `test` only these files. names, dims, parameters: what the file does not say (see
     `Opening`).
 
+    Files that were read stay open, a few at a time, and cannot be written to before
+    `pdesolve.datasets.handles.close_files()`.
+
     Raises:
         InputError: nothing there, a layout that is not known, what is contradictory in a file, files that do not fit
             together, a split that the data do not have.
@@ -57,7 +61,10 @@ def open_dataset(
     if not places:
         raise InputError("expected a path or a list of them, got an empty list")
     known = _Known(layout, opening, split)
-    dataset = joined([known.open(file) for place in places for file in _paths(place)])
+    try:
+        dataset = joined([known.open(file) for place in places for file in _paths(place)])
+    finally:
+        close_files()  # what is open cannot be written to: only reading opens files
     dataset = _with_said(dataset, opening)
     return dataset if split is None else dataset.split(split)
 
