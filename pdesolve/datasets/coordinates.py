@@ -53,7 +53,7 @@ def _bounds(points: np.ndarray, periodic: bool) -> tuple[float, float]:
 
 def _short(bound: float, noise: float) -> float:
     """The number of few digits that is meant, where rounding explains the difference."""
-    for digits in range(1, 7):
+    for digits in range(1, 6):
         short = float(f"{bound:.{digits}g}")
         if abs(short - bound) <= noise:
             return short
