@@ -293,6 +293,53 @@ class Repeated(Array):
         return np.broadcast_to(np.expand_dims(values, self.position), shape)
 
 
+@dataclass(frozen=True, eq=False)
+class Flattened(Array):
+    """The last two dimensions as one: the entries of a matrix row by row."""
+
+    array: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        *rest, rows, columns = self.array.shape
+        return (*rest, rows * columns)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        return None if self.array.chunks is None else (*self.array.chunks[:-2], self.shape[-1])
+
+    def read(self, index: Slices) -> np.ndarray:
+        whole = self.array.read((*index[:-1], *(slice(0, n) for n in self.array.shape[-2:])))
+        return whole.reshape(*whole.shape[:-2], self.shape[-1])[..., index[-1]]
+
+
+@dataclass(frozen=True, eq=False)
+class Squared(Array):
+    """The last dimension, of n^2 entries, as two of n: what `Flattened` undoes."""
+
+    array: Array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.array.shape[:-1], *[math.isqrt(self.array.shape[-1])] * 2)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        return None if self.array.chunks is None else (*self.array.chunks[:-1], *self.shape[-2:])
+
+    def read(self, index: Slices) -> np.ndarray:
+        values = self.array.read((*index[:-2], slice(0, self.array.shape[-1])))
+        return values.reshape(*values.shape[:-1], *self.shape[-2:])[..., index[-2], index[-1]]
+
+
 def _replaced(parts: tuple, position: int, value: Any) -> tuple:
     return (*parts[:position], value, *parts[position + 1 :])
 

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from pdesolve.arrays import Memory
+from pdesolve.condition import BoundaryCondition, Impermeable, Neumann
 from pdesolve.data import COMPONENT, SAMPLE, Coordinate, Dataset, Variable
+from pdesolve.equation import FluxForm
 from pdesolve.fields import Constant, Coordinates
 from pdesolve.geometry import Grid
 from pdesolve.problem import Problem
@@ -55,8 +57,26 @@ def described(problem: Problem) -> dict[str, Any]:
         "settings": json.dumps(plain(dict(problem.settings))),
         "equation": type(problem.equation).__name__,
         "conditions": json.dumps([str(name) for name in problem.named_conditions]),
+        "boundary_conditions": json.dumps(_boundaries(problem)),
         "source": problem.source,
     }
+
+
+def _boundaries(problem: Problem) -> dict[str, dict[str, Any]]:
+    """The ends of the axes of a box as the Well classifies them: what waves leave through is open, all else a wall."""
+    if not problem.domain.is_box:
+        return {}
+    waves = isinstance(problem.equation, FluxForm) and type(problem.equation).wave_speed is not FluxForm.wave_speed
+    found: dict[str, dict[str, Any]] = {}
+    for axis in problem.domain.axes:
+        for side in (f"{axis.name}_min", f"{axis.name}_max"):
+            here = [c for c in problem.conditions if isinstance(c, (BoundaryCondition, Impermeable))
+                    and side in c.parts(problem)]  # fmt: skip
+            if here:
+                free = waves and all(isinstance(condition, Neumann) for condition in here)
+                fields = list(dict.fromkeys(condition.unknown for condition in here))
+                found[side] = {"type": "OPEN" if free else "WALL", "axes": [axis.name], "fields": fields}
+    return found
 
 
 def _parameters(

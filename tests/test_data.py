@@ -9,7 +9,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from pdesolve.arrays import Array, Joined, Memory, Part, Picked, Repeated, Slices, Stacked, Transposed
+from pdesolve.arrays import (
+    Array,
+    Flattened,
+    Joined,
+    Memory,
+    Part,
+    Picked,
+    Repeated,
+    Slices,
+    Squared,
+    Stacked,
+    Transposed,
+)
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
@@ -53,6 +65,9 @@ MAKE: dict[str, tuple[Callable[[Array], Array], np.ndarray]] = {
     "joined later": (lambda a: Joined((a, a), 2), np.concatenate([NUMBERS] * 2, 2)),
     "stacked": (lambda a: Stacked((a, a), 1), np.stack([NUMBERS] * 2, 1)),
     "repeated": (lambda a: Repeated(a, 3, 1), np.stack([NUMBERS] * 3, 1)),
+    "flattened": (Flattened, NUMBERS.reshape(4, 48)),
+    "squared": (lambda a: Squared(Part(a, (slice(None), slice(None), slice(1, 5)))),
+                NUMBERS[..., 1:5].reshape(4, 6, 2, 2)),
     "nested": (lambda a: Picked(Transposed(Joined((a, a), 1), (1, 0, 2)), np.array([11, 2])),
                np.concatenate([NUMBERS] * 2, 1).transpose(1, 0, 2)[[11, 2]]),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from pdesolve.errors import InputError
 from pdesolve.family import Draws, Family
 from pdesolve.fields import Coordinates, absolute, integrate
 from pdesolve.problem import Problem
-from pdesolve.simulation import simulated
+from pdesolve.simulation import described, simulated
 
 
 def test_a_sample_is_the_same_whatever_is_drawn_beside_it() -> None:
@@ -157,3 +158,14 @@ def scalars_at(data: Dataset, problem: Problem, frame: int) -> dict[str, torch.T
         parts = values.unbind(1) if unknown.components else [values]
         found |= dict(zip(unknown.scalars, parts, strict=True))
     return found
+
+
+def test_the_ends_of_axes_are_classified() -> None:
+    (tube,) = make_family("shock_tube").sample(1)
+    told = [json.loads(described(p)["boundary_conditions"]) for p in (make_problem("burgers_sine"), tube)]
+    assert [{side: about["type"] for side, about in ends.items()} for ends in told] == [
+        {},
+        dict.fromkeys(("x_min", "x_max"), "OPEN"),
+    ]
+    walls = json.loads(described(make_problem("darcy_2d"))["boundary_conditions"])
+    assert walls["y_max"] == {"type": "WALL", "axes": ["y"], "fields": ["u"]} and len(walls) == 4

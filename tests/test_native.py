@@ -57,7 +57,7 @@ def gridded() -> Dataset:
     return Dataset(
         {v.name: v for v in variables}, coordinates, {p.name: p for p in parameters},
         splits={"train": np.array([2, 0]), "test": np.array([1])},
-        attributes={"problem": "drift", "settings": '{"a": 1}', "seed": 3, "boundary_kinds": '{"y": "wall"}'},
+        attributes={"problem": "drift", "seed": 3, "boundary_conditions": '{"y": {"type": "WALL", "axes": ["y"]}}'},
     )  # fmt: skip
 
 

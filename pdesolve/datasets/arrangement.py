@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from pdesolve import __version__
-from pdesolve.arrays import Array, Memory, Part, Transposed
+from pdesolve.arrays import Array, Memory, Part, Squared, Transposed
 from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
 from pdesolve.datasets.packing import PackedMeshes
 from pdesolve.errors import InputError
@@ -97,7 +97,7 @@ def arranged(dataset: Dataset, name: str, *, complete: np.ndarray | None = None)
     if clash:
         raise InputError(f"{clash[0].rpartition('/')[2]} is the name of a variable and of a dimension: rename one")
     groups: dict[str, dict[str, Any]] = {DIMENSIONS: {"spatial_dims": list(space)}, BOUNDARIES: {}}
-    for axis, kind in sides.items():
+    for axis, kind in sides:
         groups[f"{BOUNDARIES}/{axis}_{kind}"] = _flags(Item("", Memory(np.zeros(0)))) | {
             "associated_dims": [axis], "associated_fields": [], "bc_type": kind.upper(),
         }  # fmt: skip
@@ -147,7 +147,7 @@ def _items(variable: Variable, space: tuple[str, ...], *, parameter: bool) -> li
     size = f"components_{len(space)}"
     array: Array = Transposed(variable.array, (*rest, position))
     if order == 2:
-        array = Square(array)
+        array = Squared(array)
         about |= {"symmetric": np.bool_(False), "antisymmetric": np.bool_(False)}
     inner = (size,) if order == 1 else (f"rows_{len(space)}", size)
     return [_field(f"{group}/{variable.name}", array, (*dims, *inner), about, varying)]
@@ -159,7 +159,9 @@ def _order(variable: Variable, space: tuple[str, ...]) -> int | None:
         return 0
     if space and variable.components == space:
         return 1
-    return 2 if space and variable.components == tuple(a + b for a, b in itertools.product(space, space)) else None
+    pairs = list(itertools.product(space, repeat=2))
+    square = [tuple(join.join(pair) for pair in pairs) for join in ("", "_")]
+    return 2 if space and variable.components in square else None
 
 
 def _field(path: str, array: Array, dims: tuple[str, ...], about: Mapping[str, Any], varying: list[bool]) -> Item:
@@ -170,33 +172,6 @@ def _field(path: str, array: Array, dims: tuple[str, ...], about: Mapping[str, A
 
 def _flags(item: Item) -> dict[str, Any]:
     return {"sample_varying": np.bool_(SAMPLE in item.dims), "time_varying": np.bool_("t" in item.dims)}
-
-
-@dataclass(frozen=True, eq=False)
-class Square(Array):
-    """An array whose last dimension, of n^2 entries, is two of n."""
-
-    array: Array
-
-    @property
-    def side(self) -> int:
-        return round(self.array.shape[-1] ** 0.5)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (*self.array.shape[:-1], self.side, self.side)
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.array.dtype
-
-    @property
-    def chunks(self) -> tuple[int, ...] | None:
-        return None if self.array.chunks is None else (*self.array.chunks[:-1], self.side, self.side)
-
-    def read(self, index: tuple[slice, ...]) -> np.ndarray:
-        values = self.array.read((*index[:-2], slice(0, self.array.shape[-1])))
-        return values.reshape(*values.shape[:-1], self.side, self.side)[..., index[-2], index[-1]]
 
 
 def _dimension_items(dataset: Dataset, space: tuple[str, ...]) -> list[Item]:
@@ -223,24 +198,31 @@ def _about(coordinate: Coordinate) -> dict[str, Any]:
     return about | {"periodic": int(axis.periodic)}
 
 
-def _boundaries(dataset: Dataset, space: tuple[str, ...]) -> dict[str, str]:
-    """The kind of boundary of each axis where it is known."""
-    told = dataset.attributes.get("boundary_kinds")
-    kinds = json.loads(told) if isinstance(told, str) else {}
-    found = {}
+def _boundaries(dataset: Dataset, space: tuple[str, ...]) -> dict[tuple[str, str], list[int]]:
+    """The ends (0, -1) of each axis that are of a kind: periodic by its coordinate, or by the attribute
+    `boundary_conditions`, JSON {name: {type, axes}}, where a name that ends in _min or _max is of that end alone."""
+    told = dataset.attributes.get("boundary_conditions")
+    try:
+        conditions = json.loads(told) if isinstance(told, str) else {}
+    except ValueError:
+        conditions = {}
+    found: dict[tuple[str, str], list[int]] = {}
     for axis in space:
         if axis in dataset.coordinates and dataset.coordinates[axis].axis.periodic:
-            found[axis] = "periodic"
-        elif kinds.get(axis) in ("wall", "open"):
-            found[axis] = kinds[axis]
+            found[axis, "periodic"] = [0, -1]
+    for name, about in conditions.items() if isinstance(conditions, dict) else ():
+        axes, kind = about.get("axes", ()), str(about.get("type", "")).lower()
+        if len(axes) == 1 and axes[0] in space and kind in ("wall", "open"):
+            ends = [0] if name.endswith("_min") else [-1] if name.endswith("_max") else [0, -1]
+            found.setdefault((axes[0], kind), []).extend(ends)
     return found
 
 
-def _boundary_items(dataset: Dataset, sides: Mapping[str, str]) -> list[Item]:
+def _boundary_items(dataset: Dataset, sides: Mapping[tuple[str, str], list[int]]) -> list[Item]:
     items = []
-    for axis, kind in sides.items():
+    for (axis, kind), ends in sides.items():
         mask = np.zeros(dataset.sizes[axis], bool)
-        mask[[0, -1]] = True
+        mask[ends] = True
         items.append(Item(f"{BOUNDARIES}/{axis}_{kind}/mask", Memory(mask), (axis,)))
     return items
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pdesolve.arrays import Array, Memory, Part, Stacked, Transposed
+from pdesolve.arrays import Array, Flattened, Memory, Stacked, Transposed
 from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
 from pdesolve.datasets.arrangement import (
     COMPLETE,
@@ -134,7 +134,7 @@ def _variable(name: str, dataset: Any) -> Variable:
     array: Array = H5Array.of(dataset) if dims else Memory(_loaded(dataset))
     components = tuple(texts(dataset, "components"))
     if any(dim.startswith("rows_") for dim in dims):
-        array, dims = _flattened(array), (*dims[:-2], dims[-1])
+        array, dims = Flattened(array), (*dims[:-2], dims[-1])
     inner = [i for i, dim in enumerate(dims) if dim.startswith("components_")]
     if inner:
         (position,) = inner
@@ -144,14 +144,6 @@ def _variable(name: str, dataset: Any) -> Variable:
         if order != tuple(range(len(dims))):
             array, dims = Transposed(array, order), tuple(dims[i] for i in order)
     return Variable(name, array, dims, about.get("units"), components, about.get("long_name", ""))
-
-
-def _flattened(array: Array) -> Array:
-    """Two last dimensions as one."""
-    rest, side = tuple(slice(0, n) for n in array.shape[:-2]), array.shape[-1]
-    last = frozenset({len(rest), len(rest) + 1})
-    entries = [Part(array, (*rest, slice(i, i + 1), slice(j, j + 1)), last) for i in range(side) for j in range(side)]
-    return Stacked(tuple(entries), len(rest))
 
 
 def _together(name: str, parts: list[Variable], group: Any) -> Variable:

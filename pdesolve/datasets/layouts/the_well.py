@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from pdesolve.arrays import Array, Memory, Slices, Transposed
+from pdesolve.arrays import Flattened, Memory, Transposed
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
 from pdesolve.datasets.hdf5 import H5Array, attribute, attributes_of, described, look, numbers, texts
@@ -64,30 +64,6 @@ class TheWell(Layout):
         if said is not None and said != found.samples:
             notes.append(f"n_trajectories says {said}, the file holds {found.samples}")
         return replace(found, notes=tuple(notes))
-
-
-@dataclass(frozen=True, eq=False)
-class _Flat(Array):
-    """The last two dimensions, of one size, as one: the entries of a matrix row by row."""
-
-    array: Array
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        *rest, rows, columns = self.array.shape
-        return (*rest, rows * columns)
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.array.dtype
-
-    @property
-    def chunks(self) -> tuple[int, ...] | None:
-        return None if self.array.chunks is None else (*self.array.chunks[:-2], self.shape[-1])
-
-    def read(self, index: Slices) -> np.ndarray:
-        whole = self.array.read((*index[:-1], *(slice(0, n) for n in self.array.shape[-2:])))
-        return whole.reshape(*whole.shape[:-2], self.shape[-1])[..., index[-1]]
 
 
 def _space(path: Path, root: GuardedGroup) -> tuple[str, ...]:
@@ -172,7 +148,7 @@ def _variable(path: Path, name: str, node: Any, order: int, space: tuple[str, ..
     if set(array.shape[-order:]) != {len(space)}:
         raise InputError(f"{path}: {node.name} should have {len(space)} components, found {array.shape}")
     components = tuple("_".join(pair) for pair in product(space, repeat=order))
-    flat = _Flat(array) if order == 2 else array
+    flat = Flattened(array) if order == 2 else array
     place, last = len(before), len(before) + len(axes)
     moved = Transposed(flat, (*range(place), last, *range(place, last)))
     return Variable(name, moved, (*before, "component", *axes), unit, components)
