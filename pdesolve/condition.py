@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Generator
 
-from pdesolve.equation import State, Values, flatten
+from pdesolve.equation import Elastic, State, Values, flatten
 from pdesolve.errors import InputError
 from pdesolve.fields import Constant, Coordinates, Field, GridField, Quantity, Vector, d, dot
 from pdesolve.fields.interpolation import interpolate
@@ -214,6 +214,39 @@ class Impermeable(Condition):
         if x.normals is None:
             raise InputError(f"{self.name} needs points with normals: sample them from the boundary")
         return dot(x.normals, u(x)[self.unknown])
+
+
+@dataclass(frozen=True)
+class Traction(Condition):
+    """sigma n = value on parts of the boundary of an elastic body: the force per area that pulls there, 0 for none.
+
+    A value is a number for all components, or a function of (p, x) that gives a Vector. Elements hold it, and every
+    method that takes residuals at points; grids do not.
+    """
+
+    unknown: str
+    boundary: str | tuple[str, ...] = "all"
+    value: Given = 0.0
+
+    @property
+    def name(self) -> str:
+        where = self.boundary if isinstance(self.boundary, str) else ", ".join(self.boundary)
+        return f"traction at {'the boundary' if where == 'all' else where}"
+
+    def parts(self, problem: Problem) -> tuple[str, ...]:
+        """The names of the boundary parts it holds on."""
+        return Dirichlet(self.unknown, self.boundary).parts(problem)
+
+    def sample(self, problem: Problem, n: int, sampler: Sampler, generator: Generator) -> PointCloud:
+        return Dirichlet(self.unknown, self.boundary).sample(problem, n, sampler, generator)
+
+    def residual(self, problem: Problem, u: Evaluate, x: Coordinates, p: Values) -> Any:
+        equation = problem.equation
+        if x.normals is None or not isinstance(equation, Elastic):
+            raise InputError(f"{self.name} needs an elastic body, and points of its boundary with normals")
+        normals = x.normals
+        pull = Vector({i: dot(row, normals) for i, row in equation.stress(u(x), p, x).items()})
+        return difference(pull, evaluate(self.value, p, x))
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,21 @@ class Energetic(Equation):
         """The energy density."""
 
 
+class Elastic(Equation):
+    """The equilibrium of a body, -div sigma = f, or its motion: what tractions are conditions of.
+
+    Its first unknown is the displacement, whose components are named by the axes.
+    """
+
+    @abstractmethod
+    def stress(self, u: State, p: Values, x: Coordinates) -> Mapping[str, Vector]:
+        """The rows of sigma by the component of the force: sigma_ij is component j of row i."""
+
+    @abstractmethod
+    def equivalent_stress(self, u: State, p: Values, x: Coordinates) -> Field:
+        """The stress of von Mises: of a bar under the tension s it is |s|."""
+
+
 class Conserving(Evolution):
     """An evolution with quantities whose integrals over a periodic or closed domain stay what they are."""
 

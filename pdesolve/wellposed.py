@@ -21,9 +21,10 @@ from pdesolve.condition import (
     InitialValue,
     Observed,
     Periodic,
+    Traction,
     evaluate,
 )
-from pdesolve.equation import Equation, Evolution, flatten, velocity_name
+from pdesolve.equation import Elastic, Equation, Evolution, flatten, velocity_name
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.fields import Coordinates, GridField, Vector, d
 from pdesolve.geometry import TIME, Domain, Face, PointCloud
@@ -108,7 +109,12 @@ def _check_names(problem: Problem) -> None:
             )
         if isinstance(condition, Impermeable) and not problem.unknown(condition.unknown).components:
             raise InputError(f"{problem.name}: {condition.name} is about a vector: write Dirichlet or Neumann")
-        if isinstance(condition, (BoundaryCondition, Impermeable)):
+        if isinstance(condition, Traction) and not isinstance(problem.equation, Elastic):
+            raise InputError(
+                f"{problem.name}: {condition.name} is about an elastic body, and {type(problem.equation).__name__} has "
+                "no stress: write Dirichlet or Neumann"
+            )
+        if isinstance(condition, (BoundaryCondition, Impermeable, Traction)):
             known = problem.domain.boundaries
             if not known:
                 raise InputError(
@@ -144,6 +150,16 @@ def _check_counts(problem: Problem) -> None:
         for unknown, count in given.items():
             if count > 1:
                 raise InputError(f"{problem.name}: {count} conditions give the {what} of {unknown}, expected one")
+    pulled = [(c.unknown, part) for c in problem.conditions if isinstance(c, Traction) for part in c.parts(problem)]
+    given = [
+        (c.unknown, part)
+        for c in problem.conditions
+        if isinstance(c, (BoundaryCondition, Traction))
+        for part in c.parts(problem)
+    ]
+    for unknown, part in pulled:
+        if given.count((unknown, part)) > 1:
+            raise InputError(f"{problem.name}: {unknown} has a traction and another condition at {part}, expected one")
     equation = problem.equation
     if not isinstance(equation, Evolution):
         return
@@ -170,7 +186,7 @@ def _check_finite(problem: Problem) -> None:
     for name, value in problem.values.items():
         _check_given(problem, f"the parameter {name}", value)
     for condition in problem.conditions:
-        if isinstance(condition, (BoundaryCondition, InitialValue, InitialRate)):
+        if isinstance(condition, (BoundaryCondition, Traction, InitialValue, InitialRate)):
             if condition.value is None:
                 raise InputError(f"{problem.name}: {condition.name} has no value, got None: write 0.0")
             _check_given(problem, f"the value of {condition.name}", condition.value)
@@ -195,13 +211,13 @@ def _check_finite(problem: Problem) -> None:
     generator = torch.Generator().manual_seed(0)
     _check_fields(problem, "the parameter", Coordinates(problem.sample(64, "sobol", generator)), problem.bind)
     for condition in problem.conditions:
-        if isinstance(condition, BoundaryCondition) and callable(condition.value):
+        if isinstance(condition, (BoundaryCondition, Traction)) and callable(condition.value):
             value = partial(_boundary_value, problem, condition)
             cloud = condition.sample(problem, 64, "regular", generator)
             _check_fields(problem, "the value of", Coordinates(cloud), value)
 
 
-def _boundary_value(problem: Problem, condition: BoundaryCondition, x: Coordinates) -> dict[str, Any]:
+def _boundary_value(problem: Problem, condition: BoundaryCondition | Traction, x: Coordinates) -> dict[str, Any]:
     return {condition.name: evaluate(condition.value, problem.bind(x), x)}
 
 
@@ -288,7 +304,7 @@ def _warn_of_open_boundaries(problem: Problem) -> None:
     held = {
         (condition.unknown, part)
         for condition in problem.conditions
-        if isinstance(condition, (BoundaryCondition, Impermeable))
+        if isinstance(condition, (BoundaryCondition, Impermeable, Traction))
         for part in condition.parts(problem)
     }
     for unknown in problem.equation.unknowns:

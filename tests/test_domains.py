@@ -22,8 +22,10 @@ from pdesolve.geometry import (
     Disk,
     Domain,
     Interval,
+    PiercedBox,
     Polygon,
     Renamed,
+    Star,
     sample,
     sample_boundary,
 )
@@ -62,6 +64,12 @@ PLANE = {
         SQUARE - Disk((0.25, 0.0), 0.5),
         4 - PI / 4,
         {"x_min": 2.0, "x_max": 2.0, "y_min": 2.0, "y_max": 2.0, "circle": PI},
+    ),
+    # r = 0.5 + 0.2 cos 3q: the length by a fine sum of (r^2 + r'^2)^(1/2)
+    "star_hole": (
+        PiercedBox(SQUARE, Star("star", (0.1, -0.1), tuple(0.5 + 0.2 * math.cos(PI * k) for k in range(6)), -1)),
+        4 - PI * (0.25 + 0.02),
+        {"x_min": 2.0, "x_max": 2.0, "y_min": 2.0, "y_max": 2.0, "star": 4.096001914317713},
     ),
     "bite": (
         SQUARE - Disk((1.0, 0.0), 0.5),

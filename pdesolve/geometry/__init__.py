@@ -19,13 +19,14 @@ from pdesolve.geometry.quadrature import Quadrature, simplex_rule
 from pdesolve.geometry.refinement import refine
 from pdesolve.geometry.renamed import Renamed
 from pdesolve.geometry.sampling import Sampler, sample, sample_boundary, sample_instant, unit_cube
+from pdesolve.geometry.star import PiercedBox, Star
 from pdesolve.geometry.triangulation import smallest_angle, triangulate
 
 __all__ = [
     "TIME", "Adaptive", "Adaptivity", "Arc", "Axes", "Axis", "Ball", "Boundary", "Box", "Chain", "Difference",
     "Discretisation", "Disk", "Domain", "Face", "Grid", "GridAxis", "Intersection", "Interval", "Locator", "Mesh",
-    "MeshBoundary", "MeshDomain", "Placement", "PointCloud", "Polygon", "Quadrature", "Renamed", "Sampler",
-    "Segment", "Sphere", "Union", "adaptive_points", "added_points", "corner_angles", "grade", "read_mesh",
-    "refine", "retained_points", "sample", "sample_boundary", "sample_instant", "simplex_rule", "smallest_angle",
-    "triangulate", "unit_cube", "write_mesh",
+    "MeshBoundary", "MeshDomain", "PiercedBox", "Placement", "PointCloud", "Polygon", "Quadrature", "Renamed",
+    "Sampler", "Segment", "Sphere", "Star", "Union", "adaptive_points", "added_points", "corner_angles", "grade",
+    "read_mesh", "refine", "retained_points", "sample", "sample_boundary", "sample_instant", "simplex_rule",
+    "smallest_angle", "triangulate", "unit_cube", "write_mesh",
 ]  # fmt: skip

@@ -78,7 +78,19 @@ class Elements:
     @cached_property
     def inside(self) -> Table:
         """The shape functions at the quadrature points of all cells."""
-        places, weights = simplex_rule(self.mesh.dimension)
+        return self._within(*simplex_rule(self.mesh.dimension))
+
+    @cached_property
+    def at_nodes(self) -> Table:
+        """The shape functions at the nodes of the highest degree of all cells, in the order of `cell_nodes`."""
+        d = self.mesh.dimension
+        places = torch.eye(d + 1, dtype=torch.float64)
+        if self.degree == 2:
+            places = torch.cat([places, places[torch.combinations(torch.arange(d + 1), 2)].mean(1)])
+        return self._within(places, torch.full((len(places),), 1.0 / len(places), dtype=torch.float64))
+
+    def _within(self, places: Tensor, weights: Tensor) -> Table:
+        """The shape functions at the same barycentric coordinates of all cells."""
         cells = torch.arange(len(self.mesh.cells))
         at = places.expand(len(cells), *places.shape)
         x, jacobian = self._map(cells, at)

@@ -11,7 +11,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from pdesolve.condition import BoundaryCondition, Dirichlet, evaluate
+from pdesolve.condition import BoundaryCondition, Dirichlet, Traction, evaluate
 from pdesolve.equation import Evolution, State, Values, assemble, flatten, velocity_name
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Field, MeshField, MeshPlaces, Quantity, Vector
@@ -37,7 +37,8 @@ class WeakForm:
     An evolution has its rate in place of the residual, and the rows of its constraints. Where the residual is the
     density v and the divergence of a flux f, the integral is that of v phi - f . grad phi and over the boundary of
     f . n phi. There the slope of an unknown with a condition alpha u + beta du/dn = value has the normal part
-    (value - alpha u) / beta; Dirichlet values are the vector's own (`held`), and their rows mean nothing. Algebraic
+    (value - alpha u) / beta, and tractions are -f . n; Dirichlet values are the vector's own (`held`), and their rows
+    mean nothing. Algebraic
     unknowns beside others are of degree 1 where these are of degree 2 (C. Taylor, P. Hood, Comput. Fluids 1 (1973) 73).
 
     The integrands are functions of the unknowns and their slopes at the same point, so that the Jacobian needs one
@@ -173,15 +174,18 @@ class WeakForm:
                     entries[k // n].add(self._numbers(place, block), self._numbers(place, other), local)
         return entries[0].matrix(), entries[1].matrix()
 
-    def fields(self, y: Tensor, *, rates: Tensor | None = None) -> tuple[State, Values, Coordinates]:
-        """The state, the parameters and the coordinates at the quadrature points of the cells.
+    def fields(
+        self, y: Tensor, *, rates: Tensor | None = None, table: Table | None = None
+    ) -> tuple[State, Values, Coordinates]:
+        """The state, the parameters and the coordinates at the quadrature points of the cells, or at those of a table.
 
         Raises:
             InputError: an evolution of order 2 without rates, which its energy may ask for.
         """
-        place = self._places[0]
+        place = self._places[0] if table is None else _Place(table, self._coordinates(table), None)
         x = place.x.without_unknowns()
-        p = {name: _moved(field, x) for name, field in self._values_at(place, None).items()}
+        bound = self._values_at(place, None) if table is None else self.problem.bind(place.x, self.values)
+        p = {name: _moved(field, x) for name, field in bound.items()}
         scalars = {}
         for block, vector, name in self._carried(y, rates):
             assert isinstance(x.places, MeshPlaces)
@@ -222,7 +226,7 @@ class WeakForm:
                 leaf = self._known(place, block, vector).detach().requires_grad_()
                 value, slope = leaf[..., 0], leaf[..., 1:]
                 condition = self.conditions.get((place.part or "", name))
-                if condition is not None:
+                if isinstance(condition, BoundaryCondition):
                     slope = self._conditioned(condition, block, value, slope, x, p)
                 scalars[name] = x.places.unknown(value, slope, self._quantity(block, name))
                 leaves.append(leaf)
@@ -235,11 +239,15 @@ class WeakForm:
                 else:
                     if (place.part, block.name) in self.dirichlet or not flux:
                         continue
-                    if (place.part, block.name) not in self.conditions:
+                    condition = self.conditions.get((place.part, block.name))
+                    if condition is None:
                         raise self._open(block, place.part)
                     assert x.normals is not None
                     normals = x.normals
-                    parts = [sum((f * normals[a].values for a, f in flux.items()), torch.zeros(()))]
+                    if isinstance(condition, Traction):
+                        parts = [-x.expand(_component(evaluate(condition.value, p, x), block.component)).values]
+                    else:
+                        parts = [sum((f * normals[a].values for a, f in flux.items()), torch.zeros(()))]
                 shape = x.places.weights.shape
                 found.append((block, torch.stack([part.to(y).expand(shape) for part in parts], -1)))
             return leaves, found
@@ -306,11 +314,11 @@ class WeakForm:
         x = Coordinates(cloud, device=self.device, gradients=False)
         return condition, block.component, block.start + nodes.to(self.device), x
 
-    def _conditions(self) -> dict[tuple[str, str], BoundaryCondition]:
+    def _conditions(self) -> dict[tuple[str, str], BoundaryCondition | Traction]:
         """The condition of each scalar at each part of the boundary."""
-        found: dict[tuple[str, str], BoundaryCondition] = {}
+        found: dict[tuple[str, str], BoundaryCondition | Traction] = {}
         for condition in self.problem.conditions:
-            if isinstance(condition, BoundaryCondition):
+            if isinstance(condition, (BoundaryCondition, Traction)):
                 for part in condition.parts(self.problem):
                     for name in self.problem.unknown(condition.unknown).scalars:
                         found[part, name] = condition

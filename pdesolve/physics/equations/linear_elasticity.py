@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pdesolve.equation import Energetic, Parameter, State, Unknown, Values
-from pdesolve.fields import Coordinates, Field, Vector, div, dx, dy
+from pdesolve.equation import Elastic, Energetic, Parameter, State, Unknown, Values
+from pdesolve.fields import Coordinates, Field, Vector, div, dx, dy, sqrt
 
 
 @dataclass(frozen=True)
-class LinearElasticity(Energetic):
+class LinearElasticity(Elastic, Energetic):
     """Small displacements of an elastic body in plane strain, a slice of a body that is long across the plane,
 
         -div sigma = f,   sigma = lambda (div u) I + 2 mu e,   e = (grad u + grad u^T) / 2,
@@ -32,19 +33,24 @@ class LinearElasticity(Energetic):
     )
 
     def residual(self, u: State, p: Values, x: Coordinates) -> State:
+        sigma = self.stress(u, p, x)
+        return {"displacement": Vector({i: -div(sigma[i]) - p[f"force_{i}"] for i in ("x", "y")})}
+
+    def stress(self, u: State, p: Values, x: Coordinates) -> Mapping[str, Vector]:
         v: Vector = u["displacement"]
         pressure = p["first_lame"] * div(v)
         shear = p["shear_modulus"] * (dy(v["x"]) + dx(v["y"]))
-        stress_xx = pressure + 2.0 * p["shear_modulus"] * dx(v["x"])
-        stress_yy = pressure + 2.0 * p["shear_modulus"] * dy(v["y"])
         return {
-            "displacement": Vector(
-                {
-                    "x": -dx(stress_xx) - dy(shear) - p["force_x"],
-                    "y": -dx(shear) - dy(stress_yy) - p["force_y"],
-                }
-            )
+            "x": Vector({"x": pressure + 2.0 * p["shear_modulus"] * dx(v["x"]), "y": shear}),
+            "y": Vector({"x": shear, "y": pressure + 2.0 * p["shear_modulus"] * dy(v["y"])}),
         }
+
+    def equivalent_stress(self, u: State, p: Values, x: Coordinates) -> Field:
+        """With sigma_zz = lambda div u, which holds the slice between its neighbours."""
+        sigma = self.stress(u, p, x)
+        xx, yy, xy = sigma["x"]["x"], sigma["y"]["y"], sigma["x"]["y"]
+        zz = p["first_lame"] * div(u["displacement"])
+        return sqrt(0.5 * ((xx - yy) ** 2 + (yy - zz) ** 2 + (zz - xx) ** 2) + 3.0 * xy**2)
 
     def energy(self, u: State, p: Values, x: Coordinates) -> Field:
         v: Vector = u["displacement"]

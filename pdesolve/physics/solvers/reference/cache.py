@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pdesolve import __version__
 from pdesolve.cache import PACKAGE, add, folder, sources
-from pdesolve.condition import BoundaryCondition, evaluate
+from pdesolve.condition import BoundaryCondition, Traction, evaluate
 from pdesolve.equation import Evolution, State, assemble, flatten, velocity_name
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Field, cos, sin
@@ -111,7 +111,8 @@ def _places(problem: Problem, size: int) -> Discretisation:
 
 def _boundary(problem: Problem, values: Mapping[str, Value] | None, time: float | None) -> Iterator[tuple[str, Tensor]]:
     """What the boundary conditions give at an instant, and where."""
-    if problem.domain.is_box:
+    pulled = [condition for condition in problem.conditions if isinstance(condition, Traction)]
+    if problem.domain.is_box and not pulled:
         fine = problem.grid({1: 513, 2: 65}.get(problem.domain.dimension, 13))
         for scalar in problem.equation.scalars:
             for side, edge in problem.edges(scalar, fine, values=values, time=time).items():
@@ -119,7 +120,7 @@ def _boundary(problem: Problem, values: Mapping[str, Value] | None, time: float 
         return
     generator = torch.Generator().manual_seed(0)
     for condition in problem.conditions:
-        if not isinstance(condition, BoundaryCondition):
+        if not isinstance(condition, (BoundaryCondition, Traction)):
             continue
         for part in condition.parts(problem):
             boundary = problem.domain.boundaries[part]
@@ -127,7 +128,8 @@ def _boundary(problem: Problem, values: Mapping[str, Value] | None, time: float 
             x = Coordinates(cloud)
             x = x if time is None else x.at_instant(time)
             value = evaluate(condition.value, problem.bind(x, values), x)
-            name = f"{condition.unknown} {part} {condition.coefficients}"
+            kind = "traction" if isinstance(condition, Traction) else condition.coefficients
+            name = f"{condition.unknown} {part} {kind}"
             yield f"{name} places", x.columns()
             for scalar, field in flatten({name: value}).items():
                 yield scalar, field.values

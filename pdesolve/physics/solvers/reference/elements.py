@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pdesolve.condition import BoundaryCondition, Dirichlet
+from pdesolve.condition import BoundaryCondition, Dirichlet, Traction
 from pdesolve.equation import Evolution
 from pdesolve.errors import InputError
 from pdesolve.geometry import Domain, Mesh, MeshDomain, corner_angles, grade, refine, triangulate
@@ -145,7 +145,9 @@ def _singular(problem: Problem, mesh: Mesh, curved: Domain | None) -> Tensor:
             names = {
                 part
                 for c in problem.conditions
-                if isinstance(c, BoundaryCondition) and c.unknown == unknown.name and isinstance(c, Dirichlet) == kind
+                if isinstance(c, (BoundaryCondition, Traction))
+                and c.unknown == unknown.name
+                and isinstance(c, Dirichlet) == kind
                 for part in c.parts(problem)
             }
             touched.append(torch.zeros(len(mesh.points), dtype=torch.bool))

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from pdesolve.condition import Traction
 from pdesolve.equation import Evolution
 from pdesolve.geometry import Grid
 from pdesolve.physics.solvers.reference.solution import GridSolution, StoredSolution
@@ -54,6 +55,8 @@ def misplaced(problem: Problem, *, evolution: bool) -> str | None:
         return "its domain is no box"
     if isinstance(problem.equation, Evolution) != evolution:
         return "it is stationary" if evolution else "it evolves in time"
+    if any(isinstance(condition, Traction) for condition in problem.conditions):
+        return "tractions pull at its boundary, which elements hold"
     return None
 
 

@@ -1,0 +1,106 @@
+"""The equilibrium of elastic bodies by elements of degree 2, on a mesh for each body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pdesolve.arrays import Memory
+from pdesolve.data import COMPONENT, Dataset, Variable
+from pdesolve.equation import Elastic
+from pdesolve.errors import InputError
+from pdesolve.family import Simulator
+from pdesolve.fields import Constant, Coordinates
+from pdesolve.geometry import MeshDomain, refine, triangulate
+from pdesolve.integration.elements import Elements
+from pdesolve.integration.galerkin import newton
+from pdesolve.integration.weak import WeakForm
+from pdesolve.problem import Problem
+from pdesolve.simulation import described
+
+
+@dataclass(frozen=True)
+class ElasticSimulator(Simulator):
+    """Displacement and stress on meshes of triangles of about the spacing `spacing`, a problem without samples each.
+
+    The mesh of the data is that of the elements with each triangle cut into four, so that its nodes, on the body's own
+    boundary where that is curved, are those of the elements. Stresses at a node are means over the triangles that meet
+    there, by their areas; those of cells are means over the four corners of a quarter.
+    """
+
+    spacing: float
+
+    def simulate(self, problem: Problem, *, device: str = "cpu") -> Dataset:
+        form = self._form(problem)
+        y, equation = newton(form), problem.equation
+        assert isinstance(equation, Elastic)
+        elements, unknown = form.elements, equation.unknowns[0]
+        curved = None if isinstance(problem.domain, MeshDomain) else problem.domain
+        mesh = refine(elements.mesh, curved)
+        u, p, x = form.fields(y, table=elements.at_nodes)
+        with torch.no_grad():
+            rows, von_mises = equation.stress(u, p, x), equation.equivalent_stress(u, p, x).values
+        names = [(i, j) for i in rows for j in rows if i <= j]
+        stress = torch.stack([rows[i][j].values for i, j in names])
+        displacement = torch.stack([form.split(y)[name] for name in unknown.scalars])
+        variables = (
+            (unknown.name, displacement, (COMPONENT, "node"), unknown.unit, unknown.components),
+            ("von_mises", _at_nodes(elements, von_mises), ("node",), "Pa", ()),
+            ("stress", _in_quarters(stress), (COMPONENT, "cell"), "Pa", tuple(i + j for i, j in names)),
+        )
+        return Dataset(
+            {
+                name: Variable(
+                    name, Memory(v.detach().numpy()), dims, None if problem.nondimensional else unit, components
+                )
+                for name, v, dims, unit, components in variables
+            },
+            parameters=_numbers(problem),
+            meshes=(mesh,),
+            offsets={"node": np.array([0, len(mesh.points)]), "cell": np.array([0, len(mesh.cells)])},
+            attributes=described(problem),
+        )
+
+    def defect(self, problem: Problem, data: Dataset, *, device: str = "cpu") -> np.ndarray:
+        """The forces on nodes that are not balanced, relative to those that pull."""
+        form = self._form(problem)
+        found = data.read(problem.equation.unknowns[0].name, {"sample": 0})
+        if found.shape[1] != form.elements.count(2):
+            raise InputError(f"{problem.name}: the data have {found.shape[1]} nodes, not {form.elements.count(2)}")
+        y = torch.as_tensor(found, dtype=torch.float64).reshape(-1)
+        free, nothing = torch.as_tensor(~form.held), form.boundary_values()
+        left, load = (torch.linalg.vector_norm(form.residual(v)[free]) for v in (y, nothing))
+        off = (y - nothing)[~free].abs().max() / y.abs().max()
+        return (left / load + off).reshape(1).numpy()
+
+    def _form(self, problem: Problem) -> WeakForm:
+        if not isinstance(problem.equation, Elastic):
+            raise InputError(f"{problem.name}: {type(problem.equation).__name__} is no elastic body")
+        return WeakForm(problem, Elements.on(triangulate(problem.domain, self.spacing), problem.domain))
+
+
+def _at_nodes(elements: Elements, values: Tensor) -> Tensor:
+    """The mean (node,) of what the triangles round a node say (cell, node of the cell), by their areas."""
+    cells, areas = elements.cell_nodes(elements.degree), elements.mesh.measures[:, None]
+    nothing = torch.zeros(elements.count(elements.degree), dtype=torch.float64)
+    total = nothing.index_add(0, cells.reshape(-1), (values * areas).reshape(-1))
+    return total / nothing.index_add(0, cells.reshape(-1), areas.expand(cells.shape).reshape(-1))
+
+
+def _in_quarters(values: Tensor) -> Tensor:
+    """Means (..., 4 cells) over the corners of the quarters of each triangle, in the order of `refine`."""
+    corners = torch.tensor([[0, 3, 4], [3, 1, 5], [4, 5, 2], [3, 5, 4]])
+    return values[..., corners].mean(-1).flatten(-2)
+
+
+def _numbers(problem: Problem) -> dict[str, Variable]:
+    """The parameters that are numbers."""
+    found = {}
+    for name, field in problem.bind(Coordinates(problem.evaluation_set)).items():
+        if isinstance(field, Constant):
+            unit = None if field.quantity.unit is None else str(field.quantity.unit)
+            found[name] = Variable(name, Memory(field.values.numpy()), (), unit)
+    return found
