@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pdesolve.condition import Neumann as Neumann
     from pdesolve.condition import Observed as Observed
     from pdesolve.condition import Robin as Robin
+    from pdesolve.condition import Traction as Traction
     from pdesolve.datasets.generation import generate as generate
     from pdesolve.datasets.opening import open_dataset as open_dataset
     from pdesolve.equation import Conserving as Conserving
@@ -111,7 +112,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "pdesolve.catalogue": "make_family make_method make_problem",
     "pdesolve.comparing": "compare",
-    "pdesolve.condition": "Dirichlet Impermeable InitialRate InitialValue Neumann Observed Robin",
+    "pdesolve.condition": "Dirichlet Impermeable InitialRate InitialValue Neumann Observed Robin Traction",
     "pdesolve.datasets.generation": "generate",
     "pdesolve.datasets.opening": "open_dataset",
     "pdesolve.equation": "Conserving Energetic Equation Evolution FluxForm Parameter State Unknown Values",

@@ -63,6 +63,7 @@ SMALL: dict[str, dict[str, object]] = {
     "darcy_smooth": {"points": 17, "modes": 8},
     "diffusion_reaction_2d": {"points": 16, "frames": 6, "final_time": 1.0},
     "diffusion_sorption": {"points": 64, "frames": 6},
+    "elasticity": {"spacing": 0.25, "modes": 2},
     "euler_1d": {"points": 64, "frames": 6, "final_time": 0.2},
     "euler_2d": {"points": 16, "frames": 6, "final_time": 0.2},
     "heat": {"points": 40, "frames": 6},

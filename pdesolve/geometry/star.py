@@ -17,7 +17,7 @@ from pdesolve.geometry.box import Box
 from pdesolve.geometry.curve import Point
 from pdesolve.geometry.domain import Boundary, Domain
 
-_FINE = 4096  # angles at which lengths and distances are looked up
+_FINE = 1024  # angles at which lengths and distances are looked up
 _STEPS = 6  # of Newton's method towards the nearest point
 
 
@@ -57,7 +57,7 @@ class Star(Boundary):
 
     @property
     def bounds(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """The least and the greatest x, and y, to a millionth of the radius."""
+        """The least and the greatest x, and y, to 1e-5 of the radius."""
         x, _ = self._at(self._fine[0], 0)
         return tuple((float(c.min()), float(c.max())) for c in x.unbind(1))  # type: ignore[return-value]
 
