@@ -130,8 +130,9 @@ class Dataset:
     @property
     def space(self) -> tuple[str, ...]:
         """The dimensions of space, in order."""
-        dims = [d for v in self.variables.values() for d in v.dims if d not in (SAMPLE, "t", COMPONENT)]
-        return tuple(dict.fromkeys(dims))
+        # variables of all axes first: one that lacks x says nothing of its place
+        variables = sorted(self.variables.values(), key=lambda variable: -len(variable.dims))
+        return tuple(dict.fromkeys(d for v in variables for d in v.dims if d not in (SAMPLE, "t", COMPONENT)))
 
     @property
     def nbytes(self) -> int:

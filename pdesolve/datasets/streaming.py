@@ -1,0 +1,276 @@
+"""Windows of trajectories streamed from files: by workers, in shuffled blocks, in bounded memory, from any batch on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import data as torch_data
+
+from pdesolve.batch import Batch, Sample
+from pdesolve.data import Dataset
+from pdesolve.datasets.order import InTurn, Order, Share, Shuffled
+from pdesolve.datasets.slots import Slots
+from pdesolve.datasets.window_blocks import blocking, cached, in_blocks, in_memory, nbytes
+from pdesolve.errors import InputError, unknown_name
+from pdesolve.task import Task
+from pdesolve.training.processes import place
+from pdesolve.windows import Windows
+
+Shuffle = Literal["blocks", "windows", "no"]
+MEMORY = 256 << 20
+_AHEAD = 2  # batches that each worker has under way
+_KEPT = 3  # batches that may be held on to before they are copied
+
+
+class WindowDataset(torch_data.Dataset):
+    """Windows by number for torch's own DataLoader: `DataLoader(WindowDataset(...), 32, collate_fn=batched)`.
+
+    memory: bytes of blocks that each process keeps; 0 reads each window by itself.
+    """
+
+    def __init__(
+        self, dataset: Dataset, task: Task, *, memory: int = MEMORY, dtype: torch.dtype = torch.float32
+    ) -> None:
+        windows = Windows(dataset, task, dtype=dtype)
+        self.windows = cached(windows, blocking(windows, memory), memory) if memory and not windows.ragged else windows
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, number: int) -> Sample:
+        return self.windows[number]
+
+    def __getitems__(self, numbers: list[int]) -> Batch:
+        return self.windows.batch(numbers)
+
+
+def batched(batch: Batch) -> Batch:
+    """Batches of a `WindowDataset` are put together already: for `collate_fn`."""
+    return batch
+
+
+class StreamedWindows(torch_data.IterableDataset):
+    """Batches shuffled in blocks for torch's own DataLoader: `DataLoader(StreamedWindows(...), batch_size=None)`.
+
+    Workers and ranks share the windows among them. Call `begin` before each epoch.
+    """
+
+    def __init__(
+        self, dataset: Dataset, task: Task, *, batch: int = 32, seed: int = 0, memory: int = MEMORY,
+        dtype: torch.dtype = torch.float32, rank: int | None = None, ranks: int | None = None,
+    ) -> None:  # fmt: skip
+        self.windows = Windows(dataset, task, dtype=dtype)
+        self.batch, self.seed, self.memory = batch, seed, memory
+        self.rank, self.ranks = _placed(rank, ranks)
+        self.epoch, self.first = 0, 0
+
+    def begin(self, epoch: int, first: int = 0) -> None:
+        """Go on with an epoch, from its batch number `first` on."""
+        self.epoch, self.first = epoch, first
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = torch_data.get_worker_info()
+        number, lanes = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        windows, order = _streamed(self.windows, "blocks", self.memory // lanes, self.seed)
+        share = Share(order, self.batch, lanes, self.rank, self.ranks)
+        for numbers in share.lane(number, self.epoch, self.first):
+            yield windows.batch(numbers, epoch=self.epoch)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a loader is: what a run stores to go on with the very next batch."""
+
+    epoch: int
+    batch: int
+    order: str
+
+
+class Loader:
+    """Batches of windows, epoch after epoch: each iteration is one. See `loader`.
+
+    notes: what a user should know of it.
+    """
+
+    def __init__(
+        self, windows: Windows, share: Share, *, workers: int, device: torch.device, notes: tuple[str, ...] = ()
+    ) -> None:
+        self.windows, self.share, self.workers, self.device, self.notes = windows, share, workers, device, notes
+        self.epoch, self.batch = 0, 0
+
+    def __len__(self) -> int:
+        return len(self.share)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of the epoch that is due, from the one that is due on."""
+        first, self.batch = self.batch, self.batch
+        found = self._worked(first) if self.workers else self._alone(first)
+        for batch in found:
+            self.batch += 1
+            if self.batch == len(self):
+                self.epoch, self.batch = self.epoch + 1, 0
+            yield batch
+
+    def position(self) -> Position:
+        """The batch that comes next."""
+        return Position(self.epoch, self.batch, self._order)
+
+    def resume(self, position: Position) -> None:
+        """Go on where another loader of the same settings was.
+
+        Raises:
+            InputError: the settings differ, so that the batches would too.
+        """
+        if position.order != self._order:
+            raise InputError(f"the order of batches was that of {position.order} and is that of {self._order}")
+        self.epoch, self.batch = position.epoch, position.batch
+
+    @property
+    def _order(self) -> str:
+        share = self.share
+        seed = getattr(share.order, "seed", None)
+        return (
+            f"{share.order.count} windows, {type(share.order).__name__} of seed {seed}, batch={share.batch}, "
+            f"lanes={share.lanes}, rank={share.rank} of {share.ranks}"
+        )
+
+    def _alone(self, first: int) -> Iterator[Batch]:
+        epoch = self.epoch
+        for numbers in self.share.batches(epoch, first):
+            yield self._placed(self.windows.batch(numbers, epoch=epoch))
+
+    def _worked(self, first: int) -> Iterator[Batch]:
+        size = 0 if self.windows.ragged else self.windows.nbytes(self.share.batch)
+        under_way = self.workers * _AHEAD
+        slots = Slots(under_way + _KEPT, size)
+        requests = _requests(self.share, self.epoch, first, slots)
+        made = torch_data.DataLoader(
+            _Reading(self.windows, slots.memory), batch_size=None, sampler=requests, num_workers=self.workers,  # type: ignore[arg-type]
+            prefetch_factor=_AHEAD, collate_fn=_same,
+        )  # fmt: skip
+        for found in made:
+            if isinstance(found, InputError):
+                raise found
+            if isinstance(found, Batch):
+                yield self._placed(found)
+                continue
+            number, count = found
+            memory = slots.lend(number)
+            if self.device.type == "cuda":
+                memory = memory.pin_memory().to(self.device, non_blocking=True)
+            elif not slots.free:
+                memory = memory.clone()
+            batch = self.windows.view(memory, count)
+            del memory
+            yield batch
+
+    def _placed(self, batch: Batch) -> Batch:
+        return batch.pin_memory().to(self.device) if self.device.type == "cuda" else batch
+
+
+def loader(
+    dataset: Dataset, task: Task, *, batch: int = 32, workers: int | None = None, shuffle: Shuffle = "blocks",
+    seed: int = 0, memory: int = MEMORY, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32,
+    rank: int | None = None, ranks: int | None = None,
+) -> Loader:  # fmt: skip
+    """Batches of the windows of a task, ready for training.
+
+    Data that fit into `memory` are read once and held; larger ones are read in blocks, which workers keep.
+
+    batch: windows in each; the last batch of an epoch may have fewer. workers: processes that read; None takes 2 where
+    data are streamed, and none where they are held. shuffle: "blocks" reads whole blocks and mixes those that memory
+    holds, "windows" makes any order equally likely (dear where a file is compressed), "no" takes them in turn. memory:
+    bytes of the data that all workers together hold, beside the batches under way. device: where batches go; to a GPU
+    from pinned memory. rank, ranks: which of how many processes this is; as torchrun says, where they are None.
+
+    Raises:
+        InputError: the task does not fit the data set, fewer windows than processes, too little memory for a block.
+    """
+    if batch < 1 or (workers or 0) < 0 or memory < 1:
+        raise InputError(f"expected batch >= 1, workers >= 0, memory >= 1, got {batch}, {workers}, {memory}")
+    windows = Windows(dataset, task, dtype=dtype)
+    rank, ranks = _placed(rank, ranks)
+    held = not windows.ragged and nbytes(windows) <= memory
+    workers = (0 if held else min(2, os.cpu_count() or 1)) if workers is None else workers
+    if held:
+        read, order = in_memory(windows), _whole_order(len(windows), shuffle, seed)
+    else:
+        read, order = _streamed(windows, shuffle, memory // max(1, workers), seed)
+    share = Share(order, batch, max(1, workers) if shuffle == "blocks" and not held else 1, rank, ranks)
+    if not share.windows:
+        raise InputError(f"there are {len(windows)} windows for {ranks} processes: use fewer processes")
+    notes = (
+        f"{share.dropped} of {len(windows)} windows are dropped in each epoch, so that {ranks} processes get as many",
+    )
+    return Loader(read, share, workers=workers, device=torch.device(device), notes=notes if share.dropped else ())
+
+
+def _streamed(windows: Windows, shuffle: Shuffle, memory: int, seed: int) -> tuple[Windows, Order]:
+    if windows.ragged:
+        return windows, _whole_order(len(windows), shuffle, seed)
+    if shuffle == "blocks":
+        blocks = blocking(windows, memory)
+        return cached(windows, blocks, memory), in_blocks(windows, blocks, memory, seed)
+    return windows, _whole_order(len(windows), shuffle, seed)
+
+
+def _whole_order(count: int, shuffle: Shuffle, seed: int) -> Order:
+    if shuffle not in ("blocks", "windows", "no"):
+        raise unknown_name("shuffle", shuffle, ("blocks", "windows", "no"))
+    return InTurn(count) if shuffle == "no" else Shuffled(count, seed)
+
+
+def _placed(rank: int | None, ranks: int | None) -> tuple[int, int]:
+    found = place()
+    rank, ranks = found[0] if rank is None else rank, found[1] if ranks is None else ranks
+    if not 0 <= rank < ranks:
+        raise InputError(f"a rank is one of 0 to ranks - 1, got rank {rank} of {ranks}")
+    return rank, ranks
+
+
+@dataclass(frozen=True)
+class _Request:
+    slot: int
+    numbers: np.ndarray
+    epoch: int
+
+
+def _requests(share: Share, epoch: int, first: int, slots: Slots) -> torch_data.Sampler:
+    return _Requests(share, epoch, first, slots)  # type: ignore[return-value]
+
+
+class _Requests:
+    """What workers are asked for, each with a free piece of memory for the answer."""
+
+    def __init__(self, share: Share, epoch: int, first: int, slots: Slots) -> None:
+        self.share, self.epoch, self.first, self.slots = share, epoch, first, slots
+
+    def __iter__(self) -> Iterator[_Request]:
+        for numbers in self.share.batches(self.epoch, self.first):
+            yield _Request(self.slots.take(), numbers, self.epoch)
+
+
+class _Reading(torch_data.Dataset):
+    """What a worker does."""
+
+    def __init__(self, windows: Windows, memory: tuple[Tensor, ...]) -> None:
+        self.windows, self.memory = windows, memory
+
+    def __getitem__(self, request: _Request) -> Batch | tuple[int, int] | InputError:
+        try:
+            if self.windows.ragged:
+                return self.windows.batch(request.numbers, epoch=request.epoch)
+            self.windows.fill(self.memory[request.slot], request.numbers, epoch=request.epoch)
+        except InputError as error:  # as a value: torch would make many lines of it
+            return error
+        return request.slot, len(request.numbers)
+
+
+def _same(found: object) -> object:
+    return found
