@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pdesolve.condition import Traction as Traction
     from pdesolve.datasets.generation import generate as generate
     from pdesolve.datasets.opening import open_dataset as open_dataset
+    from pdesolve.datasets.streaming import loader as loader
     from pdesolve.equation import Conserving as Conserving
     from pdesolve.equation import Energetic as Energetic
     from pdesolve.equation import Equation as Equation
@@ -105,6 +106,11 @@ if TYPE_CHECKING:
     from pdesolve.resuming import resume as resume
     from pdesolve.solving import load as load
     from pdesolve.solving import solve as solve
+    from pdesolve.splits import divided as divided
+    from pdesolve.task import InitialToFinal as InitialToFinal
+    from pdesolve.task import Steps as Steps
+    from pdesolve.task import Task as Task
+    from pdesolve.task import Trajectory as Trajectory
 
 __version__ = "0.1.0"
 
@@ -115,6 +121,7 @@ _HOMES = {
     "pdesolve.condition": "Dirichlet Impermeable InitialRate InitialValue Neumann Observed Robin Traction",
     "pdesolve.datasets.generation": "generate",
     "pdesolve.datasets.opening": "open_dataset",
+    "pdesolve.datasets.streaming": "loader",
     "pdesolve.equation": "Conserving Energetic Equation Evolution FluxForm Parameter State Unknown Values",
     "pdesolve.errors": "Diverged InputError",
     "pdesolve.fields": (
@@ -130,6 +137,8 @@ _HOMES = {
     "pdesolve.problem_file": "problem_text read_problem",
     "pdesolve.resuming": "resume",
     "pdesolve.solving": "load solve",
+    "pdesolve.splits": "divided",
+    "pdesolve.task": "InitialToFinal Steps Task Trajectory",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
