@@ -151,6 +151,7 @@ def _variable(path: str, name: str) -> np.ndarray:
     from scipy.io import loadmat
 
     try:
-        return loadmat(path, variable_names=[name], mat_dtype=True)[name]
+        # without mat_dtype, which would drop imaginary parts
+        return loadmat(path, variable_names=[name])[name]
     except Exception as error:  # scipy raises many kinds
         raise InputError(f"{name} of {path} cannot be read ({' '.join(str(error).split())}): copy it again") from None

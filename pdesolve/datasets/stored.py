@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pdesolve.arrays import Array, Memory, Part, Slices, Transposed
+from pdesolve.datasets.handles import stamp
 from pdesolve.errors import InputError
 
 KEPT_BYTES = 2**30  # of what was read whole, in this process
@@ -21,7 +22,7 @@ DEFLATE = 1032  # the most that zlib can shrink anything by
 Order = Literal["C", "F"]
 
 
-class Kept:
+class _Recent:
     """What was read last, as far as it has room in `KEPT_BYTES`; a single larger thing is kept alone."""
 
     def __init__(self) -> None:
@@ -38,13 +39,7 @@ class Kept:
             return self.things[key][1]
 
 
-_kept, _maps = Kept(), Kept()
-
-
-def stamp(path: str) -> tuple[int, int, int]:
-    """What changes when a file is written to or replaced."""
-    about = os.stat(path)
-    return about.st_ino, about.st_size, about.st_mtime_ns
+_kept, _maps = _Recent(), _Recent()
 
 
 def kept(path: str, part: Hashable, size: int, make: Callable[[], Any]) -> Any:

@@ -1,0 +1,88 @@
+"""Which dimension of a bare array is which: by the lengths of the axes, and by asking where these do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pdesolve.arrays import Array, Part
+from pdesolve.data import COMPONENT, SAMPLE
+from pdesolve.datasets.arrangement import ONE
+from pdesolve.datasets.placement import EDGES
+from pdesolve.datasets.stored import Parts, is_complex
+from pdesolve.errors import InputError
+
+_AXES = {
+    "x": "x", "X": "x", "xx": "x", "y": "y", "Y": "y", "yy": "y", "z": "z", "Z": "z", "zz": "z",
+    "t": "t", "T": "t", "tt": "t", "time": "t",
+}  # fmt: skip
+LOOKED_FOR = "x, y, z and t (also X, xx, tt, time) of one dimension"
+_COMPONENTS = 9  # the most that a last dimension which is no axis is taken for
+
+
+def axis_of_name(name: str) -> str | None:
+    """The axis whose coordinates an array of this name holds by custom."""
+    return _AXES.get(name)
+
+
+def matched(name: str, shape: tuple[int, ...], axes: Mapping[str, int]) -> tuple[str, ...]:
+    """The dimensions of an array by the sizes of axes. One that is none of them is that of the samples where it is
+    the first, of components where it is the last and small; those of size one are left out.
+
+    Raises:
+        InputError: two axes of one size, or a size that is no axis: the choices, and what to write.
+    """
+    real = [i for i, n in enumerate(shape) if n != 1 or n in axes.values()]
+    found = [ONE] * len(shape)
+    for i in real:
+        fitting = [axis for axis, size in axes.items() if size == shape[i]]
+        if len(fitting) == 1:
+            found[i] = fitting[0]
+        elif fitting:
+            raise InputError(ask(name, shape, f"{' and '.join(fitting)} have {shape[i]} entries each", axes))
+        elif i == real[0]:
+            found[i] = SAMPLE
+        elif i == real[-1] and shape[i] <= _COMPONENTS:
+            found[i] = COMPONENT
+        else:
+            raise InputError(ask(name, shape, f"{shape[i]} is the size of no axis", axes))
+    twice = [dim for dim in found if dim != ONE and found.count(dim) > 1]
+    if twice:
+        raise InputError(ask(name, shape, f"two of them fit {twice[0]}", axes))
+    return tuple(found)
+
+
+def ask(name: str, shape: tuple[int, ...], why: str, axes: Mapping[str, int]) -> str:
+    """What to write where the dimensions of a variable are not known."""
+    order = sorted(axes, key=lambda axis: axis != "t") or [SAMPLE, "x"]
+    choices = [_choice(name, shape, axes, order), _choice(name, shape, axes, order[::-1])]
+    return (
+        f"the dimensions of {name} {shape} are not told by the file ({why}): write dims={choices[0]} or "
+        f"dims={choices[1]}"
+    )
+
+
+def _choice(name: str, shape: tuple[int, ...], axes: Mapping[str, int], order: list[str]) -> str:
+    left, dims = list(order), []
+    for n in shape:
+        if n == 1:
+            continue
+        fits = next((axis for axis in left if axes.get(axis, n) == n), None)
+        dims.append(fits or (SAMPLE if SAMPLE not in dims else COMPONENT))
+        if fits:
+            left.remove(fits)
+    inner = ", ".join(f'"{dim}"' for dim in dims)
+    return f'{{"{name}": ({inner},)}}' if len(dims) == 1 else f'{{"{name}": ({inner})}}'
+
+
+def real(array: Array) -> tuple[Array, bool]:
+    """The real part of complex numbers whose imaginary part is zero everywhere (which reads them, where they are not
+    too many), and whether it was taken."""
+    if not is_complex(array) or array.nbytes > EDGES:
+        return array, False
+    parts = Parts(array)
+    rest = tuple(slice(0, n) for n in array.shape)
+    if np.any(parts.read((slice(1, 2), *rest))):
+        return array, False
+    return Part(parts, (slice(0, 1), *rest), frozenset({0})), True
