@@ -103,14 +103,14 @@ def _arrays(path: Path, container: Container) -> tuple[dict[str, Array], dict[st
 
 
 def _flat(path: Path) -> dict[str, Array]:
-    """The data sets at the root of an HDF5 file; none where there are groups."""
+    """The data sets at the root of an HDF5 file; none where there are groups, or dimensions with names (NetCDF)."""
     from pdesolve.datasets.hdf5 import H5Array, look
 
     arrays: dict[str, Array] = {}
     with look(path) as root:
         for name in root:
             found = root[name]
-            if not hasattr(found, "shape"):
+            if not hasattr(found, "shape") or found.attrs.get("CLASS") in (b"DIMENSION_SCALE", "DIMENSION_SCALE"):
                 return {}
             if found.shape is not None and found.dtype.kind in "biufc":
                 arrays[name] = H5Array.of(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -57,14 +57,25 @@ def read_mesh(
     if not path.is_file():
         raise InputError(f"there is no mesh file {path}")
     with _explained(path):
-        found = _load(path)
-        blocks = file_blocks(found)
-        points, cells, numbers = simplices(np.asarray(found.points, dtype=float), blocks)
-        groups = named_facets(found, blocks, cells.shape[1] - 1, MARK)
-        if path.suffix == ".su2":
-            groups = {_markers(path).get(name, name): facets for name, facets in groups.items()}
-        mesh = Mesh.of(points, cells, axes=axes or ("x", "y", "z"))
-        return Mesh(mesh.axes, mesh.points, mesh.cells, parts(mesh, groups, numbers, boundaries))
+        return mesh_of(meshio_mesh(path), path, axes=axes, boundaries=boundaries)[0]
+
+
+def mesh_of(
+    found: Any,
+    path: Path,
+    *,
+    axes: Axes | Sequence[str] | None = None,
+    boundaries: Sequence[str] | Mapping[str, str] | None = None,
+) -> tuple[Mesh, np.ndarray]:
+    """The mesh of what meshio has read, as `read_mesh` gives it, and the new number of each point, -1 where it is in
+    no cell of the mesh."""
+    blocks = file_blocks(found)
+    points, cells, numbers = simplices(np.asarray(found.points, dtype=float), blocks)
+    groups = named_facets(found, blocks, cells.shape[1] - 1, MARK)
+    if path.suffix == ".su2":
+        groups = {_markers(path).get(name, name): facets for name, facets in groups.items()}
+    mesh = Mesh.of(points, cells, axes=axes or ("x", "y", "z"))
+    return Mesh(mesh.axes, mesh.points, mesh.cells, parts(mesh, groups, numbers, boundaries)), numbers
 
 
 def write_mesh(mesh: Mesh, path: str | Path) -> Path:
@@ -133,19 +144,36 @@ def _explained(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from error
 
 
-def _load(path: Path) -> Any:
-    """What meshio reads, without its prints; of a time series of XDMF the mesh of its first time."""
+def meshio_mesh(path: Path, file_format: str | None = None) -> Any:
+    """What meshio reads, without its prints; of a time series of XDMF the mesh of its first time.
+
+    Raises:
+        InputError: the extra `mesh` is not installed, meshio cannot read the file.
+    """
     meshio = _meshio()
+
+    def read() -> Any:
+        try:
+            return meshio.read(path, file_format)
+        except SystemExit:  # its way to say that no reader succeeded
+            if file_format not in ("xdmf", None) or (file_format is None and path.suffix != ".xdmf"):
+                raise
+            with meshio.xdmf.TimeSeriesReader(path) as series:
+                return meshio.Mesh(*series.read_points_cells())
+
+    return quietly(path, read)
+
+
+def quietly(path: Path, read: Callable[[], Any]) -> Any:
+    """What a reader of meshio gives; what it prints and raises becomes one error.
+
+    Raises:
+        InputError: that it cannot read the file.
+    """
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            try:
-                return meshio.read(path)
-            except SystemExit:  # its way to say that no reader succeeded
-                if path.suffix != ".xdmf":
-                    raise
-                with meshio.xdmf.TimeSeriesReader(path) as series:
-                    return meshio.Mesh(*series.read_points_cells())
+            return read()
     except (Exception, SystemExit) as error:
         words = str(error) if isinstance(error, Exception) and str(error) else said.getvalue()
         words = words.replace(str(path), path.name)

@@ -1,0 +1,161 @@
+"""Mesh files and the fields in them: VTU, legacy VTK, XDMF, Gmsh, Exodus, SU2, Abaqus, by meshio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdesolve.arrays import Array, Picked
+from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.datasets.arrangement import arranged, named
+from pdesolve.datasets.layout import Layout, Opening
+from pdesolve.datasets.layouts.points import point_cloud
+from pdesolve.datasets.mesh_files import Series, format_of, mesh_at, steps
+from pdesolve.datasets.placement import coordinate
+from pdesolve.datasets.stored import Whole
+from pdesolve.errors import InputError
+from pdesolve.geometry import Axis, Discretisation, Mesh
+from pdesolve.geometry.mesh_file import MARK, mesh_of
+from pdesolve.geometry.mesh_simplices import Block, file_blocks
+
+_ABOUT_CELLS = ("gmsh:", "skfem:", "su2:", "medit:", "cell_tags", MARK)
+_FLAT = 1e-9
+
+
+class MeshFile(Layout):
+    """Cells of the highest dimension, with fields over `node` and `cell`, and parts of the boundary by name.
+
+    Triangles, tetrahedra and quadrilaterals (cut in two) become a mesh, second-order ones by their corners, where
+    other nodes are left out. Whatever else there is (hexahedra, surfaces in space, ...) becomes points, the fields of
+    the nodes over `point`. A time series of XDMF has the dimension t. Other files are read whole when they are opened.
+    Needs the extra `mesh`, Exodus `netcdf` too.
+    """
+
+    name = "mesh"
+    containers = ("gmsh", "vtk", "xml", "text", "netcdf3", "hdf5")
+
+    def refusal(self, path: Path) -> str | None:
+        return None if format_of(path.absolute()) is not None else "no mesh of Gmsh, VTK, XDMF, Exodus, SU2 or Abaqus"
+
+    def open(self, path: Path, opening: Opening) -> Dataset:
+        path = path.absolute()
+        kind = format_of(path)
+        assert kind is not None
+        found = mesh_at(path, kind)
+        notes: list[str] = []
+        blocks = file_blocks(found)
+        discretisation, numbers = _discretised(found, path, notes)
+        top = _cells(blocks)
+        meshed = isinstance(discretisation, Mesh)
+        node = "node" if meshed else "point"
+        series = steps(path) if kind == "xdmf" else None
+        coordinates: dict[str, Coordinate] = {}
+        if series is not None and len(series.times) > 1:
+            coordinates["t"] = _times(series.times)
+        fields: list[tuple[str, str, Array]] = []
+        if series is not None:
+            for (place, name), (shape, dtype) in series.fields.items():
+                fields.append((place, name, Series(str(path), place, name, (len(series.times), *shape), dtype)))
+        else:
+            fields = [*_static(path, kind, found, top)]
+        if not meshed and len({len(found.cells[i].data) for i in top}) and top:
+            notes.append(f"its cells ({', '.join(sorted({found.cells[i].type for i in top}))}) are not kept")
+        variables: dict[str, Variable] = {}
+        for place, name, array in fields:
+            first = 1 if series is not None else 0
+            position = first
+            if place == "point":
+                array = Picked(array, np.flatnonzero(numbers >= 0)[_order(numbers)], position)
+            elif meshed:
+                array = Picked(array, _repeated(found, blocks, top), position)
+            dims = [*(["t"] if first else []), node if place == "point" else "cell"]
+            rest = array.shape[len(dims) :]
+            dims += ["component"] if len(rest) == 1 and rest[0] > 1 else ["_" if n == 1 else f"d{n}" for n in rest]
+            key = name if name not in variables else f"{name}_{place}"
+            variables[key] = arranged(key, array, dims)
+        made = Dataset(
+            variables, coordinates, meshes=(discretisation,), layout=self.name, paths=(path,), notes=tuple(notes)
+        )  # fmt: skip
+        return named(made, opening)
+
+
+def _discretised(found: Any, path: Path, notes: list[str]) -> tuple[Discretisation, np.ndarray]:
+    """The mesh, or its points where there is none, and the new number of each point."""
+    try:
+        mesh, numbers = mesh_of(found, path)
+    except InputError as error:
+        notes.append(f"its nodes are taken as points, without cells: {error}")
+        points = np.asarray(found.points, float)
+        if not len(points):
+            raise InputError(f"{path} holds no points") from None
+        keep = [i for i in range(points.shape[1]) if i == 0 or np.ptp(points[:, i]) > _FLAT * np.ptp(points)]
+        cloud = point_cloud({"xyz"[i]: points[:, i] for i in keep})
+        return cloud, np.arange(len(points))
+    left = len(numbers) - int((numbers >= 0).sum())
+    if left:
+        notes.append(f"{left} of {len(numbers)} nodes are no corners of cells: they are left out with their values")
+    if any(block.kind == "quad" for block in file_blocks(found)) and mesh.dimension == 2:
+        notes.append("quadrilaterals are cut into two triangles, each with the values of the cell")
+    return mesh, numbers
+
+
+def _order(numbers: np.ndarray) -> np.ndarray:
+    """The old places of the points that are kept, by their new numbers."""
+    return np.argsort(numbers[numbers >= 0])
+
+
+def _cells(blocks: list[Block]) -> list[int]:
+    """The numbers of the blocks of the highest dimension."""
+    full = [i for i, block in enumerate(blocks) if len(block.entity)]
+    most = max((blocks[i].dimension for i in full), default=0)
+    return [i for i in full if blocks[i].dimension == most]
+
+
+def _repeated(found: Any, blocks: list[Block], top: list[int]) -> np.ndarray:
+    """The cell of the file that each cell of the mesh was, counted over the blocks of the highest dimension."""
+    parts, begin = [], 0
+    for i in top:
+        n = len(found.cells[i].data)
+        halves = 2 if blocks[i].kind == "quad" else 1
+        parts.append(begin + np.repeat(np.arange(n), halves))
+        begin += n
+    return np.concatenate(parts)
+
+
+def _static(path: Path, kind: str, found: Any, top: list[int]) -> list[tuple[str, str, Array]]:
+    """The fields of a file without times: their place, name and numbers."""
+    fields: list[tuple[str, str, Array]] = []
+    for name, values in found.point_data.items():
+        values = np.asarray(values)
+        if values.dtype.kind in "biuf" and not name.startswith(("gmsh:", "medit:")):
+            key = f"{kind}|point|{name}"
+            fields.append(("point", name, Whole(str(path), key, values.shape, _native(values), _field)))
+    for name, blocks in found.cell_data.items():
+        chosen = [np.asarray(blocks[i]) for i in top]
+        kinds = {(part.shape[1:], part.dtype) for part in chosen}
+        if name.startswith(_ABOUT_CELLS) or len(kinds) != 1 or chosen[0].dtype.kind not in "biuf":
+            continue
+        shape = (sum(len(part) for part in chosen), *chosen[0].shape[1:])
+        fields.append(("cell", name, Whole(str(path), f"{kind}|cell|{name}", shape, _native(chosen[0]), _field)))
+    return fields
+
+
+def _native(values: np.ndarray) -> np.dtype:
+    return values.dtype.newbyteorder("=")
+
+
+def _field(path: str, key: str) -> np.ndarray:
+    kind, place, name = key.split("|", 2)
+    found = mesh_at(Path(path), kind)
+    if place == "point":
+        return np.asarray(found.point_data[name])
+    return np.concatenate([np.asarray(found.cell_data[name][i]) for i in _cells(file_blocks(found))])
+
+
+def _times(times: tuple[float, ...]) -> Coordinate:
+    points = np.asarray(times)
+    if (np.diff(points) > 0).all():
+        return coordinate("t", points)
+    return Coordinate(Axis("t", 0.0, float(len(points) - 1)), np.arange(len(points), dtype=float), "step")
