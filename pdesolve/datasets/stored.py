@@ -145,7 +145,9 @@ class Flipped(Array):
         size = self.shape[self.position]
         numbers = range(*index[self.position].indices(size))
         inner = list(index)
-        inner[self.position] = slice(size - 1 - numbers[-1], size - numbers[0], numbers.step) if numbers else slice(0, 0)
+        inner[self.position] = (
+            slice(size - 1 - numbers[-1], size - numbers[0], numbers.step) if numbers else slice(0, 0)
+        )
         return np.flip(self.array.read(tuple(inner)), self.position)
 
 

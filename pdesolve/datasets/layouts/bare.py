@@ -50,5 +50,3 @@ class Bare(Layout):
                 notes.append(f"{name} {array.shape} is left out: dims says nothing of it")
         made = Dataset(variables, {}, scalars, layout=self.name, paths=(found.path,), notes=tuple(notes))
         return named(made, opening)
-
-

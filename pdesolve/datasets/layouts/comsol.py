@@ -50,7 +50,9 @@ class Comsol(Layout):
     def open(self, path: Path, opening: Opening) -> Dataset:
         table = read_table(path)
         if table is None or not table.header:
-            raise InputError(f"{path}: its last line with % does not name its columns, by two blanks or more between them")
+            raise InputError(
+                f"{path}: its last line with % does not name its columns, by two blanks or more between them"
+            )
         about = dict(line.split(":", 1) for line in table.comments if ":" in line)
         about = {key.strip(): value.strip() for key, value in about.items()}
         columns = [_parsed(i, text) for i, text in enumerate(table.header)]

@@ -47,7 +47,9 @@ class DeepONet(Layout):
         for split in names:
             functions, places, values = (squeezed(found.arrays[key]).shape for key in _keys(split))
             if not (values[:1] == functions[:1] and (values == places[:1] or values[1:] == places[:1])):
-                return f"y_{split} {values} is neither over the rows of X_{split}0 nor over these by those of X_{split}1"
+                return (
+                    f"y_{split} {values} is neither over the rows of X_{split}0 nor over these by those of X_{split}1"
+                )
         return None
 
     def open(self, path: Path, opening: Opening) -> Dataset:

@@ -50,9 +50,7 @@ class Geometries(Layout):
         if "centroids" in rows[0]:
             counts["cell"] = np.array([row["centroids"].shape[0] for row in rows])
         offsets = {dim: np.append(0, np.cumsum(n)) for dim, n in counts.items()}
-        clouds = tuple(
-            point_cloud(dict(zip("xyz", row[places].all().T, strict=False))) for row in rows
-        )
+        clouds = tuple(point_cloud(dict(zip("xyz", row[places].all().T, strict=False))) for row in rows)
         variables: dict[str, Variable] = {}
         notes = []
         for name in rows[0]:

@@ -38,7 +38,9 @@ class Points(Layout):
             return None
         places = _places(found)
         if places is None:
-            return f"neither coordinates as long as the fields nor an array {', '.join(_PLACES)} of a row for each point"
+            return (
+                f"neither coordinates as long as the fields nor an array {', '.join(_PLACES)} of a row for each point"
+            )
         count = found.arrays[places].shape[0]
         if not any(count in array.shape for name, array in found.numbers.items() if name != places):
             return f"no field of the {count} points in {places}"
@@ -47,7 +49,9 @@ class Points(Layout):
     def open(self, path: Path, opening: Opening) -> Dataset:
         found = bundle(path)
         if scattered(found):
-            columns = {axis_of_name(k) or k: found.numbers[k].all().reshape(-1) for k in found.numbers if axis_of_name(k)}
+            columns = {
+                axis_of_name(k) or k: found.numbers[k].all().reshape(-1) for k in found.numbers if axis_of_name(k)
+            }
             owned = {k for k in found.numbers if axis_of_name(k)}
         else:
             name = _places(found)
@@ -102,7 +106,9 @@ def _places(found: Bundle) -> str | None:
 
 def _dims(name: str, array: Array, sizes: Mapping[str, int]) -> tuple[str, ...]:
     if array.shape.count(sizes["point"]) == 1:  # a few components between points and times are those of vectors
-        dims = [ONE if n == 1 else next((d for d, size in sizes.items() if size == n), "component") for n in array.shape]
+        dims = [
+            ONE if n == 1 else next((d for d, size in sizes.items() if size == n), "component") for n in array.shape
+        ]
         small = [n for n, dim in zip(array.shape, dims, strict=True) if dim == "component"]
         if all(n <= 9 for n in small) and all(dims.count(d) == 1 for d in dims if d != ONE):
             return tuple(dims)

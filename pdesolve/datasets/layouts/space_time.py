@@ -77,7 +77,11 @@ def scattered(found: Bundle) -> bool:
     """Whether coordinates of two axes or more and all fields are as long: they are of points."""
     axes, fields = _axes(found), _fields(found)
     sizes = {len(points) for points in axes.values()}
-    return len(axes) > 1 and len(sizes) == 1 and all(array.shape.count(1) == len(array.shape) - 1 for array in fields.values())
+    return (
+        len(axes) > 1
+        and len(sizes) == 1
+        and all(array.shape.count(1) == len(array.shape) - 1 for array in fields.values())
+    )
 
 
 def _axes(found: Bundle) -> dict[str, np.ndarray]:
@@ -95,7 +99,8 @@ def _fields(found: Bundle) -> dict[str, Array]:
     return {
         name: array
         for name, array in found.numbers.items()
-        if np.prod(array.shape, dtype=object) > 1 and not (axis_of_name(name) in axes and found.vector(name) is not None)
+        if np.prod(array.shape, dtype=object) > 1
+        and not (axis_of_name(name) in axes and found.vector(name) is not None)
     }
 
 
@@ -105,5 +110,7 @@ def _coordinate(
     ends = [] if axis == "t" else [Ends.of(a, dims[k].index(axis)) for k, a in arrays.items() if axis in dims[k]]
     made = coordinate(axis, points, fields=ends)
     if made.axis.periodic:
-        notes.append(f"{axis} is taken as periodic with the period {made.axis.length:.6g}, by its numbers and the fields")
+        notes.append(
+            f"{axis} is taken as periodic with the period {made.axis.length:.6g}, by its numbers and the fields"
+        )
     return made

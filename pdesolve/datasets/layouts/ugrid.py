@@ -121,9 +121,7 @@ def _dimension(found: LabelledFile, mesh: Labelled, element: str) -> str | None:
     return variable.dims[1 if transposed else 0]
 
 
-def _faces(
-    found: LabelledFile, name: str, mesh: Labelled, nodes: int, notes: list[str]
-) -> np.ma.MaskedArray | None:
+def _faces(found: LabelledFile, name: str, mesh: Labelled, nodes: int, notes: list[str]) -> np.ma.MaskedArray | None:
     """The nodes of each face (face, corner), numbers from 0 on, those that are not there masked."""
     word = mesh.text("face_node_connectivity")
     if not word:
