@@ -1,14 +1,13 @@
-"""Arrays of files as variables: dimensions brought into their one order, components and complex numbers, other names."""
+"""Arrays of files as variables: dimensions brought into their one order, components, complex numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from pdesolve.arrays import Array, Memory
-from pdesolve.data import COMPONENT, SAMPLE, Coordinate, Dataset, Variable
+from pdesolve.data import COMPONENT, SAMPLE, Variable
 from pdesolve.datasets.layout import Opening
 from pdesolve.datasets.stored import Parts, dropped, is_complex, transposed
 from pdesolve.errors import InputError, unknown_name
@@ -16,7 +15,6 @@ from pdesolve.geometry import TIME
 
 ONE = "_"  # what stands for a dimension of size one that is left out
 _FIRST = (SAMPLE, TIME, COMPONENT, "x", "y", "z")
-REAL_PART = "_imaginary"  # ends the name of an imaginary part that has a variable of its own
 
 
 def arranged(
@@ -100,44 +98,3 @@ def unused_dims(opening: Opening, names: Iterable[str]) -> None:
 def parameter(name: str, values: np.ndarray | float, dims: tuple[str, ...] = (), unit: str | None = None) -> Variable:
     """A parameter whose values are there: one, or one for each sample."""
     return Variable(name, Memory(np.asarray(values)), dims, unit)
-
-
-def named(dataset: Dataset, opening: Opening) -> Dataset:
-    """The data set with the names and the parameters that a user gave.
-
-    Raises:
-        InputError: new names for what is not there, or one name for two things.
-    """
-    names = opening.names
-    dims = [d for v in (*dataset.variables.values(), *dataset.parameters.values()) for d in v.dims]
-    known = [*dataset.variables, *dataset.parameters, *dataset.coordinates, *dims]
-    for old in names:
-        if old not in known:
-            raise unknown_name("variable, parameter or axis in names", old, known)
-
-    def new(old: str) -> str:
-        return names.get(old, old)
-
-    def variables(found: Mapping[str, Variable]) -> dict[str, Variable]:
-        made = [replace(v, name=new(k), dims=tuple(map(new, v.dims))) for k, v in found.items()]
-        return _distinct({v.name: v for v in made}, len(made))
-
-    coordinates = {new(k): _renamed(c, new(k)) for k, c in dataset.coordinates.items()}
-    given = {name: parameter(name, float(value)) for name, value in opening.parameters.items()}
-    return replace(
-        dataset,
-        variables=variables(dataset.variables),
-        parameters={**variables(dataset.parameters), **given},
-        coordinates=_distinct(coordinates, len(dataset.coordinates)),
-        offsets={new(k): v for k, v in dataset.offsets.items()},
-    )
-
-
-def _distinct(found: dict, count: int) -> dict:
-    if len(found) != count:
-        raise InputError(f"names gives one name to two things: they would be {', '.join(found)}")
-    return found
-
-
-def _renamed(found: Coordinate, name: str) -> Coordinate:
-    return replace(found, axis=replace(found.axis, name=name))

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def mat73_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     return arrays, refused
 
 
-def _byte_order(path: Path) -> str:
+def _byte_order(path: Path) -> Literal["<", ">"]:
     with path.open("rb") as file:
         file.seek(126)
         return "<" if file.read(2) == b"IM" else ">"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from pdesolve.arrays import Array
-from pdesolve.datasets.stored import Mapped, Whole, check_size
+from pdesolve.datasets.stored import Mapped, Order, Whole, check_size
 from pdesolve.errors import InputError
 
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a member of a zip file: the lengths of its name and of its extra field
@@ -61,7 +61,7 @@ def npz_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     return arrays, refused
 
 
-def _header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], str, np.dtype]:
+def _header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], Order, np.dtype]:
     try:
         version = npy_format.read_magic(file)
         if version == (1, 0):

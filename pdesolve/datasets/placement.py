@@ -103,15 +103,16 @@ def _bounds(points: np.ndarray, space: bool, known: list[Ends]) -> tuple[Kind, f
         ("right", first, last + step),
         ("left", first - step, last),
     ]
-    best, least = closed, math.inf
+    best: tuple[Kind, float, float] = closed
+    least = math.inf
     for kind, lower, upper in candidates:
-        ends = [_written(bound, max(slack, 1e-6 * step)) for bound in (lower, upper)]
-        if ends[0] is None or ends[1] is None:
+        a, b = (_written(bound, max(slack, 1e-6 * step)) for bound in (lower, upper))
+        if a is None or b is None or a[1] + b[1] >= least:
             continue
-        (lower, few), (upper, more) = ends
-        if few + more < least and (kind in ("closed", "cells") or all(end.joined for end in known)):
-            best, least = (kind, lower, upper), few + more
-    return best if best[0] != "closed" else closed
+        if kind in ("closed", "cells") or all(end.joined for end in known):
+            best = (kind, a[0], b[0])
+            least = a[1] + b[1]
+    return best if best[0] in ("cells", "right", "left") else closed
 
 
 def _written(value: float, slack: float) -> tuple[float, int] | None:

@@ -91,7 +91,7 @@ class Mapped(Array):
 
 @dataclass(frozen=True, eq=False)
 class Whole(Array):
-    """Numbers that can be read only all at once: `load(path, name)`, a function of a module, and kept (`KEPT_BYTES`)."""
+    """Numbers that can be read only all at once: `load(path, name)`, a function of a module; and kept."""
 
     path: str
     name: str
@@ -167,7 +167,7 @@ class Parts(Array):
     @property
     def dtype(self) -> np.dtype:
         found = self.array.dtype
-        return found["real"] if found.names else np.zeros((), found).real.dtype
+        return found["real"] if found.names else np.dtype(f"f{found.itemsize // 2}")
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
@@ -175,7 +175,7 @@ class Parts(Array):
 
     def read(self, index: Slices) -> np.ndarray:
         values = self.array.read(index[1:])
-        both = (values["real"], values["imag"]) if values.dtype.names else (values.real, values.imag)
+        both = (values["real"], values["imag"]) if values.dtype.names else (np.real(values), np.imag(values))
         return np.stack(both)[index[0]]
 
 

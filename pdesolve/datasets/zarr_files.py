@@ -132,10 +132,11 @@ def _root(path: str) -> Any:
 def _open(path: str) -> Any:
     try:
         import zarr
+        from zarr.storage import ZipStore
     except ImportError:
         raise InputError(f'{path} is a zarr store, which needs zarr: pip install "pdesolve-suite[zarr]"') from None
     try:
-        store = path if Path(path).is_dir() else zarr.storage.ZipStore(path, mode="r")
+        store = path if Path(path).is_dir() else ZipStore(path, mode="r")
         return zarr.open(store, mode="r")
     except (ValueError, KeyError, TypeError, OSError, json.JSONDecodeError) as error:
         reason = " ".join(str(error).split())[:120]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from pdesolve.data import COMPONENT, SAMPLE, Coordinate, Dataset
-from pdesolve.datasets.arrangement import arranged, named, parameter
 from pdesolve.datasets.bundle import bundle
+from pdesolve.datasets.dimensions import arranged, parameter
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.numpy_files import BARE
 from pdesolve.errors import InputError
@@ -61,11 +61,10 @@ class APEBench(Layout):
         values = {key: _number(about, key) for key in about}
         scalars = {key: parameter(key, value) for key, value in values.items() if value is not None}
         attributes = {key: value for key, value in about.items() if isinstance(value, str)}
-        made = Dataset(
+        return Dataset(
             {"u": arranged("u", array, dims)}, coordinates, scalars, attributes=attributes, layout=self.name,
             paths=(found.path,),
         )  # fmt: skip
-        return named(made, opening)
 
 
 def _number(about: dict[str, Any], key: str) -> float | None:

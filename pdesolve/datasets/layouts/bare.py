@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from pdesolve.data import Dataset
-from pdesolve.datasets.arrangement import arranged, given_dims, named, parameter, unused_dims
 from pdesolve.datasets.bundle import bundle
+from pdesolve.datasets.dimensions import arranged, given_dims, parameter, unused_dims
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.errors import InputError
 
@@ -48,5 +48,4 @@ class Bare(Layout):
                 scalars[name] = parameter(name, float(array.all().reshape(-1)[0]))
             else:
                 notes.append(f"{name} {array.shape} is left out: dims says nothing of it")
-        made = Dataset(variables, {}, scalars, layout=self.name, paths=(found.path,), notes=tuple(notes))
-        return named(made, opening)
+        return Dataset(variables, {}, scalars, layout=self.name, paths=(found.path,), notes=tuple(notes))

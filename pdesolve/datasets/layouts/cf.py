@@ -8,7 +8,7 @@ import numpy as np
 
 from pdesolve.arrays import Array
 from pdesolve.data import Coordinate, Dataset, Variable
-from pdesolve.datasets.arrangement import ONE, arranged, named
+from pdesolve.datasets.dimensions import ONE, arranged
 from pdesolve.datasets.labelled_files import Labelled, LabelledFile, axis_word, labelled_file
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.placement import axis_unit, unit_text
@@ -39,14 +39,14 @@ class CF(Layout):
             return "its arrays name no dimensions (no dimension scales of NetCDF, no _ARRAY_DIMENSIONS)"
         if any(v.text("cf_role") == "mesh_topology" for v in found.variables.values()):
             return "it has a mesh topology of UGRID"
-        if "coord" in found.variables and "eb_prop1" in found.variables or "coordx" in found.variables:
+        if "connect1" in found.variables and {"coord", "coordx"} & set(found.variables):
             return "it is a mesh of Exodus"
         return None
 
     def open(self, path: Path, opening: Opening) -> Dataset:
         found = labelled_file(path)
         assert found is not None
-        return named(labelled_dataset(found, {}, self.name), opening)
+        return labelled_dataset(found, {}, self.name)
 
 
 def labelled_dataset(found: LabelledFile, places: dict[str, str], layout: str, skip: tuple[str, ...] = ()) -> Dataset:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pdesolve.arrays import Array, Stacked
 from pdesolve.data import SAMPLE, Coordinate, Dataset, Variable
-from pdesolve.datasets.arrangement import arranged, named, parameter
+from pdesolve.datasets.dimensions import arranged, parameter
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.datasets.placement import coordinate, unit_text
@@ -72,11 +72,10 @@ class Comsol(Layout):
         else:
             clouds = (point_cloud(where),)
         variables, parameters = _variables(table, columns[len(axes) :], place, coordinates)
-        made = Dataset(
+        return Dataset(
             variables, dict(sorted(coordinates.items(), key=lambda item: item[0] != "t")), parameters, clouds,
             attributes=about, layout=self.name, paths=(path.absolute(),),
         )  # fmt: skip
-        return named(made, opening)
 
 
 def _parsed(number: int, text: str) -> _Column:

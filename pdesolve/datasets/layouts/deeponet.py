@@ -8,8 +8,8 @@ import numpy as np
 
 from pdesolve.arrays import Array, Joined
 from pdesolve.data import COMPONENT, SAMPLE, Dataset, Variable
-from pdesolve.datasets.arrangement import arranged, named
 from pdesolve.datasets.bundle import Bundle, bundle
+from pdesolve.datasets.dimensions import arranged
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.datasets.stored import squeezed
@@ -70,10 +70,9 @@ class DeepONet(Layout):
             rows = _rows(path, [p[1] for p in parts])
             clouds = (point_cloud({axis: rows[:, i] for i, axis in enumerate(_AXES[: places.shape[1]])}),)
         variables["solution"] = Variable("solution", _all(values), dims)
-        made = Dataset(
+        return Dataset(
             variables, meshes=clouds, splits=splits, layout=self.name, paths=(found.path,), notes=found.notes
         )  # fmt: skip
-        return named(made, opening)
 
 
 def _keys(split: str) -> tuple[str, str, str]:

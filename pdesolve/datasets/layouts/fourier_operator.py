@@ -8,8 +8,8 @@ import numpy as np
 
 from pdesolve.arrays import Array
 from pdesolve.data import SAMPLE, Coordinate, Dataset, Variable
-from pdesolve.datasets.arrangement import arranged, given_dims, named, parameter, unused_dims
 from pdesolve.datasets.bundle import Bundle, bundle
+from pdesolve.datasets.dimensions import arranged, given_dims, parameter, unused_dims
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.geometry import Axis
 
@@ -74,8 +74,7 @@ class FourierOperator(Layout):
             for k, a in found.numbers.items()
             if a.dtype.kind in "biuf" and np.prod(a.shape, dtype=object) == 1
         }
-        made = Dataset(variables, coordinates, scalars, layout=self.name, paths=(found.path,), notes=tuple(notes))
-        return named(made, opening)
+        return Dataset(variables, coordinates, scalars, layout=self.name, paths=(found.path,), notes=tuple(notes))
 
 
 class NeuralOperator(Layout):
@@ -115,8 +114,7 @@ class NeuralOperator(Layout):
             variables[new] = arranged(new, found.arrays[old], dims)
         scalars = {k: parameter(k, float(found.arrays[k].all().reshape(-1)[0])) for k in found.numbers if k not in "xy"}
         notes = (*found.notes, "x and y of the file are `input` and `output` here; their grids are not stored")
-        made = Dataset(variables, {}, scalars, layout=self.name, paths=(found.path,), notes=notes)
-        return named(made, opening)
+        return Dataset(variables, {}, scalars, layout=self.name, paths=(found.path,), notes=notes)
 
 
 def _space(n: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pdesolve.arrays import Array, Joined, Part, Stacked
 from pdesolve.data import COMPONENT, SAMPLE, Dataset, Variable
-from pdesolve.datasets.arrangement import arranged, named
+from pdesolve.datasets.dimensions import arranged
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.datasets.stored import squeezed
@@ -24,8 +24,8 @@ class Geometries(Layout):
     """A .pt file with a list of mappings, one a sample: `vertices` (or target, points, pos) (point, 3) and fields.
 
     Fields as long as the vertices are over `point`, packed one sample after another, those as long as `centroids` over
-    `cell`, those of one shape in all samples over dimensions of their own (`d16` for one of 16 entries). A field `press`
-    with 96 entries more than vertices (Li et al. 2023, arXiv 2309.00583) loses number 16 to 111.
+    `cell`, those of one shape in all samples over dimensions of their own (`d16` for one of 16 entries). A field
+    `press` with 96 entries more than vertices (Li et al. 2023, arXiv 2309.00583) loses number 16 to 111.
     """
 
     name = "geometries"
@@ -65,10 +65,9 @@ class Geometries(Layout):
                 notes.append(f"{name} is left out: its shape differs between samples, and not as the points do")
             else:
                 variables[name] = made
-        made = Dataset(
+        return Dataset(
             variables, meshes=clouds, offsets=offsets, layout=self.name, paths=(path.absolute(),), notes=tuple(notes)
         )  # fmt: skip
-        return named(made, opening)
 
 
 def _samples(path: Path) -> list[dict[str, Array]]:

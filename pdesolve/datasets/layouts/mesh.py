@@ -9,7 +9,7 @@ import numpy as np
 
 from pdesolve.arrays import Array, Picked
 from pdesolve.data import Coordinate, Dataset, Variable
-from pdesolve.datasets.arrangement import arranged, named
+from pdesolve.datasets.dimensions import arranged
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.datasets.mesh_files import Series, format_of, mesh_at, steps
@@ -75,10 +75,9 @@ class MeshFile(Layout):
             dims += ["component"] if len(rest) == 1 and rest[0] > 1 else ["_" if n == 1 else f"d{n}" for n in rest]
             key = name if name not in variables else f"{name}_{place}"
             variables[key] = arranged(key, array, dims)
-        made = Dataset(
+        return Dataset(
             variables, coordinates, meshes=(discretisation,), layout=self.name, paths=(path,), notes=tuple(notes)
         )  # fmt: skip
-        return named(made, opening)
 
 
 def _discretised(found: Any, path: Path, notes: list[str]) -> tuple[Discretisation, np.ndarray]:

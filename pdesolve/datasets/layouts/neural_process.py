@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pdesolve.arrays import Array
 from pdesolve.data import COMPONENT, SAMPLE, Dataset, Variable
-from pdesolve.datasets.arrangement import arranged, named
+from pdesolve.datasets.dimensions import arranged
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.torch_files import tensors
 
@@ -50,5 +50,4 @@ class NeuralProcess(Layout):
             for i in range(numbers.shape[1]):
                 column = Part(numbers, (slice(0, numbers.shape[0]), slice(i, i + 1)), frozenset({1}))
                 parameters[f"parameter_{i}"] = Variable(f"parameter_{i}", column, (SAMPLE,))
-        made = Dataset(variables, {}, parameters, layout=self.name, paths=(path.absolute(),))
-        return named(made, opening)
+        return Dataset(variables, {}, parameters, layout=self.name, paths=(path.absolute(),))

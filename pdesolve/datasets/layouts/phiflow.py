@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from pdesolve.data import COMPONENT, Coordinate, Dataset
-from pdesolve.datasets.arrangement import arranged, named
 from pdesolve.datasets.bundle import bundle
+from pdesolve.datasets.dimensions import arranged
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
@@ -56,9 +56,8 @@ class PhiFlow(Layout):
         notes = list(found.notes)
         if staggered:
             notes.append("values lie on the faces of cells: each component elsewhere, so that there are no coordinates")
-        made = Dataset(
+        return Dataset(
             {"data": arranged("data", array, dims)}, dict(sorted(coordinates.items())), layout=self.name,
             attributes={"field_type": kind, "lower": lower.tolist(), "upper": upper.tolist()},
             paths=(found.path,), notes=tuple(notes),
         )  # fmt: skip
-        return named(made, opening)

@@ -10,8 +10,8 @@ import torch
 
 from pdesolve.arrays import Array
 from pdesolve.data import Coordinate, Dataset
-from pdesolve.datasets.arrangement import ONE, arranged, given_dims, named, parameter, unused_dims
 from pdesolve.datasets.bundle import Bundle, bundle
+from pdesolve.datasets.dimensions import ONE, arranged, given_dims, parameter, unused_dims
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.space_time import scattered
 from pdesolve.datasets.matching import axis_of_name, matched
@@ -56,7 +56,7 @@ class Points(Layout):
         else:
             name = _places(found)
             assert name is not None
-            columns = dict(zip(_SPACE, found.arrays[name].all().T, strict=False))
+            columns = {_SPACE[i]: column for i, column in enumerate(found.arrays[name].all().T)}
             owned = {name}
         cloud = point_cloud(columns)
         fields = {k: a for k, a in found.numbers.items() if k not in owned and _size(a) > 1}
@@ -73,10 +73,9 @@ class Points(Layout):
             dims = given_dims(name, array, opening, sizes) or _dims(name, array, sizes)
             variables[name] = arranged(name, array, dims)
         scalars = {k: parameter(k, float(a.all().reshape(-1)[0])) for k, a in found.numbers.items() if _size(a) == 1}
-        made = Dataset(
+        return Dataset(
             variables, coordinates, scalars, (cloud,), layout=self.name, paths=(found.path,), notes=found.notes
         )  # fmt: skip
-        return named(made, opening)
 
 
 def point_cloud(columns: Mapping[str, np.ndarray]) -> PointCloud:

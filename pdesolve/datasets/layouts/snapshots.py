@@ -8,8 +8,8 @@ import numpy as np
 
 from pdesolve.arrays import Part
 from pdesolve.data import SAMPLE, Dataset, Variable
-from pdesolve.datasets.arrangement import arranged, named
 from pdesolve.datasets.bundle import bundle
+from pdesolve.datasets.dimensions import arranged
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.errors import InputError
@@ -67,10 +67,9 @@ class Snapshots(Layout):
                     parameters[f"{name}_{i}"] = Variable(f"{name}_{i}", column, (SAMPLE,))
             elif name not in ("x", "y", cells):
                 notes.append(f"{name} {array.shape} is left out: it is over neither nodes nor samples")
-        made = Dataset(
+        return Dataset(
             variables, {}, parameters, tuple(meshes), layout=self.name, paths=(found.path,), notes=tuple(notes)
         )  # fmt: skip
-        return named(made, opening)
 
 
 def _counterclockwise(points: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 
 from pdesolve.arrays import Array
 from pdesolve.data import Coordinate, Dataset
-from pdesolve.datasets.arrangement import arranged, given_dims, named, parameter, unused_dims
 from pdesolve.datasets.bundle import Bundle, bundle
+from pdesolve.datasets.dimensions import arranged, given_dims, parameter, unused_dims
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.matching import LOOKED_FOR, axis_of_name, matched, real
 from pdesolve.datasets.placement import Ends, coordinate
@@ -20,8 +20,9 @@ class SpaceTime(Layout):
     """Vectors x, y, z, t (also X, tt, ...) and fields over them in any order, with or without samples in front.
 
     Dimensions are found by their lengths; where two axes are as long, dims={"usol": ("x", "t")} decides. Arrays of one
-    number are parameters. Complex fields get the components re and im; where the imaginary part is zero, it is left
-    out. Whether an axis is periodic, and half-open or closed, is read off the numbers (see `placement.coordinate`).
+    number are parameters. Complex fields get the components re and im; where the imaginary part is but a residue, only
+    the real one is taken. Whether an axis is periodic, half-open or closed, is read off the numbers (see
+    `placement.coordinate`).
     """
 
     name = "space_time"
@@ -48,9 +49,8 @@ class SpaceTime(Layout):
         dims, arrays = {}, {}
         for name, array in fields.items():
             dims[name] = given_dims(name, array, opening, sizes) or matched(name, array.shape, sizes)
-            arrays[name], taken = real(array)
-            if taken:
-                notes.append(f"{name} is complex and its imaginary part zero everywhere: the real part is shown")
+            arrays[name], note = real(name, array)
+            notes += [note] if note else []
         for axis, points in axes.items():
             if len(points) > 1 and points[-1] < points[0]:
                 axes[axis] = points[::-1]
@@ -67,10 +67,9 @@ class SpaceTime(Layout):
             if array.dtype.kind in "biuf" and array.shape and array.nbytes <= array.dtype.itemsize
         }
         variables = {name: arranged(name, arrays[name], dims[name]) for name in fields}
-        made = Dataset(
+        return Dataset(
             variables, coordinates, scalars, layout=self.name, paths=(found.path,), notes=tuple(notes)
         )  # fmt: skip
-        return named(made, opening)
 
 
 def scattered(found: Bundle) -> bool:

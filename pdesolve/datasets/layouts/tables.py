@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from pdesolve.data import Dataset
-from pdesolve.datasets.arrangement import arranged, given_dims, named, unused_dims
+from pdesolve.datasets.dimensions import arranged, given_dims, unused_dims
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.datasets.placement import coordinate
@@ -38,11 +37,10 @@ class Tables(Layout):
             unused_dims(opening, ["values"])
             dims = given_dims("values", table.array(), opening, {}) or ("row", "column")
             variables = {"values": arranged("values", table.array(), dims)}
-            return named(Dataset(variables, layout=self.name, paths=paths), opening)
+            return Dataset(variables, layout=self.name, paths=paths)
         unused_dims(opening, [])
         header = table.header or tuple(f"c{i}" for i in range(table.columns))
         names = [opening.names.get(name, name) for name in header]
-        opening = replace(opening, names={k: v for k, v in opening.names.items() if k not in header})
         where = {name: table.all()[:, i] for i, name in enumerate(names) if name in _AXES}
         if not table.header and not where:
             notes = ('its columns have no names: give some by names={"c0": "x", ...}, x, y, z and t being coordinates',)
@@ -58,5 +56,4 @@ class Tables(Layout):
         variables = {
             name: arranged(name, table.column(i), (place,)) for i, name in enumerate(names) if name not in where
         }
-        made = Dataset(variables, coordinates, {}, clouds, layout=self.name, paths=paths, notes=notes)
-        return named(made, opening)
+        return Dataset(variables, coordinates, {}, clouds, layout=self.name, paths=paths, notes=notes)

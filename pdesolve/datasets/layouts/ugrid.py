@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from pdesolve.data import Dataset
-from pdesolve.datasets.arrangement import named
 from pdesolve.datasets.labelled_files import Labelled, LabelledFile, labelled_file
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.cf import labelled_dataset
@@ -67,7 +66,7 @@ class UGRID(Layout):
         skip = tuple(key for key in found.variables if key == name or key not in data)
         made = labelled_dataset(found, places, self.name, skip)
         made = replace(made, meshes=(discretisation,), notes=(*made.notes, *notes))
-        return named(made, opening)
+        return made
 
 
 def _topology(found: LabelledFile) -> tuple[str, Labelled] | None:
