@@ -28,7 +28,7 @@ class _Kept:
 
     def get(self, path: str, name: str, make: Callable[[], Any]) -> Any:
         with _lock:
-            key = (path, _stamp(path), name)
+            key = (path, stamp(path), name)
             if key not in self.things:
                 # HDF5 knows files by their inodes: one that is still open would hide what is new in it
                 close_files([old for old in (*_files.things, *_datasets.things) if old[0] == path and old[1] != key[1]])
@@ -67,7 +67,7 @@ def close_files(keys: Iterable[tuple[str, Stamp, str]] | None = None) -> None:
                 kept.things.pop(key, None)
 
 
-def _stamp(path: str) -> Stamp:
+def stamp(path: str) -> Stamp:
     """What changes when a file is written to or replaced."""
     about = os.stat(path)
     return about.st_ino, about.st_size, about.st_mtime_ns

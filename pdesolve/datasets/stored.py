@@ -42,6 +42,16 @@ class _Recent:
 _kept, _maps = _Recent(), _Recent()
 
 
+def _after_fork() -> None:
+    # another thread of the parent may have held the locks
+    for recent in (_kept, _maps):
+        recent.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def kept(path: str, part: Hashable, size: int, make: Callable[[], Any]) -> Any:
     """What `make` reads of a file, of `size` bytes, kept until there is too much or the file changes.
 
