@@ -18,6 +18,7 @@ from pdesolve.errors import InputError
 
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 _OWN_NAME = "_nc4_non_coord_"
+_MOST = 1000  # variables at the root, unless a file says that it is NetCDF
 _ABOUT_HDF5 = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
 
 
@@ -80,6 +81,8 @@ def _netcdf4(path: Path) -> LabelledFile | None:
     with look(path) as root:
         if "t0_fields" in root or "dimensions" in root:
             return None  # fields in groups
+        if len(root) > _MOST and "_NCProperties" not in root.attrs:
+            return None  # a group a sample
         for key in root:
             found = root[key]
             name = key.removeprefix(_OWN_NAME)
