@@ -75,6 +75,20 @@ def test_numbers_are_read_in_parts(path: Path) -> None:
     assert array_in(path, "one").all() == 2.5 and array_in(path, "one").shape == ()
 
 
+@pytest.mark.parametrize("chunks", [None, (1, 5, 7), (2, 4, 30)])
+def test_steps_pick_what_numpy_would(path: Path, chunks: tuple[int, ...] | None) -> None:
+    values = np.random.default_rng(0).standard_normal((4, 9, 3000)).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a", data=values, chunks=chunks)
+    array, generator = array_in(path, "a"), np.random.default_rng(1)
+    for _ in range(25):
+        ends = [sorted(generator.integers(0, n + 1, 2).tolist()) for n in values.shape]
+        index = tuple(slice(*pair, int(generator.integers(1, 12))) for pair in ends)
+        found, out = array.read(index), np.empty_like(values[index])
+        array.read_into(index, out)
+        assert np.array_equal(found, values[index]) and np.array_equal(out, values[index]), index
+
+
 def test_a_file_is_opened_once_and_again_when_it_has_changed(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["a"], file["b"] = NUMBERS, NUMBERS + 1
