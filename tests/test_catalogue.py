@@ -90,6 +90,21 @@ def test_every_equation_is_found_by_its_class(name: str) -> None:
     assert issubclass(kind, Equation) and kind.__name__ == name
 
 
+def test_a_name_of_two_things_is_told(capsys) -> None:
+    assert main(["show", "allen_cahn"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        shown.startswith("allen_cahn, a problem") and "also a family: pdesolve show allen_cahn --kind family" in shown
+    )
+    assert main(["show", "allen_cahn", "--kind", "family", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "family"
+    assert main(["show", "elasticity"]) == 0
+    shown = capsys.readouterr().out
+    assert "stored on: a mesh or points of each sample" in shown and shown.rstrip().endswith("--out elasticity.h5")
+    assert main(["show", "allen_cahn", "--kind", "famly"]) == 2
+    assert "unknown kind 'famly': did you mean 'family'" in capsys.readouterr().err
+
+
 def test_unknown_names_are_answered_with_the_nearest() -> None:
     with pytest.raises(InputError, match="unknown problem 'burgers_shok': did you mean 'burgers_shock'"):
         catalogue.find_problem("burgers_shok")

@@ -425,6 +425,26 @@ def test_ragged_samples_are_joined_with_their_meshes() -> None:
         joined([data, replace(data, variables={"v": replace(data.variables["u"], name="v")})])
 
 
+def test_samples_with_meshes_of_their_own(tmp_path: Path) -> None:
+    family, out, said = ps.make_family("elasticity", {"spacing": 0.25}), tmp_path / "plates.h5", []
+    with pytest.raises(KeyboardInterrupt):
+        generate(family, 3, out, batch=1, report=interrupt, say=said.append)
+    assert "3 samples in 3 parts of 1 at most" in said[0] and open_dataset(out).samples == 1
+    done = generate(family, 3, out, batch=1, split={"train": 2 / 3, "test": 1 / 3})
+    assert done.packed and done.made == 2
+    data = open_dataset(out)
+    for number in range(3):
+        alone, _ = produced(family, 0, range(number, number + 1))
+        assert alone is not None
+        for name in alone.variables:
+            expected = alone.read(name).astype(np.float32)
+            assert np.array_equal(data.read(name, {"sample": number}), expected)
+        found, mesh = data.meshes[number], alone.meshes[0]
+        assert torch.equal(found.points, mesh.points) and torch.equal(found.cells, mesh.cells)  # type: ignore[attr-defined]
+    bytes_said = float(said[0].split()[-4])
+    assert 0.5 < 1e6 * bytes_said / (done.nbytes - 60_000) < 2.0, "the size that is foretold"
+
+
 SMALL = ["--family.points", "32", "--family.frames", "2", "--family.step", "0.05"]
 
 

@@ -126,7 +126,9 @@ def _a(kind: str) -> str:
 def _family(name: str) -> dict[str, Any]:
     """What the problems of a family share, by its first sample."""
     family = make_family(name)
-    about = _problem(family.sample(1)[0])
+    problem = family.sample(1)[0]
+    about = _problem(problem)
+    about["evaluation"]["grid"] = problem.domain.is_box
     for part in ("exact", "sister"):
         del about[part]
     return {**about, "tolerance": family.tolerance}
@@ -192,6 +194,8 @@ def _print(content: dict[str, Any]) -> None:
         else:
             points = f"{' x '.join(map(str, sizes.values()))} points along {', '.join(sizes)}"
         done = "stored" if kind == "family" else "judged"
+        if not content["evaluation"].get("grid", True):
+            points = "a mesh or points of each sample"
         print(f"{done} on: {points}" + (f" at {times} times" if times else ""))
         if kind == "family":
             print(f"tolerance: samples whose defect is above {content['tolerance']:g} are left out")

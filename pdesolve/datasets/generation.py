@@ -192,11 +192,14 @@ class _Job:
         made: list[Record] = []
         refusal: InputError | Diverged | None = None
         rank, processes = place()
+        left = sum(last - first for first, last in plan.batches or ())
+        failed: dict[int, str] = {}
         try:
             for first, last in (plan.batches or ())[rank::processes]:
                 made.append(self._make_part(range(first, last)))
-                failed = {n: reason for record in made for n, reason in record.failed.items()}
-                self.report(State(self.parts.done(), self.n, len(failed)))
+                left -= last - first
+                failed |= made[-1].failed
+                self.report(State(self.n - left if processes == 1 else self.parts.done(), self.n, len(failed)))
                 _check_hope(failed, made)
         except (InputError, Diverged) as error:
             refusal = error

@@ -13,7 +13,7 @@ from pdesolve.datasets.joining import joined
 from pdesolve.datasets.parts import Record
 from pdesolve.errors import Diverged
 from pdesolve.family import Draws, Family
-from pdesolve.geometry import Grid
+from pdesolve.geometry import Grid, Mesh
 from pdesolve.problem import Problem
 
 _PART_BYTES, _PART_SAMPLES = 2**26, 64
@@ -70,17 +70,21 @@ def _largest(drifts: dict[str, float], verdict: Verdict) -> dict[str, float]:
 def numbers_per_sample(family: Family, seed: int) -> int:
     """How many numbers are stored of a sample: by the grid of its problem; where it has none, by simulating one."""
     problem = family.problems(Draws(seed, range(1)))[0]
-    if not problem.domain.is_box or not isinstance(problem.evaluation_set, Grid):
-        return max(1, sum(v.array.nbytes // v.array.dtype.itemsize for v in _one(family, seed).variables.values()))
-    grid = problem.evaluation_set
+    grid = problem.evaluation_set if problem.domain.is_box else None
+    if not isinstance(grid, Grid):
+        return _numbers(family.simulator.simulate(problem))
     space = grid.without("t") if problem.time else grid
     fields = sum(callable(value) for value in problem.values.values())
     return len(problem.equation.scalars) * math.prod(grid.shape) + fields * math.prod(space.shape)
 
 
-def _one(family: Family, seed: int) -> Dataset:
-    problem = family.problems(Draws(seed, range(1)))[0]
-    return family.simulator.simulate(problem)
+def _numbers(data: Dataset) -> int:
+    """Those of its variables and of its meshes, which are stored in double precision."""
+    found = sum(math.prod(variable.array.shape) for variable in data.variables.values())
+    for mesh in data.meshes:
+        if isinstance(mesh, Mesh):
+            found += 2 * (mesh.points.numel() + mesh.cells.numel())
+    return found
 
 
 def batch_for(numbers: int) -> int:
