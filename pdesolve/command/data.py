@@ -10,6 +10,7 @@ from pdesolve.errors import InputError, unknown_name
 ACTIONS = {
     "info": "what is in a file: layout, shapes, axes, parameters, statistics, a picture",
     "check": "what is wrong with it: numbers that are not finite, twins, gaps, attributes",
+    "convert": "the same in another layout: native, pdebench or the_well",
 }
 
 _HELP = f"""usage: pdesolve data ACTION FILE ... [--json] [--help]

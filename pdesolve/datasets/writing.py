@@ -9,6 +9,7 @@ from typing import Literal
 import h5py
 import numpy as np
 
+from pdesolve.arrays import Array
 from pdesolve.blocks import cut
 from pdesolve.data import Dataset
 from pdesolve.datasets.arrangement import Arrangement, Item, arranged
@@ -70,10 +71,16 @@ def copy(
     file: NewFile, item: Item, *, compression: Compression | None = None, dtype: str | None = None
 ) -> h5py.Dataset:
     """An array of the file with its numbers, read and written in blocks of whole chunks."""
-    array, kind = item.array, stored_type(item, dtype)
-    chunks = chunks_for(array.shape, kind.itemsize, item.outer) if item.outer < len(array.shape) else None
+    return fill(file, item.path, item.array, stored_type(item, dtype), outer=item.outer, compression=compression)
+
+
+def fill(
+    file: NewFile, path: str, array: Array, kind: np.dtype, *, outer: int, compression: Compression | None = None
+) -> h5py.Dataset:
+    """A new data set with the numbers of an array as another type. outer: how many dimensions come before space."""
+    chunks = chunks_for(array.shape, kind.itemsize, outer) if outer < len(array.shape) else None
     options = {"compression": compression, "compression_opts": LEVEL, "shuffle": True} if compression and chunks else {}
-    made = file.create_dataset(item.path, array.shape, kind, chunks=chunks, track_order=True, **options)
+    made = file.create_dataset(path, array.shape, kind, chunks=chunks, track_order=True, **options)
     if not array.shape:
         made[()] = array.read(())
         return made

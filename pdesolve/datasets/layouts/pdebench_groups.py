@@ -61,7 +61,8 @@ class PDEBenchGroups(Layout):
             space = ("x", "y")[: len(shape) - 2]
             stored = ("y", "x") if rows_first else space
             coordinates = _coordinates(path, first["grid"], ("t", *stored), shape[:-1], sim)
-            variables = _variables(_channels(sim, shape[-1]), data, stored, space)
+            channels = _channels(_names(first), sim, shape[-1])
+            variables = _variables(channels, data, stored, space)
             parameters = _parameters(path, tuple(names), config)
         notes = ["the file orders the axes (t, y, x), against what its loaders say"] if rows_first else []
         if not sim:
@@ -171,7 +172,17 @@ def _coordinates(
     return {name: found[name] for name in sorted(found, key=("t", "x", "y").index)}
 
 
-def _channels(sim: Mapping[str, float], count: int) -> tuple[str, ...]:
+def _names(group: GuardedGroup) -> list[str]:
+    """The names of the channels, which our own files of this layout have."""
+    text = attribute(group, "config")
+    found = (read_yaml(text) if isinstance(text, str) else None) or {}
+    names = found.get("variables")
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _channels(names: Sequence[str], sim: Mapping[str, float], count: int) -> tuple[str, ...]:
+    if len(set(names)) == count:
+        return tuple(names)
     if count == 1:
         return ("depth",) if "dam_radius" in sim else ("u",)
     return ("u", "v") if count == 2 else tuple(f"u{i + 1}" for i in range(count))
