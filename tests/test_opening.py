@@ -180,6 +180,27 @@ def test_what_the_file_does_not_say(tmp_path: Path) -> None:
     assert "unknown variable, parameter or axis 'w'" in message
 
 
+def test_arrays_that_the_user_describes(tmp_path: Path) -> None:
+    values = np.arange(N * T * X, dtype=np.float32).reshape(X, T, N)
+    for name in ("a.h5", "b.h5"):
+        with h5py.File(tmp_path / name, "w") as file:
+            file["run/u"], file["run/x"], file["t-coordinate"] = values, np.arange(X) / X, np.arange(T) * 0.5
+            file["speed"], file.attrs["viscosity"], file.attrs["author"] = np.arange(N), 0.5, "me"
+    assert "dims={'NAME': ('sample', 't', 'x')}" in refused(lambda: ps.open_dataset(tmp_path / "a.h5"))
+    dims = {"run/u": ("x", "t", "sample"), "speed": ("sample",)}
+    data = ps.open_dataset(tmp_path / "a.h5", dims=dims, names={"run_u": "u"})
+    assert data.variables["u"].dims == ("sample", "t", "x") and np.array_equal(
+        data.read("u"), values.transpose(2, 1, 0)
+    )
+    assert (
+        data.read("speed").tolist() == [0, 1] and data.read("viscosity") == 0.5 and data.attributes == {"author": "me"}
+    )
+    assert data.coordinates["t"].points[-1] == 2.0 and data.coordinates["x"].points[1] == 1 / X
+    assert ps.open_dataset(tmp_path, dims=dims).samples == 2 * N
+    assert "has no array 'v', which dims names" in refused(lambda: ps.open_dataset(tmp_path, dims={"v": ("x",)}))
+    assert "2 dimensions" in refused(lambda: ps.open_dataset(tmp_path, dims={"run/u": ("x", "t")}))
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
 def test_archives_are_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setenv("PDESOLVE_CACHE", str(tmp_path / "cache"))

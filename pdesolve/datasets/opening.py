@@ -17,7 +17,7 @@ from pdesolve.data import Dataset, Variable
 from pdesolve.datasets.containers import container_of
 from pdesolve.datasets.handles import close_files
 from pdesolve.datasets.joining import joined
-from pdesolve.datasets.layout import Layout, Opening
+from pdesolve.datasets.layout import Container, Layout, Opening
 from pdesolve.datasets.recognition import recognised
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.geometry import Axis
@@ -85,12 +85,22 @@ class _Known:
         if container == "folder" and not self._is_one(path):
             return self._folder(path)
         if self.found is None or container not in self.found.containers:
-            self.found = recognised(path, self.layout)
+            self.found = self._recognised(path, container)
         else:
             reason = self.found.refusal(path)
             if reason is not None:
                 raise InputError(f"{path} has another layout than the files before it ({self.found.name}): {reason}")
         return self.found.open(path, self.opening)
+
+    def _recognised(self, path: Path, container: Container) -> Layout:
+        try:
+            return recognised(path, self.layout)
+        except InputError:
+            if container != "hdf5" or self.layout is not None or not self.opening.dims:
+                raise
+            from pdesolve.datasets.layouts.arrays import Arrays
+
+            return Arrays()
 
     def _is_one(self, path: Path) -> bool:
         """Whether a layout takes the folder as a whole."""

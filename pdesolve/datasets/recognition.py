@@ -90,8 +90,11 @@ def recognised(path: Path, layout: str | None = None) -> Layout:
             raise InputError(f"{path} fits the layouts {names}: choose one by layout={fitting[0].name!r}")
         if fitting:
             return fitting[0]
+    hint = ". Or say what its arrays are: dims={'NAME': ('sample', 't', 'x')}" if container == "hdf5" else ""
     looked = "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or "no layout lies in such files"
-    raise InputError(f"{path} ({container}) has no layout that is known. Found: {_contents(path, container)}. {looked}")
+    raise InputError(
+        f"{path} ({container}) has no layout that is known. Found: {_contents(path, container)}. {looked}{hint}"
+    )
 
 
 def _contents(path: Path, container: str) -> str:
