@@ -60,6 +60,7 @@ SMALL: dict[str, dict[str, object]] = {
     "burgers_sines": {"points": 128, "frames": 10, "viscosity": 0.1},
     "cahn_hilliard": {"refinement": 1, "frames": 4, "final_time": 5e-5},
     "darcy": {"points": 17, "modes": 8},
+    "darcy_pdebench": {"points": 17},
     "darcy_smooth": {"points": 17, "modes": 8},
     "diffusion_reaction_2d": {"points": 16, "frames": 6, "final_time": 1.0},
     "diffusion_sorption": {"points": 64, "frames": 6},

@@ -148,8 +148,16 @@ def test_darcy_is_rock_of_two_kinds() -> None:
     assert data.parameters["source"].dims == () and float(data.read("source")) == 1.0
 
 
-@pytest.mark.parametrize(("name", "settings"), [("darcy", {}), ("darcy_smooth", {"amplitude": 6.0}), ("poisson", {}),
-                                                ("helmholtz", {"wavenumber": 5.0})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("darcy", {}),
+        ("darcy_pdebench", {"beta": 100.0}),
+        ("darcy_smooth", {"amplitude": 6.0}),
+        ("poisson", {}),
+        ("helmholtz", {"wavenumber": 5.0}),
+    ],
+)
 def test_a_sample_does_not_depend_on_its_batch_and_a_wrong_one_is_seen(name: str, settings: dict[str, float]) -> None:
     family = make_family(name, {"points": 33, **settings})
     data = family.simulator.simulate(family.sample(4, seed=1)[0])
@@ -165,7 +173,31 @@ def test_a_sample_does_not_depend_on_its_batch_and_a_wrong_one_is_seen(name: str
     assert defect[[1, 3]].min() > family.tolerance > defect[[0, 2]].max()
 
 
+def test_blobs_are_where_their_sum_exceeds_its_mean() -> None:
+    family = make_family("darcy_pdebench", {"points": 201})
+    (problem,) = family.sample(3, seed=2)
+    a = family.simulator.simulate(problem).read("permeability")
+    draws = Draws(2, range(3))
+    h, w, c = draws.uniform(0.5, 1.0, 5), draws.uniform(0.05, 0.2, 5), draws.unit(5, 2)
+    for i in range(3):
+
+        def blobs(x: np.ndarray, i: int = i) -> np.ndarray:
+            waves = [np.exp(-((x[:, None] - c[i, :, axis]) ** 2) / (2 * w[i] ** 2)) for axis in (0, 1)]
+            return np.einsum("b,xb,yb->xy", h[i], *waves)
+
+        mean = blobs((np.arange(2000) + 0.5) / 2000).mean()
+        s = blobs(np.linspace(0, 1, 201))
+        near = np.abs(s - mean) < 1e-6
+        assert np.array_equal((a[i] == 1.0)[~near], (s > mean)[~near]) and set(np.unique(a[i])) == {0.1, 1.0}
+    stronger = make_family("darcy_pdebench", {"points": 33, "beta": 10.0})
+    weaker = make_family("darcy_pdebench", {"points": 33})
+    u, v = (f.simulator.simulate(f.sample(2)[0]).read("u") for f in (stronger, weaker))
+    assert gap(u, 10 * v) < 1e-12
+
+
 def test_what_flow_cannot_be_simulated_is_refused() -> None:
+    with pytest.raises(InputError, match="one blob at least"):
+        make_family("darcy_pdebench", {"blobs": 0})
     with pytest.raises(InputError, match="permeabilities are positive"):
         make_family("darcy", {"low": -1.0})
     walls = (Dirichlet("u", ("x_min", "x_max", "y_min"), 0.0), Neumann("u", "y_max", 0.0))
