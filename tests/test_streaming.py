@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
+import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -13,7 +16,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from pdesolve.arrays import Joined, Memory
+from pdesolve.arrays import Joined, Memory, Slices
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets import streaming
 from pdesolve.datasets.block_cache import BlockCache, Cached
@@ -113,6 +116,30 @@ def test_what_a_worker_refuses_is_one_line(folder: Path, tmp_path: Path) -> None
     with pytest.raises(InputError, match="there is no file") as found:
         next(iter(loader(data, TASK, workers=1, memory=SMALL)))
     assert "\n" not in str(found.value)
+
+
+@dataclass(frozen=True, eq=False)
+class Deadly(Memory):
+    """Numbers that kill whoever reads them, but for the process of this number."""
+
+    spared: int = 0
+
+    def read(self, index: Slices) -> np.ndarray:
+        if os.getpid() != self.spared:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(index)
+
+
+def test_a_killed_worker_is_told_in_a_line() -> None:
+    data = Dataset({"u": Variable("u", Deadly(U, os.getpid()), ("sample", "t", "x"))})
+    with pytest.raises(InputError, match="a worker that read data was killed") as found:
+        list(loader(data, TASK, workers=1, memory=SMALL))
+    assert "\n" not in str(found.value)
+
+
+def test_windows_go_to_processes_that_are_started_anew(folder: Path) -> None:
+    windows = pickle.loads(pickle.dumps(loader(example(folder), TASK, memory=SMALL).windows))
+    assert len(seen(iter([windows.batch([0, 100])]))) == 2
 
 
 def test_shared_memory_is_used_again_when_a_batch_is_forgotten() -> None:

@@ -16,7 +16,7 @@ from pdesolve.batch import Batch, Sample
 from pdesolve.data import Dataset
 from pdesolve.datasets.order import InTurn, Order, Share, Shuffled
 from pdesolve.datasets.slots import Slots
-from pdesolve.datasets.window_blocks import blocking, cached, in_blocks, in_memory, nbytes
+from pdesolve.datasets.window_blocks import blocking, cached, in_blocks, in_memory, nbytes, samples_share_chunks
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.task import Task
 from pdesolve.training.processes import place
@@ -154,7 +154,7 @@ class Loader:
             _Reading(self.windows, slots.memory), batch_size=None, sampler=requests, num_workers=self.workers,  # type: ignore[arg-type]
             prefetch_factor=_AHEAD, collate_fn=_same,
         )  # fmt: skip
-        for found in made:
+        for found in _alive(made):
             if isinstance(found, InputError):
                 raise found
             if isinstance(found, Batch):
@@ -214,10 +214,11 @@ def loader(
 def _streamed(windows: Windows, shuffle: Shuffle, memory: int, seed: int) -> tuple[Windows, Order]:
     if windows.ragged:
         return windows, _whole_order(len(windows), shuffle, seed)
-    if shuffle == "blocks":
-        blocks = blocking(windows, memory)
-        return cached(windows, blocks, memory), in_blocks(windows, blocks, memory, seed)
-    return windows, _whole_order(len(windows), shuffle, seed)
+    order = _whole_order(len(windows), shuffle, seed)
+    if shuffle == "windows" or (shuffle == "no" and not samples_share_chunks(windows)):
+        return windows, order
+    blocks = blocking(windows, memory)
+    return cached(windows, blocks, memory), order if shuffle == "no" else in_blocks(windows, blocks, memory, seed)
 
 
 def _whole_order(count: int, shuffle: Shuffle, seed: int) -> Order:
@@ -270,6 +271,23 @@ class _Reading(torch_data.Dataset):
         except InputError as error:  # as a value: torch would make many lines of it
             return error
         return request.slot, len(request.numbers)
+
+
+def _alive(made: torch_data.DataLoader) -> Iterator[Batch | tuple[int, int] | InputError]:
+    """What the workers bring.
+
+    Raises:
+        InputError: one of them was killed.
+    """
+    try:
+        yield from made
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise InputError(
+            "a worker that read data was killed, most often since memory ran out: use fewer workers, a smaller batch "
+            "or less memory for blocks, or workers=0 to see what it does"
+        ) from error
 
 
 def _same(found: object) -> object:

@@ -111,6 +111,11 @@ def nbytes(windows: Windows) -> int:
     return total
 
 
+def samples_share_chunks(windows: Windows) -> bool:
+    """Whether a sample is not read without others."""
+    return any(_chunk(source, SAMPLE) > 1 for source in windows.sources.values())
+
+
 def _chunk(source: Source, dim: str) -> int:
     if dim not in source.dims or source.array.chunks is None:
         return 1
