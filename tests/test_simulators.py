@@ -171,6 +171,38 @@ def test_py_pde(tmp_path: Path) -> None:
         ps.open_dataset(path)
 
 
+def test_cno_has_a_group_for_each_sample(tmp_path: Path) -> None:
+    fields = GENERATOR.standard_normal((12, 2, X, Y)).astype(np.float32)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for i, (first, second) in enumerate(fields):
+            group = file.create_group(f"Sample_{i}")
+            group["input"], group["output"], group["bc"], group["name"] = first, second, float(i), "x"
+    data = ps.open_dataset(tmp_path / "a.h5")
+    assert data.layout == "cno" and list(data.variables) == ["input", "output"] and data.samples == 12
+    # in the order of numbers, Sample_2 before Sample_10
+    assert np.array_equal(data.read("output", {"sample": slice(1, 12, 5), "x": 3}), fields[1:12:5, 1, 3])
+    assert data.read("bc").tolist() == list(range(12)) and any("name is left out" in note for note in data.notes)
+    close_files()
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        del file["Sample_7/input"]
+        file["Sample_7/input"] = np.zeros((X, Y + 1))
+    with pytest.raises(InputError, match=r"expected /Sample_7/input of the shape \(8, 6\), found \(8, 7\)"):
+        ps.open_dataset(tmp_path / "a.h5").read("input")
+
+
+@pytest.mark.parametrize(("name", "channels"), [("velocity", 2), ("velocity", 3), ("data", 4), ("data", 5)])
+def test_poseidon_has_its_channels_first(tmp_path: Path, name: str, channels: int) -> None:
+    values = GENERATOR.standard_normal((N, T, channels, X, Y))
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file[name] = values
+    data = ps.open_dataset(tmp_path / "a.nc")
+    assert data.layout == "poseidon" and data.variables["velocity"].dims == ("sample", "t", "component", "x", "y")
+    first = 0 if name == "velocity" else 1
+    assert np.array_equal(data.read("velocity"), values[:, :, first : first + 2])
+    last = list(data.variables)[-1]
+    assert channels == 2 or np.array_equal(data.read(last), values[:, :, -1])
+
+
 REAL: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {
     "pyro2/pyro/advection_fv4/tests/smooth_0081.h5": ("pyro", {"density": (32, 32)}),
     "pyro2/pyro/incompressible/tests/shear_128_0216.h5": (

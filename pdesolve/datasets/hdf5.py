@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,10 @@ class H5Array(Array):
                     "installed: pip install hdf5plugin and `import hdf5plugin` first, or h5repack the file with gzip"
                 )
         return H5Array(path, name, dataset.shape, dataset.dtype.newbyteorder("="), dataset.chunks)
+
+    def at(self, name: str) -> H5Array:
+        """Another data set of the file, expected to be like this one."""
+        return replace(self, name=name)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ import numpy as np
 from pdesolve.arrays import Array, Memory, Part, Slices, Transposed
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
+from pdesolve.datasets.groups import Grouped
 from pdesolve.datasets.hdf5 import H5Array, attribute, described, look, numbers
 from pdesolve.datasets.layout import Container, Layout, Opening
 from pdesolve.datasets.links import GuardedGroup
@@ -54,8 +55,7 @@ class PDEBenchGroups(Layout):
             first = groups[probes[0]]
             shape = _shape(path, groups)
             config = {name: _config(group) for name, group in groups.items()}
-            array = H5Array.of(first["data"])
-            data = _Groups(os.path.abspath(path), tuple(names), "data", shape, array.dtype, array.chunks)
+            data = Grouped(tuple(names), "data", H5Array.of(first["data"]))
             sim = config[probes[0]]
             rows_first = "Du" in sim
             space = ("x", "y")[: len(shape) - 2]
@@ -71,39 +71,6 @@ class PDEBenchGroups(Layout):
             variables, coordinates, parameters, attributes={k: v for k, v in sim.items() if k not in parameters},
             layout=self.name, paths=(path,), notes=tuple(notes),
         )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class _Groups(Array):
-    """One data set of each of many groups, one after another."""
-
-    path: str
-    names: tuple[str, ...]
-    member: str
-    _shape: tuple[int, ...]
-    _dtype: np.dtype
-    _chunks: tuple[int, ...] | None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.names), *self._shape)
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self._dtype
-
-    @property
-    def chunks(self) -> tuple[int, ...] | None:
-        return None if self._chunks is None else (1, *self._chunks)
-
-    def read(self, index: Slices) -> np.ndarray:
-        chosen = self.names[index[0]]
-        sizes = [len(range(*part.indices(n))) for part, n in zip(index[1:], self._shape, strict=True)]
-        values = np.empty((len(chosen), *sizes), self._dtype)
-        for i, name in enumerate(chosen):
-            array = H5Array(self.path, f"/{name}/{self.member}", self._shape, self._dtype, self._chunks)
-            values[i] = array.read(index[1:])
-        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +156,7 @@ def _channels(names: Sequence[str], sim: Mapping[str, float], count: int) -> tup
 
 
 def _variables(
-    channels: Sequence[str], data: _Groups, stored: tuple[str, ...], space: tuple[str, ...]
+    channels: Sequence[str], data: Grouped, stored: tuple[str, ...], space: tuple[str, ...]
 ) -> dict[str, Variable]:
     variables = {}
     for i, name in enumerate(channels):
