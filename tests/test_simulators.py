@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import xarray as xr
 
 import pdesolve as ps
 from pdesolve.datasets.handles import close_files
@@ -193,8 +194,8 @@ def test_cno_has_a_group_for_each_sample(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "channels"), [("velocity", 2), ("velocity", 3), ("data", 4), ("data", 5)])
 def test_poseidon_has_its_channels_first(tmp_path: Path, name: str, channels: int) -> None:
     values = GENERATOR.standard_normal((N, T, channels, X, Y))
-    with h5py.File(tmp_path / "a.nc", "w") as file:
-        file[name] = values
+    dims = ("member", "time", "channel", "x", "y")
+    xr.Dataset({name: (dims, values)}).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     data = ps.open_dataset(tmp_path / "a.nc")
     assert data.layout == "poseidon" and data.variables["velocity"].dims == ("sample", "t", "component", "x", "y")
     first = 0 if name == "velocity" else 1

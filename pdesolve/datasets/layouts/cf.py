@@ -32,6 +32,7 @@ class CF(Layout):
 
     name = "cf"
     containers = ("hdf5", "netcdf3", "zarr")
+    fallback = True  # netCDF holds other layouts too
 
     def refusal(self, path: Path) -> str | None:
         found = labelled_file(path)
