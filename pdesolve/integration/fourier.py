@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -45,6 +46,8 @@ class FourierBasis:
         self._dims = tuple(range(-self.dimension, 0))
         self._symbols: dict[tuple[str, int], Tensor] = {}
         self._inverses: dict[int, Tensor] = {}
+        self._constants: dict[int, Tensor] = {}  # symbols and what was made of them, by identity
+        self._combined: dict[tuple[Any, ...], Tensor] = {}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -87,9 +90,8 @@ class FourierBasis:
             if position < self.dimension - 1:  # the other half: negative wave numbers, the conjugates
                 n = self.grid.shape[position]
                 half = torch.cat([half, half[1 : n - n // 2].conj().flip(0)])
-            self._symbols[key] = self._laid_out(
-                half.reshape([-1 if i == position else 1 for i in range(self.dimension)])
-            )
+            shape = [-1 if i == position else 1 for i in range(self.dimension)]
+            self._symbols[key] = self._constant(self._laid_out(half.reshape(shape)))
         return self._symbols[key]
 
     def _laid_out(self, symbol: Tensor) -> Tensor:
@@ -102,7 +104,8 @@ class FourierBasis:
     def inverse(self, order: int) -> Tensor:
         """1 / sum_i D_i^2 over all axes (see `pdesolve.fields.potential.inverse_symbol`)."""
         if order not in self._inverses:
-            self._inverses[order] = self._laid_out(inverse_symbol(self.grid.members, order, self.zero))
+            inverse = inverse_symbol(self.grid.members, order, self.zero)
+            self._inverses[order] = self._constant(self._laid_out(inverse))
         return self._inverses[order]
 
     @cached_property
@@ -119,7 +122,25 @@ class FourierBasis:
             k = torch.minimum(k, member.size - k)
             along = (3 * k < member.size).to(self.dtype)
             mask = mask * along.reshape([-1 if j == i else 1 for j in range(self.dimension)])
-        return self._laid_out(mask)
+        return self._constant(self._laid_out(mask))
+
+    def combined(self, operation: Callable[[Any, Any], Any], a: Tensor | float, b: Tensor | float) -> Tensor | float:
+        """operation(a, b), computed once where both are symbols of this basis, results of this function, or numbers."""
+        if not all(isinstance(c, (int, float)) or id(c) in self._constants for c in (a, b)):
+            return operation(a, b)
+        key = operation, *(c if isinstance(c, (int, float)) else ("symbol", id(c)) for c in (a, b))
+        if key not in self._combined:
+            made = operation(a, b)
+            if not isinstance(made, Tensor):
+                return made
+            self._combined[key] = self._constant(made)
+        return self._combined[key]
+
+    def _constant(self, symbol: Tensor) -> Tensor:
+        """The symbol, complex, so that products with coefficients need no conversion, and known as such."""
+        made = symbol.to(self.dtype.to_complex())
+        self._constants[id(made)] = made  # kept, so that no other tensor gets its identity
+        return made
 
 
 def _kept(points: int) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pdesolve.equation import Evolution, State, Unknown, Values, assemble, flatten, velocity_name
 from pdesolve.errors import InputError
-from pdesolve.fields import Coordinates
+from pdesolve.fields import Coordinates, Field, GridField
 from pdesolve.integration.blocks import linear_blocks, multiply, product
 from pdesolve.integration.fourier import FourierBasis
 from pdesolve.integration.projection import Projection
@@ -109,7 +109,7 @@ class SpectralEvolution:
     def numbers(self) -> tuple[Tensor, ...]:
         """The tensors that N of an autonomous system depends on: L, the projection and the parameters."""
         projection = [] if self.projection is None else [self.projection.matrix]
-        return self.linear, *projection, *[field.values for field in self._at(0.0)[1].values()]
+        return self.linear, *projection, *[part for field in self._at(0.0)[1].values() for part in _parts(field)]
 
     def given(self, numbers: Sequence[Tensor]) -> SpectralEvolution:
         """This autonomous system with other `numbers`."""
@@ -117,7 +117,13 @@ class SpectralEvolution:
         other, rest = copy(self), list(numbers[1:])
         if self.projection is not None:
             other.projection = self.projection.given(rest.pop(0))
-        fields = {name: f.like(v, f.quantity) for (name, f), v in zip(p.items(), rest, strict=True)}
+        fields = {}
+        for name, field in p.items():
+            values = rest.pop(0)
+            if isinstance(field, SpectralField):
+                fields[name] = SpectralField.known(self.basis, values, rest.pop(0))
+            else:
+                fields[name] = field.like(values, field.quantity)
         other.linear, other._steady = numbers[0], (x, fields)
         return other
 
@@ -154,8 +160,15 @@ class SpectralEvolution:
             if len(self._instants) > 4:  # the stages of a step share two instants
                 self._instants.clear()
             x = self.x.at_instant(time)
-            self._instants[time] = x, self.bind(x)
+            self._instants[time] = x, {name: self._transformed(field) for name, field in self.bind(x).items()}
         return self._instants[time]
+
+    def _transformed(self, field: Field) -> Field:
+        """A parameter that varies in space with its coefficients, so that no step computes them."""
+        if not isinstance(field, GridField):
+            return field
+        values = field.values.expand(*field.sample_shape, *self.basis.grid.shape)
+        return SpectralField.known(self.basis, values.to(self.basis.dtype))
 
     def _linearise(self, time: float) -> Tensor:
         d = self.basis.dimension
@@ -199,6 +212,10 @@ class SpectralEvolution:
             if not bool((linear - whole).abs().max() <= 1e-12 * whole.abs().max()):
                 return False
         return True
+
+
+def _parts(field: Field) -> tuple[Tensor, ...]:
+    return (field.values, field.coefficients) if isinstance(field, SpectralField) else (field.values,)
 
 
 def spectral_state(basis: FourierBasis, unknowns: Sequence[Unknown], v: Tensor) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from numbers import Number
 from typing import Any
 
@@ -17,12 +18,12 @@ from pdesolve.integration.fourier import FourierBasis
 class Waves:
     """Coefficients as a sum of tensors times symbols, not multiplied out before somebody asks for the sum.
 
-    Derivatives, factors and sums of the same tensor then act on symbols, which are small, and not on a batch.
-    terms: tensors (*sample, *wave) and their factors, None for one; each tensor is there once.
+    Derivatives, factors and sums of the same tensor then act on symbols, which are small and known beforehand, and not
+    on a batch. terms: tensors (*sample, *wave) and their factors, None for one; each tensor is there once.
     """
 
-    def __init__(self, *terms: tuple[Tensor, Tensor | float | None]) -> None:
-        self.terms = terms
+    def __init__(self, basis: FourierBasis, *terms: tuple[Tensor, Tensor | float | None]) -> None:
+        self.basis, self.terms = basis, terms
         self._total: Tensor | None = None
 
     @property
@@ -43,7 +44,8 @@ class Waves:
 
     def times(self, symbol: Tensor | float) -> Waves:
         """All of them times a symbol, or a number."""
-        return Waves(*[(base, symbol if factor is None else factor * symbol) for base, factor in self.terms])
+        times = self.basis.combined
+        return Waves(self.basis, *[(u, symbol if f is None else times(operator.mul, f, symbol)) for u, f in self.terms])
 
     def __add__(self, other: Waves) -> Waves:
         terms = list(self.terms)
@@ -53,8 +55,9 @@ class Waves:
                 terms.append((base, factor))
             else:
                 own = terms[place][1]
-                terms[place] = base, (1.0 if own is None else own) + (1.0 if factor is None else factor)
-        return Waves(*terms)
+                both = (1.0 if own is None else own), (1.0 if factor is None else factor)
+                terms[place] = base, self.basis.combined(operator.add, *both)
+        return Waves(self.basis, *terms)
 
 
 class SpectralField(GridField):
@@ -84,11 +87,26 @@ class SpectralField(GridField):
         self.basis, self.grid, self.edges, self.quantity = basis, basis.grid, None, _QUANTITY
         self.plain, self.fixed, self.hidden = plain, fixed, hidden
         # not multiplied out: integrators that know L never ask for the linear part of a rate
-        self._linear = Waves((linear, None)) if isinstance(linear, Tensor) else linear
+        self._linear = Waves(basis, (linear, None)) if isinstance(linear, Tensor) else linear
         self._bent = bent
         self._partials: dict[tuple[str, int], Field] = {}
         self._values: Tensor | None = None
         self._rest: Waves | None = None
+
+    @staticmethod
+    def known(basis: FourierBasis, values: Tensor, coefficients: Tensor | None = None) -> SpectralField:
+        """A field that is given beforehand: values (*sample, *grid.shape), and their coefficients, dealiased."""
+        if coefficients is None:
+            coefficients = Waves(basis, (basis.forward(values), basis.kept)).total
+        made = SpectralField(basis, bent=Waves(basis, (coefficients, None)), fixed=True)
+        made._values = values
+        return made
+
+    @property
+    def coefficients(self) -> Tensor:
+        """Those of a field that is given beforehand."""
+        assert self._bent is not None
+        return self._bent.total
 
     @property
     def linear(self) -> Tensor | None:
@@ -107,7 +125,7 @@ class SpectralField(GridField):
             return self._bent
         if self._rest is None:  # several derivatives share the transform
             plain = self.plain.expand(*self.plain.shape[: -self.basis.dimension], *self.grid.shape)
-            self._rest = _join(self._bent, Waves((self.basis.forward(plain), self.basis.kept)))
+            self._rest = _join(self._bent, Waves(self.basis, (self.basis.forward(plain), self.basis.kept)))
         return self._rest
 
     @property
@@ -141,7 +159,7 @@ class SpectralField(GridField):
         )
 
     def _scaled(self, factor: Tensor | float) -> SpectralField:
-        return SpectralField(
+        made = SpectralField(
             self.basis,
             linear=None if self._linear is None else self._linear.times(factor),
             bent=None if self._bent is None else self._bent.times(factor),
@@ -149,6 +167,9 @@ class SpectralField(GridField):
             fixed=self.fixed,
             hidden=self.hidden,
         )
+        if self._linear is None and self._values is not None:  # more than its dealiased waves, where it was given
+            made._values = self._values * factor
+        return made
 
     def _factor(self, other: Any) -> Any:
         """A number, or a tensor that broadcasts against values and coefficients; None for a field."""
@@ -228,7 +249,7 @@ class SpectralField(GridField):
         axis = next((n for n in self.axes.names if symbol is self.basis.symbol(n, 1)), None)
         if axis is None:
             return None
-        u = self if factor is None else SpectralField(self.basis, linear=Waves((base, None)))
+        u = self if factor is None else SpectralField(self.basis, linear=Waves(self.basis, (base, None)))
         square = SpectralField(self.basis, plain=u.values * u.values)
         return square.differentiate(axis, 1)._scaled(0.5 if factor is None else 0.5 * factor)
 

@@ -26,7 +26,8 @@ from pdesolve.problem import Problem
 from pdesolve.simulation import simulated
 
 _FRAMES = 2**29  # bytes of all frames of the samples that are solved at once
-_STATE = 2**19  # bytes of one state of theirs on a CPU: each step goes through it a hundred times, in the cache
+_STATE = 2**20  # bytes of one state of theirs on a CPU: each step goes through it a hundred times, in the cache
+_BLOCK = 31 * 2**20  # bytes of the largest block that glibc takes as a measure for others
 
 
 _SCHEMES = {"etdrk4": etdrk4, "etdab4": etdab4}
@@ -94,6 +95,9 @@ class SpectralSimulator(Simulator):
         batch = _batch(problem, start, x)
         start = start.expand(batch, *start.shape[-len(grid.members) - 1 :])
         parts = []
+        # glibc gives memory above twice the largest block that was freed back to the system, and faults on every page
+        # when it is wanted again: most of the time of a step, without this block
+        torch.empty(_BLOCK, dtype=torch.uint8)
         for chunk in _chunks(batch, start[0].numel() * start.element_size(), len(times), start.device):
 
             def bind(x: Coordinates, chunk: slice = chunk) -> Values:
@@ -134,6 +138,6 @@ def _some(field: Field, chunk: slice) -> Field:
 
 def _chunks(samples: int, state: int, frames: int, device: torch.device) -> Iterator[slice]:
     """Samples that go together, by the bytes of one state of a sample and the number of frames."""
-    least = min(_FRAMES // (3 * frames * state), samples if device.type != "cpu" else max(1, _STATE // state))
-    size = max(1, least)
+    at_once = max(1, min(_FRAMES // (3 * frames * state), samples if device.type != "cpu" else _STATE // state))
+    size = -(-samples // -(-samples // at_once))  # parts of one size, so that one trace serves them
     return (slice(i, i + size) for i in range(0, samples, size))
