@@ -4,10 +4,10 @@
     f = 0.1 (sin 2 pi (x + y) + cos 2 pi (x + y)),  (u, v) the velocity of mean zero with the vorticity w
     w(0) ~ N(0, 7^(3/2) (-lap + 49)^(-5/2)), mean zero, waves up to 20 along each axis
 
-64 by 64 points, frames 1 apart; 128 by 128 by `points`, of the same draws. Steps were halved until 16 samples changed by
-less than 1e-4 at t = 20 (relative L2, the worst sample): steps of 1/16 are 7e-10 from steps of 1/32 at t = 20 and 3e-7 at
-t = 50; of 1/4, 9e-8 at t = 20, but such are unstable from t = 30 on, when the force has made the fluid fast. With
-`amplitude` 6.086: 2e-8 and 1e-7. On 128 by 128 points 7e-10 and 2e-7.
+64 by 64 points, frames 1 apart; 128 by 128 by `points`, of the same draws. Steps were halved until 16 samples changed
+by less than 1e-4 at t = 20 (relative L2, the worst sample): steps of 1/16 are 7e-10 from steps of 1/32 at t = 20 and
+3e-7 at t = 50; of 1/4, 9e-8 at t = 20, but such are unstable from t = 30 on, when the force has made the fluid fast.
+With `amplitude` 6.086: 2e-8 and 1e-7. On 128 by 128 points 7e-10 and 2e-7.
 The paper's files hold w(0) made (2 7^(3/2))^(1/2) = 6.086 times higher than its formula by its generator (`amplitude`),
 computed by steps of 1e-4 of Crank and Nicolson on 256 points.
 Z. Li, N. Kovachki, K. Azizzadenesheli, B. Liu, K. Bhattacharya, A. Stuart, A. Anandkumar, ICLR 2021, arXiv 2010.08895.
