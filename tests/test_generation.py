@@ -294,6 +294,14 @@ def test_fewer_samples_than_an_earlier_call_wanted_take_none_away(tmp_path: Path
     assert generate(Decay(), 10, out, batch=2).made == 4
 
 
+def test_a_part_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    out = tmp_path / "u.h5"
+    with pytest.raises(KeyboardInterrupt):
+        generate(Decay(), 4, out, batch=2, report=interrupt)
+    (tmp_path / "u.h5.parts" / "part-00000000-00000002.h5").unlink()
+    assert generate(Decay(), 4, out, batch=2).made == 4 and len(values(out)) == 4
+
+
 @pytest.mark.parametrize(
     ("fault", "words"), [("nan", "u is not finite from frame 2 on"), ("leak", "heat departs by"), ("off", "defect")]
 )
