@@ -22,10 +22,14 @@ from pdesolve.integration.finite_volume import FiniteVolumes
 from pdesolve.integration.initial import initial_values
 from pdesolve.integration.lines import Lines
 from pdesolve.integration.reconstruction import Limiter
+from pdesolve.integration.tracing import Replays
 from pdesolve.problem import Problem, Value
 from pdesolve.simulation import simulated
 
-_AT_ONCE = {"cpu": 2**17, "cuda": 2**25}  # values of a state: caches hold these, or the memory of a card fifty of them
+_AT_ONCE = {"cpu": 2**16, "cuda": 2**25}  # values of a state: caches hold these, or the memory of a card fifty of them
+# cells times those along an axis, as the work of a sample goes, from which rates are compiled: the sample alone
+# decides, since it is to be the same in any batch
+_DEAR = 2**20
 
 
 class CellSimulator(Simulator):
@@ -39,12 +43,12 @@ class CellSimulator(Simulator):
     subcells: int
 
     @abstractmethod
-    def system(self, problem: Problem, grid: Grid, values: Mapping[str, Value], device: str) -> Lines | FiniteVolumes:
-        """The semi-discrete evolution on a grid of space."""
+    def system(self, problem: Problem, grid: Grid, values: Mapping[str, Value], y: Tensor) -> Lines | FiniteVolumes:
+        """The semi-discrete evolution of states like y on a grid of space."""
 
     @abstractmethod
     def frames(
-        self, system: Lines | FiniteVolumes, times: Sequence[float], y: Tensor, *, shortened: float
+        self, system: Lines | FiniteVolumes, times: Sequence[float], y: Tensor, *, shortened: float, replay: Replays
     ) -> Iterator[Tensor]:
         """The state at each of the times, with steps that are a part of those that would do."""
 
@@ -81,14 +85,20 @@ class CellSimulator(Simulator):
         """The states (sample, time, scalar, *cells) from one at the first time, on the cells of the evaluation set."""
         d = len(_cells(problem).members)
         grid = _refined(_cells(problem), self.refinement)
-        chunk = max(1, _AT_ONCE[torch.device(device).type] // math.prod(start.shape[1:]))
+        n, most = len(start), max(1, _AT_ONCE[torch.device(device).type] // math.prod(start.shape[1:]))
+        size = math.ceil(n / math.ceil(n / most))
+        replay = Replays("compiled" if math.prod(grid.shape) * max(grid.shape) >= _DEAR else "traced")
+        system: Lines | FiniteVolumes | None = None
         found = []
-        for first in range(0, len(start), chunk):
-            part = slice(first, first + chunk)
-            values = {name: _of(value, part) for name, value in problem.values.items()}
-            system = self.system(problem, grid, values, device)
-            states = self.frames(system, times, start[part].contiguous(), shortened=shortened)
-            found.append(torch.stack([_averaged(y, d, self.refinement).cpu() for y in states], 1))
+        for first in range(0, n, size):
+            # the last chunk is filled up with its last sample: functions are made for one shape
+            part = torch.arange(first, first + size).clamp_max(n - 1)
+            y, values = start[part.to(start.device)], {n: _of(value, part) for n, value in problem.values.items()}
+            if system is None or any(value is not problem.values[name] for name, value in values.items()):
+                system = self.system(problem, grid, values, y)
+            states = self.frames(system, times, y, shortened=shortened, replay=replay)
+            chunk = torch.stack([_averaged(y, d, self.refinement).cpu() for y in states], 1)
+            found.append(chunk[: n - first])
         return torch.cat(found)
 
 
@@ -108,14 +118,14 @@ class WaveSimulator(CellSimulator):
     limiter: Limiter = "van_leer"
     courant: float = 1.0
 
-    def system(self, problem: Problem, grid: Grid, values: Mapping[str, Value], device: str) -> FiniteVolumes:
-        return FiniteVolumes(problem, grid, values=values, limiter=self.limiter, device=device)
+    def system(self, problem: Problem, grid: Grid, values: Mapping[str, Value], y: Tensor) -> FiniteVolumes:
+        return FiniteVolumes(problem, grid, values=values, limiter=self.limiter, state=y, device=y.device)
 
     def frames(
-        self, system: Lines | FiniteVolumes, times: Sequence[float], y: Tensor, *, shortened: float
+        self, system: Lines | FiniteVolumes, times: Sequence[float], y: Tensor, *, shortened: float, replay: Replays
     ) -> Iterator[Tensor]:
         assert isinstance(system, FiniteVolumes)
-        return finite_volume.frames(system, times, y, courant=shortened * self.courant)
+        return finite_volume.frames(system, times, y, courant=shortened * self.courant, replay=replay)
 
 
 @dataclass(frozen=True)
@@ -134,15 +144,15 @@ class DiffusionSimulator(CellSimulator):
     refinement: int = 1
     subcells: int = 1
 
-    def system(self, problem: Problem, grid: Grid, values: Mapping[str, Value], device: str) -> Lines | FiniteVolumes:
+    def system(self, problem: Problem, grid: Grid, values: Mapping[str, Value], y: Tensor) -> Lines | FiniteVolumes:
         if isinstance(problem.equation, FluxForm):
-            return FiniteVolumes(problem, grid, values=values, device=device)
-        return Lines(problem, Grid(grid.members, accuracy=2), values=values, device=device)
+            return FiniteVolumes(problem, grid, values=values, state=y, device=y.device)
+        return Lines(problem, Grid(grid.members, accuracy=2), values=values, device=y.device)
 
     def frames(
-        self, system: Lines | FiniteVolumes, times: Sequence[float], y: Tensor, *, shortened: float
+        self, system: Lines | FiniteVolumes, times: Sequence[float], y: Tensor, *, shortened: float, replay: Replays
     ) -> Iterator[Tensor]:
-        return legendre.frames(system, times, y, tolerance=self.tolerance, shortened=shortened)
+        return legendre.frames(system, times, y, tolerance=self.tolerance, shortened=shortened, replay=replay)
 
 
 def _cells(problem: Problem) -> Grid:
@@ -190,12 +200,12 @@ def _samples(problem: Problem) -> int:
     return len(values[0]) if values else 1
 
 
-def _of(value: Value, part: slice) -> Value:
+def _of(value: Value, part: Tensor) -> Value:
     """A parameter for some of the samples."""
     if isinstance(value, Tensor) and value.ndim:
-        return value[part]
+        return value[part.to(value.device)]
     if isinstance(value, GridField) and value.sample_shape:
-        return value.like(value.values[part], value.quantity)
+        return value.like(value.values[part.to(value.values.device)], value.quantity)
     return value
 
 

@@ -32,6 +32,7 @@ class FiniteVolumes:
     both sides. What of F depends on slopes is added with central differences. Every face's flux leaves one cell and
     enters the next, so that integrals are kept to rounding. Densities and depths that are positive stay so: HLL keeps
     them where the values at faces are, these lie between those of cells, and time steps are short enough.
+    `state` is one that the equation admits, y or a sample of it, where that is not to be the initial one.
     A. Harten, P. D. Lax, B. van Leer, SIAM Review 25 (1983) 35; B. Einfeldt et al., J. Comput. Phys. 92 (1991) 273.
 
     Raises:
@@ -46,6 +47,7 @@ class FiniteVolumes:
         *,
         values: Mapping[str, Value] | None = None,
         limiter: Limiter = "van_leer",
+        state: Tensor | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -62,7 +64,7 @@ class FiniteVolumes:
         self.parameters = CellParameters(problem, grid, values, dtype=dtype, device=device)
         self.x = self.parameters.cells
         self.ghosts = Ghosts(problem, grid, self.scalars, values, dtype=dtype, device=device)
-        self.diffusive = self._is_diffusive()
+        self.diffusive = self._is_diffusive(initial_values(problem, self.x, values) if state is None else state)
 
     def start(self) -> Tensor:
         """y at the initial time, for every sample of the parameters: the initial state at the centres of cells."""
@@ -85,6 +87,10 @@ class FiniteVolumes:
             n = self.grid.members[dim].size
             rate = rate - (flux.narrow(dim, 1, n) - flux.narrow(dim, 0, n)) / spacing(self.grid.members[dim])
         return rate
+
+    def advanced(self, t: Tensor, y: Tensor, h: Tensor) -> Tensor:
+        """An Euler step of h (*sample), y + h f(t, y)."""
+        return y + h.reshape(*h.shape, *[1] * (self.dimension + 1)) * self(t, y)
 
     def step_size(self, t: Tensor, y: Tensor) -> Tensor:
         """The longest stable time step (*sample)."""
@@ -187,16 +193,15 @@ class FiniteVolumes:
             total = total + (self._component(self.equation.flux(u, p, x), axis, x) - without).abs()
         return total.amax(-self.dimension - 1)
 
-    def _is_diffusive(self) -> bool:
+    def _is_diffusive(self, state: Tensor) -> bool:
         """Whether the flux depends on slopes."""
         assert self.problem.time is not None
         t = torch.tensor(self.problem.time.lower, dtype=self.x.dtype, device=self.x.device)
         x, p = self.x.at_instant(t), self.parameters.on_cells(t)
         found = False
         with torch.no_grad():
-            start = initial_values(self.problem, self.x, self.values)
             # what is diffused may be absent at first, and so its diffusion
-            for y, axis in itertools.product((start, 1.1 * start + 0.1), self.grid.axes.names):
+            for y, axis in itertools.product((state, 1.1 * state + 0.1), self.grid.axes.names):
                 flat = self.equation.flux(self._state(y, x, self._flat), p, x)
                 steep = self.equation.flux(self._state(y, x, {**self._flat, axis: torch.ones_like(y)}), p, x)
                 for other in self.grid.axes.names:
@@ -241,23 +246,30 @@ def march(f: FiniteVolumes, times: Sequence[float]) -> Tensor:
     return torch.stack(list(frames(f, times, f.start())))
 
 
-def frames(f: FiniteVolumes, times: Sequence[float], y: Tensor, *, courant: float = 1.0) -> Iterator[Tensor]:
+def frames(
+    f: FiniteVolumes,
+    times: Sequence[float],
+    y: Tensor,
+    *,
+    courant: float = 1.0,
+    replay: Callable[..., Callable[..., Tensor]] = traced,
+) -> Iterator[Tensor]:
     """y (*sample, scalar, *grid) at each of the times, the first of them given; every sample has steps of its own.
 
     The strong-stability-preserving Runge-Kutta method of order 3 with four stages: each is a mixture of Euler steps
     half as long as the whole, so that what one Euler step keeps (positivity, bounds) it keeps. `courant` is the part of
-    the longest stable steps to take. J. F. B. M. Kraaijevanger, BIT 31 (1991) 482; S. Gottlieb, C.-W. Shu, E. Tadmor,
-    SIAM Review 43 (2001) 89.
+    the longest stable steps to take; `replay` makes fast copies of functions where no gradients are wanted.
+    J. F. B. M. Kraaijevanger, BIT 31 (1991) 482; S. Gottlieb, C.-W. Shu, E. Tadmor, SIAM Review 43 (2001) 89.
 
     Raises:
         Diverged: a value that is not finite, or steps that became too small.
     """
     space = f.dimension + 1
     t = torch.full(y.shape[:-space], times[0], dtype=y.dtype, device=y.device)
-    rate: Callable[..., Tensor] = f
+    euler: Callable[..., Tensor] = f.advanced
     if not (torch.is_grad_enabled() and (y.requires_grad or f(t, y).requires_grad)):
-        rate = traced(f, t, y)
-    stable = traced(f.step_size, t, y.detach())
+        euler = replay(f.advanced, t, y, torch.zeros_like(t))
+    stable = replay(f.step_size, t, y.detach())
     longest, shortest = 2.0 * courant, 1e-12 * (times[-1] - times[0])
     with torch.no_grad():
         limit = longest * stable(t, y)
@@ -270,12 +282,10 @@ def frames(f: FiniteVolumes, times: Sequence[float], y: Tensor, *, courant: floa
             step = torch.where(moving, left / count, 0.0)
             if not bool(((step > shortest) | ~moving).all()):
                 raise Diverged(f"{f.problem.name}: finite volumes cannot go on at t = {float(t.min()):.4g}")
-            h = (0.5 * step).reshape(*step.shape, *[1] * space)
-            half = t + 0.5 * step
-            stage = y + h * rate(t, y)
-            stage = stage + h * rate(half, stage)
-            stage = 2 / 3 * y + 1 / 3 * (stage + h * rate(t + step, stage))
-            new = stage + h * rate(half, stage)
+            h, half = 0.5 * step, t + 0.5 * step
+            stage = euler(half, euler(t, y, h), h)
+            stage = 2 / 3 * y + 1 / 3 * euler(t + step, stage, h)
+            new = euler(half, stage, h)
             with torch.no_grad():
                 after = longest * stable(t + step, new)
                 # waves that are twice as fast after a step, by inflow or a parameter, were not seen coming: again
@@ -285,7 +295,7 @@ def frames(f: FiniteVolumes, times: Sequence[float], y: Tensor, *, courant: floa
                 # a sample that waits for others is as it would be alone
                 limit = torch.where(moving, next_limit, limit)
                 taken = taken & moving
-            y = torch.where(taken.reshape(h.shape), new, y)
+            y = torch.where(taken.reshape(*taken.shape, *[1] * space), new, y)
             t = torch.where(taken, torch.where(count <= 1, end, t + step), t)
             left = end - t
         yield y

@@ -20,31 +20,43 @@ _MARGIN = 1.2  # what the power method misses
 
 
 def frames(
-    f: Lines | FiniteVolumes, times: Sequence[float], y: Tensor, *, tolerance: float = 1e-6, shortened: float = 1.0
+    f: Lines | FiniteVolumes,
+    times: Sequence[float],
+    y: Tensor,
+    *,
+    tolerance: float = 1e-6,
+    shortened: float = 1.0,
+    replay: Callable[..., Callable[..., Tensor]] = traced,
 ) -> Iterator[Tensor]:
     """y (*sample, scalar, *grid) of y_t = f(t, y) at each of the times, the first given; every sample has own steps.
 
     The Runge-Kutta-Legendre method of order 2: s stages are stable for steps h with h rho <= (s^2 + s - 2) / 2, rho the
     largest of the eigenvalues of -df/dy, which are real where there is diffusion, and what is monotone stays so.
     `tolerance` is the error of a step, in the mean square over each scalar relative to its largest value (1e-7 to
-    1e-4); `shortened` is the part of the steps that would do to take. C. D. Meyer, D. S. Balsara, T. D. Aslam, J.
-    Comput. Phys. 257 (2014) 594, with the error estimate of B. P. Sommeijer, L. F. Shampine, J. G. Verwer, J. Comput.
-    Appl. Math. 88 (1998) 315. rho comes from the power method, at each output and after a step that failed.
+    1e-4); `shortened` is the part of the steps that would do to take; `replay` makes a fast copy of f. rho comes from
+    the power method, at each output and after a step that failed. C. D. Meyer, D. S. Balsara, T. D. Aslam, J. Comput.
+    Phys. 257 (2014) 594, with the error estimate of B. P. Sommeijer, L. F. Shampine, J. G. Verwer, J. Comput. Appl.
+    Math. 88 (1998) 315.
 
     Raises:
         Diverged: a value that is not finite, or steps that became too small.
     """
     with torch.no_grad():
-        yield from _follow(f, times, y, tolerance, shortened)
+        t = torch.full(y.shape[: -f.dimension - 1], times[0], dtype=y.dtype, device=y.device)
+        yield from _follow(f, replay(f, t, y), times, y, tolerance, shortened)
 
 
 def _follow(
-    f: Lines | FiniteVolumes, times: Sequence[float], y: Tensor, tolerance: float, shortened: float
+    f: Lines | FiniteVolumes,
+    rate: Callable[..., Tensor],
+    times: Sequence[float],
+    y: Tensor,
+    tolerance: float,
+    shortened: float,
 ) -> Iterator[Tensor]:
     space, duration = f.dimension + 1, times[-1] - times[0]
     everywhere = tuple(range(-f.dimension, 0))
     t = torch.full(y.shape[:-space], times[0], dtype=y.dtype, device=y.device)
-    rate: Callable[..., Tensor] = traced(f, t, y)
     size = y.abs().amax(everywhere, keepdim=True).clamp_min(1e-3)
     slope = rate(t, y)
     limit = torch.full_like(t, duration)
