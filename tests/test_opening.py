@@ -7,6 +7,7 @@ import pickle
 import tarfile
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,13 +93,26 @@ def test_many_files_are_one(tmp_path: Path) -> None:
 
 def test_a_hundred_files_are_opened_once_each(tmp_path: Path) -> None:
     for i in range(100):
-        scalar(tmp_path / f"{i}.h5", beta=0.01 * i)
+        scalar(tmp_path / f"part_{i}.h5", beta=0.01 * i)
     before = files_opened()
     data = ps.open_dataset(tmp_path)
     assert files_opened() - before == 100 and data.samples == 100 * N
+    assert np.allclose(data.read("beta"), 0.01 * np.repeat(np.arange(100), N))  # part_2 before part_10
     before = files_opened()
     data.read("u", {"sample": 7})
     assert files_opened() - before == 1
+
+
+def test_threads_read_side_by_side(tmp_path: Path) -> None:
+    values = np.concatenate([scalar(tmp_path / f"{i}.h5", beta=0.01 * i) for i in range(80)])
+    data = ps.open_dataset(tmp_path)
+
+    def right(start: int) -> bool:
+        samples = [(7 * start + 3 * i) % len(values) for i in range(40)]
+        return all(np.array_equal(data.read("u", {"sample": i}), values[i]) for i in samples)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(right, range(16)))
 
 
 def test_folders_of_splits(tmp_path: Path) -> None:

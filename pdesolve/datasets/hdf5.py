@@ -142,8 +142,8 @@ def attributes_of(node: h5py.HLObject) -> dict[str, Any]:
 def attribute(node: h5py.HLObject, name: str) -> Any:
     """An attribute as text, a number or a list of them; None where it is not there, is empty or is anything else."""
     try:
-        return _plain(node.attrs[name]) if name in node.attrs else None
-    except (OSError, TypeError, ValueError, MemoryError):  # types that numpy has not
+        return _plain(node.attrs[name])
+    except (KeyError, OSError, TypeError, ValueError, MemoryError):  # not there, or of a type that numpy has not
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from glob import glob, has_magic
@@ -112,7 +113,7 @@ class _Known:
 
     def _folder(self, path: Path) -> Dataset:
         try:
-            inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "_")))
+            inside = sorted((entry for entry in path.iterdir() if not entry.name.startswith((".", "_"))), key=_natural)
         except OSError as error:
             raise InputError(f"the folder {path} cannot be read: {error.strerror}") from None
         files = [entry for entry in inside if entry.suffix.lower() not in _BESIDE and not _is_folder(entry)]
@@ -160,11 +161,16 @@ def _paths(place: Place) -> list[Path]:
             raise InputError(f"{archive} is no zip or tar archive: write its name without !{member}")
         return [unpacked(Path(archive), member)]
     if has_magic(text):
-        found = [Path(name) for name in sorted(glob(text, recursive=True))]
+        found = sorted(map(Path, glob(text, recursive=True)), key=_natural)
         if not found:
             raise InputError(f"no file is called like {text}: is the folder right?")
         return found
     return [Path(text)]
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """The order of names with numbers: part_2 before part_10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
 
 
 def _micro(name: str) -> Path:

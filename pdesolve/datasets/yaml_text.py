@@ -12,9 +12,12 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def read_yaml(text: str) -> dict[str, Any] | None:
     """The mapping that a text holds; None where it is none, is too large or is no YAML."""
-    if len(text) > _LARGEST or "&" in text:  # anchors can grow without bounds
+    if len(text) > _LARGEST:
         return None
     try:
+        # what is written once and used often can grow without bounds
+        if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_LOADER)):
+            return None
         found = yaml.load(text, Loader=_LOADER)
     except (yaml.YAMLError, RecursionError, ValueError):
         return None

@@ -54,6 +54,9 @@ class TheWell(Layout):
             variables = _variables(path, root, space)
             parameters = _parameters(path, root)
             attributes = {k: v for k, v in attributes_of(root).items() if k not in parameters}
+        valued = [name for name, about in edges.items() if "values" in about]
+        if valued:
+            notes.append(f"the values of the boundary conditions {', '.join(valued)} stay in the file")
         if edges:
             attributes["boundary_conditions"] = json.dumps(edges)
         statistics = _statistics(path)
@@ -92,6 +95,7 @@ def _edges(root: GuardedGroup) -> dict[str, dict[str, Any]]:
         about = group[name]
         kind, axes = attribute(about, "bc_type"), texts(about, "associated_dims")
         found[name] = {"type": str(kind).upper(), "axes": axes, "fields": texts(about, "associated_fields")}
+        found[name] |= {"values": "in the file"} if "values" in about else {}
     return found
 
 
