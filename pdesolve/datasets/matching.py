@@ -8,6 +8,7 @@ import numpy as np
 
 from pdesolve.arrays import Array, Part
 from pdesolve.data import COMPONENT, SAMPLE
+from pdesolve.datasets.bundle import Bundle
 from pdesolve.datasets.dimensions import ONE
 from pdesolve.datasets.placement import EDGES
 from pdesolve.datasets.stored import Parts, is_complex
@@ -19,12 +20,26 @@ _AXES = {
 }  # fmt: skip
 LOOKED_FOR = "x, y, z and t (also X, xx, tt, time) of one dimension"
 _RESIDUE = 1e-5  # of the largest real part: what complex arithmetic leaves in solutions that are real
+PLACES = ("X_star", "X_test", "X", "coords", "points", "nodes", "X_ref")
+_PLACES_BYTES = 2**26
 _COMPONENTS = 9  # the most that a last dimension which is no axis is taken for
 
 
 def axis_of_name(name: str) -> str | None:
     """The axis whose coordinates an array of this name holds by custom."""
     return _AXES.get(name)
+
+
+def places_of(found: Bundle) -> str | None:
+    """The name of an array with the coordinates of a point in each row, where other arrays are as long."""
+    for name in PLACES:
+        array = found.numbers.get(name)
+        least = 2 if axis_of_name(name) else 1  # X may be an axis, a column
+        if array is None or len(array.shape) != 2 or not least <= array.shape[1] <= 3 or array.nbytes > _PLACES_BYTES:
+            continue
+        if any(array.shape[0] in other.shape for key, other in found.numbers.items() if key != name):
+            return name
+    return None
 
 
 def matched(name: str, shape: tuple[int, ...], axes: Mapping[str, int]) -> tuple[str, ...]:

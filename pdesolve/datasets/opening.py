@@ -184,6 +184,7 @@ def _with_said(dataset: Dataset, opening: Opening) -> Dataset:
     """New names, and values that stand nowhere in the files; layouts may have used both already."""
     for old, new in opening.names.items():
         known = {*dataset.variables, *dataset.parameters, *dataset.sizes, *dataset.coordinates}
+        known |= {name for mesh in dataset.meshes[:1] for name in mesh.axes.names}
         if old in known:
             dataset = _renamed(dataset, old, new)
         elif new not in known:

@@ -153,4 +153,5 @@ def unit_text(text: str) -> str:
 
 def _size(values: np.ndarray) -> float:
     """The root of the mean square."""
-    return float(np.sqrt(np.mean(np.abs(values) ** 2))) if values.size else 0.0
+    largest = float(np.abs(values).max(initial=0.0))
+    return largest and largest * float(np.sqrt(np.mean(np.abs(values / largest) ** 2)))  # squares may overflow

@@ -53,11 +53,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def kept(path: str, part: Hashable, size: int, make: Callable[[], Any]) -> Any:
-    """What `make` reads of a file, of `size` bytes, kept until there is too much or the file changes.
+    """What `make` reads of a file, of `size` bytes, kept until there is too much or the file changes; of a folder,
+    whose changes do not show, nothing is kept.
 
     Raises:
         InputError: a file that is gone.
     """
+    if os.path.isdir(path):
+        return make()
     try:
         return _kept.get((path, stamp(path), part), size, make)
     except FileNotFoundError:

@@ -53,18 +53,18 @@ def read_table(path: Path) -> Table | None:
         InputError: rows of other lengths, or that are no numbers.
     """
     comments: list[str] = []
+    plain = 0
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        lines = list(islice(file, _HEAD))
-    for line in lines:
-        text = line.strip()
-        if text and _is_numbers(text):
+        lines = [line.strip() for line in islice(file, _HEAD)]
+    for text in filter(None, lines):
+        if _is_numbers(text):
             values = _numbers(str(path.absolute()), "table")
             header = _names(comments[-1] if comments else "", values.shape[1])
-            return Table(str(path.absolute()), tuple(comments), header, *values.shape)
-        if text:
-            if text[0] not in _COMMENT and any(other[0] not in _COMMENT for other in lines[: len(comments)] if other):
+            if plain > 1 or (plain and not header):
                 return None  # prose
-            comments.append(text.lstrip(_COMMENT).strip())
+            return Table(str(path.absolute()), tuple(comments), header, *values.shape)
+        plain += text[0] not in _COMMENT
+        comments.append(text.lstrip(_COMMENT).strip())
     return None
 
 

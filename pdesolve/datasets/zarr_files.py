@@ -48,9 +48,8 @@ class Zarr(Array):
         return self.pieces
 
     def read(self, index: Slices) -> np.ndarray:
-        root = _root(self.path)
+        found = _member(self.path, self.name)
         try:
-            found = root[self.name] if self.name else root
             return np.asarray(found[index if self.sizes else ()]).astype(self.kind, copy=False)
         except Exception as error:  # codecs and stores fail in many ways
             reason = " ".join(str(error).split())[:120]
@@ -62,9 +61,10 @@ def zarr_arrays(path: Path) -> dict[str, Array]:
     root = _root(str(path.absolute()))
     if _is_array(root):
         return {"values": _array(path, "", root)}
-    if any(True for _ in root.groups()):
+    members = _members(path, root)
+    if not all(map(_is_array, members.values())):
         return {}
-    return {name: _array(path, name, found) for name, found in root.arrays() if found.dtype.kind in "biufc"}
+    return {name: _array(path, name, found) for name, found in members.items() if found.dtype.kind in "biufc"}
 
 
 def zarr_labelled(path: Path) -> LabelledFile | None:
@@ -77,7 +77,10 @@ def zarr_labelled(path: Path) -> LabelledFile | None:
     variables: dict[str, Labelled] = {}
     left_out: dict[str, str] = {}
     named = False
-    for name, found in root.arrays():
+    for name, found in _members(path, root).items():
+        if not _is_array(found):
+            left_out[name] = "is a group, and only what lies at the root is opened"
+            continue
         about = dict(found.attrs)
         dims = about.pop("_ARRAY_DIMENSIONS", None) or getattr(found.metadata, "dimension_names", None)
         if found.shape and dims is None:
@@ -88,10 +91,10 @@ def zarr_labelled(path: Path) -> LabelledFile | None:
             continue
         named |= bool(found.shape)
         fill = getattr(found.metadata, "fill_value", None)
-        if getattr(found.metadata, "zarr_format", 3) == 2 and fill is not None and found.dtype.kind == "f":
+        # zero is what zarr itself fills with, in stores where nothing is missing
+        if getattr(found.metadata, "zarr_format", 3) == 2 and fill and found.dtype.kind == "f":
             about.setdefault("_FillValue", float(fill))
         variables[name] = Labelled(_array(path, name, found), tuple(map(str, dims or ())), about)
-    left_out |= {name: "is a group, and only what lies at the root is opened" for name, _ in root.groups()}
     return LabelledFile(path, variables, dict(root.attrs), left_out) if named else None
 
 
@@ -121,15 +124,34 @@ def _named(node: Any, *keys: str) -> Iterator[str]:
                     yield from _named(codec, *keys)
 
 
+def _members(path: Path, root: Any) -> dict[str, Any]:
+    try:
+        return dict(sorted(root.members()))
+    except Exception as error:  # descriptions that zarr does not understand
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{path} holds an array that zarr does not read ({reason})") from None
+
+
 def _is_array(root: Any) -> bool:
     return hasattr(root, "shape")
 
 
+def _member(path: str, name: str) -> Any:
+    """An array of a store, kept open until its description changes."""
+    folder = Path(path) / name
+    about = next((folder / file for file in ("zarr.json", ".zarray") if (folder / file).is_file()), Path(path))
+
+    def find() -> Any:
+        root = _root(path)
+        try:
+            return root[name] if name else root
+        except KeyError:
+            raise InputError(f"{name} of {path} is gone: it was there when the data set was opened") from None
+
+    return kept(str(about), ("zarr", name), 2**16, find)
+
+
 def _root(path: str) -> Any:
-    return kept(path, "zarr", 2**16, lambda: _open(path))
-
-
-def _open(path: str) -> Any:
     try:
         import zarr
         from zarr.storage import ZipStore

@@ -10,16 +10,14 @@ import torch
 
 from pdesolve.arrays import Array
 from pdesolve.data import Coordinate, Dataset
-from pdesolve.datasets.bundle import Bundle, bundle
+from pdesolve.datasets.bundle import bundle
 from pdesolve.datasets.dimensions import ONE, arranged, given_dims, parameter, unused_dims
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.space_time import scattered
-from pdesolve.datasets.matching import axis_of_name, matched
+from pdesolve.datasets.matching import PLACES, axis_of_name, matched, places_of
 from pdesolve.datasets.placement import coordinate
 from pdesolve.geometry import Axes, Axis, PointCloud
 
-_PLACES = ("X_star", "X_test", "X", "coords", "points", "nodes", "X_ref")
-_MOST = 2**26  # bytes of coordinates
 _SPACE = ("x", "y", "z")
 
 
@@ -36,25 +34,18 @@ class Points(Layout):
         found = bundle(path)
         if found.numbers and scattered(found):
             return None
-        places = _places(found)
+        places = places_of(found)
         if places is None:
-            return (
-                f"neither coordinates as long as the fields nor an array {', '.join(_PLACES)} of a row for each point"
-            )
-        count = found.arrays[places].shape[0]
-        if not any(count in array.shape for name, array in found.numbers.items() if name != places):
-            return f"no field of the {count} points in {places}"
+            return f"neither coordinates as long as the fields nor an array {', '.join(PLACES)} of a row for each point"
         return None
 
     def open(self, path: Path, opening: Opening) -> Dataset:
         found = bundle(path)
         if scattered(found):
-            columns = {
-                axis_of_name(k) or k: found.numbers[k].all().reshape(-1) for k in found.numbers if axis_of_name(k)
-            }
             owned = {k for k in found.numbers if axis_of_name(k)}
+            columns = {axis_of_name(k) or k: found.numbers[k].all().reshape(-1) for k in owned}
         else:
-            name = _places(found)
+            name = places_of(found)
             assert name is not None
             columns = {_SPACE[i]: column for i, column in enumerate(found.arrays[name].all().T)}
             owned = {name}
@@ -93,14 +84,6 @@ def bounded(name: str, values: np.ndarray, unit: str | None = None) -> Axis:
 
 def _size(array: Array) -> int:
     return int(np.prod(array.shape, dtype=object))
-
-
-def _places(found: Bundle) -> str | None:
-    for name in _PLACES:
-        array = found.numbers.get(name)
-        if array is not None and len(array.shape) == 2 and 1 <= array.shape[1] <= 3 and array.nbytes <= _MOST:
-            return name
-    return None
 
 
 def _dims(name: str, array: Array, sizes: Mapping[str, int]) -> tuple[str, ...]:

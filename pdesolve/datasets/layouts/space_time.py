@@ -11,7 +11,7 @@ from pdesolve.data import Coordinate, Dataset
 from pdesolve.datasets.bundle import Bundle, bundle
 from pdesolve.datasets.dimensions import arranged, given_dims, parameter, unused_dims
 from pdesolve.datasets.layout import Layout, Opening
-from pdesolve.datasets.matching import LOOKED_FOR, axis_of_name, matched, real
+from pdesolve.datasets.matching import LOOKED_FOR, axis_of_name, matched, places_of, real
 from pdesolve.datasets.placement import Ends, coordinate
 from pdesolve.datasets.stored import Flipped
 
@@ -35,10 +35,10 @@ class SpaceTime(Layout):
             return f"no coordinates {LOOKED_FOR}"
         sizes = {len(points) for points in axes.values()}
         fields = _fields(found)
-        if not any(sizes & set(array.shape) for array in fields.values()):
-            return "no field as long as its coordinates"
-        if scattered(found):
-            return "points rather than axes: all arrays are as long as the coordinates"
+        if not any(_fits(array.shape, sizes) for array in fields.values()):
+            return "no field over its coordinates, but for samples in front and components at the end"
+        if scattered(found) or places_of(found) is not None:
+            return "points rather than axes: a row for each, or all arrays as long as the coordinates"
         return None
 
     def open(self, path: Path, opening: Opening) -> Dataset:
@@ -70,6 +70,12 @@ class SpaceTime(Layout):
         return Dataset(
             variables, coordinates, scalars, layout=self.name, paths=(found.path,), notes=tuple(notes)
         )  # fmt: skip
+
+
+def _fits(shape: tuple[int, ...], sizes: set[int]) -> bool:
+    """Whether all dimensions but the first (samples) and the last (components) are as long as axes."""
+    real = [n in sizes for n in shape if n != 1 or n in sizes]
+    return any(real) and all(real[1:-1])
 
 
 def scattered(found: Bundle) -> bool:
