@@ -91,9 +91,9 @@ def save_zarr(version: int, zipped: bool) -> Callable[[Path, Variables], None]:
         for name, (dims, values, about) in variables.items():
             about = {k: v.item() if isinstance(v, np.generic) else v for k, v in about.items()}
             names = {"dimension_names": dims} if version == 3 and dims else {}
-            made = root.create_array(name, shape=values.shape, dtype=values.dtype, **names)
+            about |= {"_ARRAY_DIMENSIONS": list(dims)} if version == 2 else {}
+            made = root.create_array(name, shape=values.shape, dtype=values.dtype, attributes=about, **names)
             made[...] = values
-            made.attrs.update(about | ({"_ARRAY_DIMENSIONS": list(dims)} if version == 2 else {}))
         if zipped:
             store.close()
 

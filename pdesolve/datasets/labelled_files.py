@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,14 +139,14 @@ class Classic(Array):
 
     def read(self, index: Slices) -> np.ndarray:
         found = _classic(self.path).variables[self.name].data
-        return np.array(found[index] if self.sizes else np.asarray(found), self.kind)
+        return np.array(found[index] if self.sizes else found, self.kind)
 
 
-def _classic(path: str) -> Any:
+def _classic(path: str) -> _ClassicFile:
     return kept(path, "classic", 2**16, lambda: _open_classic(path))
 
 
-def _open_classic(path: str) -> Any:
+def _open_classic(path: str) -> _ClassicFile:
     from scipy.io import netcdf_file
 
     with open(path, "rb") as file:
@@ -153,10 +154,32 @@ def _open_classic(path: str) -> Any:
     if version == 5:
         raise InputError(f"{path} is NetCDF with 64-bit data (CDF-5): convert it by nccopy -k nc4 {path} OUT.nc")
     try:
-        return netcdf_file(path, "r", mmap=True)
+        opened = netcdf_file(path, "r", mmap=True)
+        variables = {
+            name: _ClassicVariable(np.asarray(v.data), tuple(v.shape), tuple(v.dimensions), dict(v._attributes))
+            for name, v in opened.variables.items()
+        }
+        with warnings.catch_warnings():  # that arrays refer to the file: they keep it mapped
+            warnings.simplefilter("ignore", RuntimeWarning)
+            opened.close()
+        return _ClassicFile(variables, dict(opened._attributes))
     except Exception as error:  # a damaged header fails in many ways
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path} is no whole NetCDF file ({reason}): copy or download it again") from None
+
+
+@dataclass(frozen=True, eq=False)
+class _ClassicVariable:
+    data: np.ndarray
+    shape: tuple[int, ...]
+    dims: tuple[str, ...]
+    attributes: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _ClassicFile:
+    variables: dict[str, _ClassicVariable]
+    attributes: dict[str, Any]
 
 
 def _netcdf3(path: Path) -> LabelledFile:
@@ -164,14 +187,12 @@ def _netcdf3(path: Path) -> LabelledFile:
     variables: dict[str, Labelled] = {}
     left_out: dict[str, str] = {}
     for name, found in opened.variables.items():
-        dtype = np.asarray(found.data).dtype if not found.shape else found.data.dtype
-        if dtype.kind not in "iuf":
+        if found.data.dtype.kind not in "iuf":
             left_out[name] = "holds text"
             continue
-        kind = dtype.newbyteorder("=")
-        about = {k: _plain(v) for k, v in found._attributes.items()}
-        variables[name] = Labelled(Classic(str(path), name, tuple(found.shape), kind), tuple(found.dimensions), about)
-    return LabelledFile(path, variables, {k: _plain(v) for k, v in opened._attributes.items()}, left_out)
+        array = Classic(str(path), name, found.shape, found.data.dtype.newbyteorder("="))
+        variables[name] = Labelled(array, found.dims, {k: _plain(v) for k, v in found.attributes.items()})
+    return LabelledFile(path, variables, {k: _plain(v) for k, v in opened.attributes.items()}, left_out)
 
 
 def _plain(value: Any) -> Any:
