@@ -490,3 +490,43 @@ def test_an_interrupted_writer_leaves_nothing_half_written(tmp_path: Path) -> No
         write(Dataset({"u": Variable("u", Interrupted(), ("sample", "x", "y"))}), path)
     assert_same(open_dataset(path), gridded())
     assert list(tmp_path.iterdir()) == [path]
+
+
+DAMAGE = {
+    "a text for numbers": ("/dimensions/y", "bounds_lower", "text"),
+    "numbers for text": ("/dimensions/y", "units", 3.5),
+    "no bounds": ("/dimensions/x", "bounds_upper", None),
+    "other components": ("/t1_fields/velocity", "components", ["x"]),
+    "components without order": ("/t0_fields/wave_re", "number", "first"),
+    "names of nothing": ("/t0_fields", "field_names", ["u", "w"]),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_files_are_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    path = write(gridded(), tmp_path / "a.h5")
+    node, attribute, value = DAMAGE[name]
+    with h5py.File(path, "a") as file:
+        del file[node].attrs[attribute]
+        if value is not None:
+            file[node].attrs[attribute] = value
+    with pytest.raises(InputError, match=r"a\.h5") as refused:
+        open_dataset(path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("dim", ["node", "cell", "facet"])
+def test_counts_that_do_not_add_up_are_refused(tmp_path: Path, dim: str) -> None:
+    path = write(meshed(), tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        file[f"mesh/{dim}_count"][0] += 1
+    with pytest.raises(InputError, match=f"{dim}s are not those that {dim}_count says"):
+        open_dataset(path)
+
+
+def test_truncated_files_are_refused(tmp_path: Path) -> None:
+    whole = write(gridded(), tmp_path / "a.h5").read_bytes()
+    for share in (0.1, 0.5, 0.9, 0.99):
+        (tmp_path / "b.h5").write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(InputError, match=r"b\.h5 is truncated"):
+            open_dataset(tmp_path / "b.h5")

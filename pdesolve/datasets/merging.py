@@ -34,7 +34,8 @@ def virtual(
     """A file that holds the samples of all parts by reference (an HDF5 virtual data set); small things are copied.
 
     The parts lie in the folder of the file or below it, and move with it. Where one is missing its numbers are NaN.
-    What opens a file by its name reads it (h5py, netCDF4, xarray); the Well's reader does not: write `packed` for it.
+    What opens a file by its name reads it (h5py, netCDF4, xarray). The Well's reader, which opens files through Python,
+    crashes on virtual data sets: give it the folder of the parts, or a file that is `packed`.
     splits, attributes: in place of those that the parts have, and besides.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,15 +22,13 @@ from pdesolve.datasets.arrangement import (
     SPLITS,
     STRUCTURE,
 )  # fmt: skip
-from pdesolve.datasets.hdf5 import H5Array, attribute, attributes_of, look, texts
+from pdesolve.datasets.hdf5 import H5Array, attribute, attributes_of, look, numbers, texts
 from pdesolve.datasets.layout import Container, Layout, Opening
 from pdesolve.datasets.netcdf import dims_of
 from pdesolve.datasets.packing import PackedMeshes
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
 from pdesolve.unit import Unit
-
-_LARGEST = 2**30  # bytes that are read at once when a file is opened
 
 
 class Native(Layout):
@@ -47,8 +46,16 @@ class Native(Layout):
     def open(self, path: Path, opening: Opening) -> Dataset:
         with look(path) as root:
             _check_format(path, root)
-            dataset = _read(path, root)
-        return dataset
+            try:
+                return _read(path, root)
+            except InputError:
+                raise
+            except (TypeError, ValueError, AttributeError, IndexError) as error:
+                reason = " ".join(str(error).split())[:160]
+                raise InputError(
+                    f"{path} is no whole native file, something in it was changed or is damaged ({reason}): copy it "
+                    "again, or make it again"
+                ) from error
 
 
 def _check_format(path: Path, root: Any) -> None:
@@ -73,26 +80,10 @@ def _read(path: Path, root: Any) -> Dataset:
         coordinate = _coordinate(axis, root[DIMENSIONS]["time" if axis == "t" else axis])
         if coordinate is not None:
             coordinates[axis] = coordinate
-    variables: dict[str, Variable] = {}
-    parameters: dict[str, Variable] = {}
-    for group in (SCALARS, *FIELDS, *SCATTERED_FIELDS):
-        if group not in root:
-            continue
-        split: dict[str, list[tuple[int, Variable, bool]]] = {}
-        for name in texts(root[group], "field_names"):
-            dataset = root[group][name]
-            variable, attributes = _variable(name, dataset), attributes_of(dataset)
-            parameter = bool(attributes.get("parameter", 0))
-            if "component" in attributes:
-                split.setdefault(attributes["variable"], []).append((attributes["number"], variable, parameter))
-            else:
-                (parameters if parameter else variables)[variable.name] = variable
-        for name, parts in split.items():
-            parts.sort(key=lambda part: part[0])
-            (parameters if parts[0][2] else variables)[name] = _together(name, [part[1] for part in parts], root[group])
+    variables, parameters = _variables(root)
     variables = {name: variables[name] for name in texts(root, "variables") if name in variables} | variables
     meshes, offsets = _meshes(root[MESH]) if MESH in root else ((), {})
-    splits = {name: _loaded(root[SPLITS][name]) for name in root[SPLITS]} if SPLITS in root else {}
+    splits = {name: numbers(root[SPLITS][name]) for name in root[SPLITS]} if SPLITS in root else {}
     attributes = attributes_of(root)
     listed = texts(root, "simulation_parameters")
     kept = {name: value for name, value in attributes.items() if name not in (*STRUCTURE, *listed)}
@@ -101,7 +92,30 @@ def _read(path: Path, root: Any) -> Dataset:
         variables, coordinates, parameters, meshes=meshes, offsets=offsets, splits=splits, attributes=kept,
         layout="native", paths=(path,),
     )  # fmt: skip
-    return _complete(dataset, _loaded(root[COMPLETE]).astype(bool)) if COMPLETE in root else dataset
+    return _complete(dataset, numbers(root[COMPLETE]).astype(bool)) if COMPLETE in root else dataset
+
+
+def _variables(root: Any) -> tuple[dict[str, Variable], dict[str, Variable]]:
+    """Variables and parameters."""
+    variables: dict[str, Variable] = {}
+    parameters: dict[str, Variable] = {}
+    for group in (SCALARS, *FIELDS, *SCATTERED_FIELDS):
+        if group not in root:
+            continue
+        split: dict[str, list[tuple[int, Variable, bool]]] = {}
+        for name in texts(root[group], "field_names"):
+            dataset = root[group][name]
+            attributes = attributes_of(dataset)
+            variable = _variable(name, dataset, attributes)
+            parameter = bool(attributes.get("parameter", 0))
+            if "component" in attributes:
+                split.setdefault(attributes["variable"], []).append((attributes["number"], variable, parameter))
+            else:
+                (parameters if parameter else variables)[variable.name] = variable
+        for name, parts in split.items():
+            parts.sort(key=lambda part: part[0])
+            (parameters if parts[0][2] else variables)[name] = _together(name, [part[1] for part in parts], root[group])
+    return variables, parameters
 
 
 def _coordinate(axis: str, dataset: Any) -> Coordinate | None:
@@ -115,24 +129,14 @@ def _coordinate(axis: str, dataset: Any) -> Coordinate | None:
     except InputError:
         unit = None
     found = Axis(axis, about["bounds_lower"], about["bounds_upper"], unit, periodic=bool(about["periodic"]))
-    return Coordinate(found, _loaded(dataset).astype(float), label)
+    return Coordinate(found, numbers(dataset).astype(float), label)
 
 
-def _loaded(dataset: Any) -> np.ndarray:
-    """The numbers of a small array, such as coordinates."""
-    array = H5Array.of(dataset)
-    if array.nbytes > _LARGEST:
-        raise InputError(
-            f"{array.path}: {array.name} has {array.nbytes / 1e9:.1f} GB, expected at most {_LARGEST / 1e9:.1f} GB of "
-            "coordinates or counts: is the file damaged?"
-        )
-    return array.all()
-
-
-def _variable(name: str, dataset: Any) -> Variable:
-    about, dims = attributes_of(dataset), dims_of(dataset)
-    array: Array = H5Array.of(dataset) if dims else Memory(_loaded(dataset))
-    components = tuple(texts(dataset, "components"))
+def _variable(name: str, dataset: Any, about: Mapping[str, Any]) -> Variable:
+    dims = dims_of(dataset)
+    array: Array = H5Array.of(dataset) if dims else Memory(numbers(dataset))
+    components = about.get("components", ())
+    components = (components,) if isinstance(components, str) else tuple(components)
     if any(dim.startswith("rows_") for dim in dims):
         array, dims = Flattened(array), (*dims[:-2], dims[-1])
     inner = [i for i, dim in enumerate(dims) if dim.startswith("components_")]
@@ -157,7 +161,7 @@ def _together(name: str, parts: list[Variable], group: Any) -> Variable:
 
 
 def _meshes(group: Any) -> tuple[Any, dict[str, np.ndarray]]:
-    counts = {dim: _loaded(group[f"{dim}_count"]) for dim in (*SCATTERED, "facet") if f"{dim}_count" in group}
+    counts = {dim: numbers(group[f"{dim}_count"]) for dim in (*SCATTERED, "facet") if f"{dim}_count" in group}
     offsets = {dim: np.append(0, np.cumsum(count)) for dim, count in counts.items() if dim in SCATTERED}
     if "topology" not in group:
         return (), offsets
@@ -180,13 +184,14 @@ def _meshes(group: Any) -> tuple[Any, dict[str, np.ndarray]]:
         names = tuple(attributes_of(group["parts"])["flag_meanings"].split())
     else:
         arrays |= {n: H5Array.of(group[n]) for n in ("point_weights", "point_normals") if n in group}
-    if not counts:  # one mesh for all samples
-        dims = (
-            {"node": f"node_{axes[0].name}", "cell": "cells", "facet": "facets"}
-            if kind == "node"
-            else {"point": f"point_{axes[0].name}"}
-        )
-        counts = {dim: np.array([arrays[name].shape[0]]) for dim, name in dims.items()}
+    first = f"{kind}_{axes[0].name}"
+    sizes = {"node": first, "cell": "cells", "facet": "facets"} if kind == "node" else {"point": first}
+    found = {dim: arrays[name].shape[0] for dim, name in sizes.items()}
+    if not set(counts) & set(sizes):  # one mesh for all samples
+        counts = {dim: np.array([size]) for dim, size in found.items()}
+    for dim, size in found.items():
+        if counts[dim].ndim != 1 or (counts[dim] < 0).any() or counts[dim].sum() != size:
+            raise ValueError(f"the {size} {dim}s are not those that {dim}_count says")
     return PackedMeshes(tuple(axes), arrays, counts, names), offsets
 
 
