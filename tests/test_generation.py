@@ -359,7 +359,7 @@ def test_a_disk_that_fills_up_leaves_what_is_done(tmp_path: Path) -> None:
             generate(Decay(), 10, out, batch=2, report=fill, say=said.append)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert said[-1].startswith("4 of 10 samples")
+    assert said[-1].startswith(f"4 of 10 samples are in {out}.parts;"), "not even a file of references fits"
     assert not [path.name for path in tmp_path.rglob("*") if path.name.startswith(".")], "no half files"
     done = generate(Decay(), 10, out, batch=2)
     assert done.made == 6 and done.samples == 10

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +33,7 @@ from pdesolve.training.processes import agreed, joined, leads, place
 T = TypeVar("T")
 _HOPELESS, _TOO_MANY = 16, 1000  # failed samples: where no other has come out, and at most
 _PATIENCE = timedelta(days=30)  # of processes that are done before the others
+_REFERENCES = 2**18  # bytes kept free for a file that refers to the parts
 _BYTES = {"float32": 4, "float64": 8}
 
 
@@ -169,6 +170,7 @@ class _Job:
             self.say(f"{sum(record.last - record.first for record in done)} samples are there already")
         batches = missing(parts.records(), self.n, batch)
         if batches:
+            parts.reserve(_REFERENCES)
             size = todo * numbers * _BYTES[self.order.dtype] / 1e6
             self.say(f"{todo} samples in {len(batches)} parts of {batch} at most, {size:.3g} MB before compression")
         for name, part in bounds.items():
@@ -235,6 +237,7 @@ class _Job:
     def merge(self, plan: _Plan) -> None:
         """One file of all samples: with the numbers in it where this process is alone and the disk has room, which
         makes the parts needless; else with references to the parts."""
+        self.parts.release()
         there = self.parts.records()
         records = [record for record in there if record.first < self.n]
         files = [self.parts.file(record) for record in records if record.complete]
@@ -257,14 +260,15 @@ class _Job:
 
     def _save(self, plan: _Plan) -> None:
         """A file of what there is, before the work ends early."""
-        records = self.parts.records()
+        self.parts.release()
+        records, where = self.parts.records(), self.parts.out
         count = sum(len(record.complete) for record in records)
-        if count:
-            with suppress(
-                InputError
-            ):  # a disk so full that not even the references fit: the parts are whole all the same
+        try:
+            if count:
                 self._write_virtual(plan, records)
-        self.say(f"{count} of {self.n} samples are in {self.parts.out}; the same command goes on")
+        except InputError:  # not even the references fit
+            where = self.parts.folder
+        self.say(f"{count} of {self.n} samples are in {where}; the same command goes on")
 
     def _write_virtual(self, plan: _Plan, records: Sequence[Record]) -> None:
         about = Manifest(self.order, together(records), False, plan.shares)

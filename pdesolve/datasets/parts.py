@@ -21,7 +21,7 @@ from typing import Any
 from pdesolve.errors import InputError
 
 _PART = re.compile(r"part-(\d{8,})-(\d{8,})\.json")
-_ORDER, _LOCK = "order.json", "lock"
+_ORDER, _LOCK, _RESERVE = "order.json", "lock", "reserve"
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class Parts:
         place = self.folder / _ORDER
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not place.exists():
-                _write(place, json.dumps(asdict(order), indent=1))
         except OSError as error:
             raise InputError(f"cannot make {self.folder}: {error.strerror}; give another --out") from error
+        if not place.exists():
+            _write(place, json.dumps(asdict(order), indent=1))
         try:
             found = Order(**json.loads(place.read_text()))
         except (ValueError, TypeError):
@@ -128,6 +128,13 @@ class Parts:
             except OSError:
                 raise InputError(f"another process is generating {self.out}: wait for it, or end it first") from None
             yield
+
+    def reserve(self, size: int) -> None:
+        """Keep so many bytes of the disk until `release`, for a file of references on a disk that fills."""
+        _write(self.folder / _RESERVE, "0" * size)
+
+    def release(self) -> None:
+        (self.folder / _RESERVE).unlink(missing_ok=True)
 
     def records(self) -> list[Record]:
         """What is done, in the order of samples; what has lost its file is not."""
@@ -166,7 +173,8 @@ class Parts:
         """Remove the folder, whose samples are all in the file."""
         if not self.folder.is_dir():
             return
-        for path in [*self.folder.glob("part-*"), *self.folder.glob(".*"), self.folder / _ORDER, self.folder / _LOCK]:
+        own = (self.folder / name for name in (_ORDER, _LOCK, _RESERVE))
+        for path in [*self.folder.glob("part-*"), *self.folder.glob(".*"), *own]:
             path.unlink(missing_ok=True)
         with suppress(OSError):  # something else in it is not ours to remove
             self.folder.rmdir()
@@ -199,6 +207,6 @@ def _write(path: Path, text: str) -> None:
     try:
         aside.write_text(text)
         aside.replace(path)
-    except OSError:
+    except OSError as error:
         aside.unlink(missing_ok=True)
-        raise
+        raise InputError(f"cannot write {path}: {error.strerror}; free some disk, or give another --out") from error
