@@ -29,7 +29,9 @@ def evaluated(solution: Solution, cloud: PointCloud, formula: Callable[[Coordina
 
     def values(some: PointCloud) -> dict[str, Tensor]:
         x = Coordinates.of_jets(some, wanted, **kind)
-        return {name: x.expand(field).values.detach() for name, field in flatten(formula(x)).items()}
+        found = {name: x.expand(field).values.detach() for name, field in flatten(formula(x)).items()}
+        # what is the same everywhere, as slopes of polynomials are, may come as one number
+        return {name: v.expand(torch.broadcast_shapes(v.shape, (len(some.x),))) for name, v in found.items()}
 
     parts = [values(some) for some in chunks(cloud, values)]
     return {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}

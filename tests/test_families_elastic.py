@@ -17,6 +17,7 @@ from pdesolve.condition import Dirichlet, Traction
 from pdesolve.data import Dataset
 from pdesolve.datasets.joining import joined
 from pdesolve.errors import InputError
+from pdesolve.evaluating import residual_rows
 from pdesolve.family import Draws
 from pdesolve.fields import Coordinates, Vector
 from pdesolve.geometry import Axis, Box, Mesh, MeshDomain, PiercedBox, PointCloud, Star, triangulate
@@ -29,7 +30,8 @@ from pdesolve.physics.equations.poisson import Poisson
 from pdesolve.physics.families.elasticity import Elasticity
 from pdesolve.physics.problems import elastic_plate
 from pdesolve.physics.solvers.reference.method import Reference
-from pdesolve.problem import Evaluation, Problem
+from pdesolve.problem import Evaluation, Exact, Problem
+from pdesolve.proof import violations
 from pdesolve.training.budget import Budget
 from pdesolve.training.run import Run
 
@@ -260,6 +262,19 @@ def test_the_reference_holds_tractions_by_elements() -> None:
     assert float((solution.on()["displacement_x"] - truth).abs().max()) < 1e-9
     with pytest.raises(InputError, match="tractions pull at its boundary"):
         Reference(cache="none", scheme="sparse").solve(problem, Run(budget=Budget.from_now(600.0)))
+
+
+def test_the_residual_of_a_linear_formula_is_known_at_every_point() -> None:
+    """Its slopes, and so its tractions and its residual, are numbers without places."""
+    displacement, pull = bent(0.0)
+    problem = body(SQUARE, Dirichlet("displacement", "x_min", displacement), Traction("displacement", "x_max", pull),
+                   Traction("displacement", ("y_min", "y_max"), 0.0))  # fmt: skip
+    problem = replace(problem, exact=Exact(lambda p, x: {"displacement": displacement(p, x)}))
+    solution = Reference(cache="none").solve(problem, Run(budget=Budget.from_now(600.0)))
+    cloud = problem.sample(40, "sobol", torch.Generator().manual_seed(0))
+    rows = residual_rows(solution, cloud)
+    assert all(row.shape == (40,) and float(row.abs().max()) < 1e-14 for row in rows.values())
+    assert max(violations(solution).values()) < 1e-14
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from pdesolve.condition import (
     InitialRate,
     InitialValue,
     Periodic,
+    Traction,
     evaluate,
 )
 from pdesolve.equation import Evolution, flatten
@@ -151,6 +152,8 @@ def _of_another_kind(problem: Problem, condition: Condition) -> str | None:
         return "it holds a slope, a lift holds values"
     if isinstance(condition, Impermeable):
         return "it holds one component of a vector, a lift holds values"
+    if isinstance(condition, Traction):
+        return "it holds forces, a lift holds values"
     if not isinstance(condition, (Dirichlet, InitialValue, InitialRate)):
         return "measurements need not be exact"
     return None

@@ -9,8 +9,7 @@ at; with c = T / (8 mu), k = (lambda + 3 mu) / (lambda + mu), s = a^2 / r^2 and 
     u_x = c ((k + 1) r cos q + 2 a^2 / r ((1 + k) cos q + (1 - s) cos 3q))
     u_y = c ((k - 3) r sin q + 2 a^2 / r ((1 - k) sin q + (1 - s) sin 3q))
 
-and its greatest stress is 3 T, at the top of the hole. Displacements are given all around, since tractions are no
-condition of the kind alpha u + beta du/dn.
+and its greatest stress is 3 T, at the top of the hole. Displacements are given all around: no part is pulled at.
 E. G. Kirsch, Z. Ver. Dtsch. Ing. 42 (1898) 797.
 """
 
