@@ -65,6 +65,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def __repr__(self) -> str:
+        parts = {"inputs": self.inputs, "targets": self.targets, "parameters": self.parameters}
+        said = [f"{k}: " + ", ".join(f"{n} {tuple(v.shape)}" for n, v in part.items()) for k, part in parts.items()]
+        return f"{type(self).__name__} of {len(self)} windows, " + "; ".join(said)
+
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """The batch with a function of every tensor in their place."""
         return _mapped(self, function)

@@ -104,6 +104,18 @@ class Dataset:
                     f"{name} has {size} entries in the data and {points.shape[-1]} coordinates: is it another axis?"
                 )
 
+    def __repr__(self) -> str:
+        lines = [f"Dataset of {self.samples} sample{'s' * (self.samples != 1)}, layout {self.layout}"]
+        for variable in (*self.variables.values(), *self.parameters.values()):
+            sizes = ", ".join(f"{dim} {n}" for dim, n in variable.sizes.items()) or "one number"
+            unit = f" [{variable.unit}]" if variable.unit else ""
+            lines.append(f"  {variable.name} ({sizes}) {variable.array.dtype}{unit}")
+        for name, coordinate in self.coordinates.items():
+            axis = coordinate.axis
+            lines.append(f"  {name} from {axis.lower:.6g} to {axis.upper:.6g}{', periodic' * axis.periodic}")
+        lines += [f"  split {name}: {len(numbers)} samples" for name, numbers in self.splits.items()]
+        return "\n".join(lines + [f"  note: {note}" for note in self.notes])
+
     @cached_property
     def sizes(self) -> dict[str, int]:
         """The size of each dimension of the variables; of ragged ones that of all samples together.

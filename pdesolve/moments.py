@@ -69,13 +69,21 @@ def _moments(variable: Variable) -> tuple[int, np.ndarray, np.ndarray]:
                 f"{d} {part.start} to {part.stop - 1}" for d, part in zip(variable.dims, index, strict=True)
             )
             raise InputError(f"{variable.name} has values that are not finite ({place}): leave these samples out")
-        size = rows.shape[1]
-        if not size:
-            continue
-        means = rows.mean(1)
-        rows -= means[:, None]
-        distance = means - m
-        squares += np.einsum("ci,ci->c", rows, rows) + distance**2 * (n * size / (n + size))
-        m += distance * (size / (n + size))
-        n += size
+        n, m, squares = merged((n, m, squares), rows)
     return n, m, squares
+
+
+Running = tuple[int, np.ndarray, np.ndarray]
+
+
+def merged(sofar: Running, rows: np.ndarray) -> Running:
+    """Count, means (row,) and sums of squared distances from them (row,), with more values (row, value) of each row."""
+    n, m, squares = sofar
+    size = rows.shape[1]
+    if not size:
+        return sofar
+    means = rows.mean(1)
+    distance = means - m
+    rows = rows - means[:, None]
+    squares = squares + np.einsum("ci,ci->c", rows, rows) + distance**2 * (n * size / (n + size))
+    return n + size, m + distance * (size / (n + size)), squares

@@ -16,6 +16,7 @@ from pdesolve.errors import InputError
 from pdesolve.geometry import Grid
 from pdesolve.gridded import member_at
 from pdesolve.labelled import dataset_of
+from pdesolve.moments import merged
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,22 +42,20 @@ def statistics(variable: Variable, *, budget: int = STATISTICS_BYTES, block: int
     """Least, largest, mean and spread of a variable, in one pass over `budget` bytes at most."""
     pieces = blocks(variable, limit=block)
     chosen = spread(pieces, variable, budget)
-    count, missing, mean, squares, low, high = 0, 0, 0.0, 0.0, math.inf, -math.inf
+    so_far, missing, low, high = (0, np.zeros(1), np.zeros(1)), 0, math.inf, -math.inf
     for piece in chosen:
         values = variable.array.read(piece).reshape(-1)
         values = values.view(f"f{values.dtype.itemsize // 2}") if np.iscomplexobj(values) else values.astype(float)
         finite = values[np.isfinite(values)]
         missing += values.size - finite.size
         if finite.size:
-            # the pairwise update of Chan, Golub and LeVeque (1983): no difference of large sums
-            gap, n = finite.mean() - mean, finite.size
-            squares += float(((finite - finite.mean()) ** 2).sum()) + gap**2 * count * n / (count + n)
-            mean, count = mean + float(gap) * n / (count + n), count + n
+            so_far = merged(so_far, finite[None])
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
     part = sum(math.prod(p.stop - p.start for p in piece) for piece in chosen) / max(1, math.prod(variable.array.shape))
+    count, mean, squares = so_far
     if not count:
         return Statistics(None, None, None, None, missing, part)
-    return Statistics(low, high, mean, math.sqrt(squares / count), missing, part)
+    return Statistics(low, high, float(mean[0]), math.sqrt(squares[0] / count), missing, part)
 
 
 def information(dataset: Dataset) -> dict[str, Any]:
