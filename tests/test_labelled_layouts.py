@@ -276,6 +276,45 @@ def test_fields_follow_the_points_and_cells_that_are_kept(tmp_path: Path) -> Non
     assert any("4 of 11 nodes" in note for note in data.notes)
 
 
+def letters(*names: str) -> np.ndarray:
+    return np.array([list(name.ljust(8, "\0")) for name in names], "S1")
+
+
+@pytest.mark.parametrize("container", ["netCDF-4", "classic"])
+def test_results_of_exodus_at_several_times(container: str, tmp_path: Path) -> None:
+    """A quadrilateral beside two triangles, with sides and a node set, and a point of no cell."""
+    x, y = np.array([0.0, 1, 1, 0, 9, 2, 2]), np.array([0.0, 0, 1, 1, 9, 0, 1])
+    p, q = RANDOM.random((3, 7)), [RANDOM.random((3, 1)), RANDOM.random((3, 2))]
+    made: Variables = {
+        "coordx": (("node",), x, {}),
+        "coordy": (("node",), y, {}),
+        "connect1": (("one", "four"), np.array([[1, 2, 3, 4]], "i4"), {"elem_type": "QUAD4"}),
+        "connect2": (("two", "three"), np.array([[2, 6, 7], [2, 7, 3]], "i4"), {"elem_type": "TRI3"}),
+        "elem_ss1": (("two",), np.array([1, 1], "i4"), {}),
+        "side_ss1": (("two",), np.array([4, 3], "i4"), {}),
+        "node_ns1": (("two",), np.array([6, 7], "i4"), {}),
+        "ss_names": (("one", "len"), letters("hull"), {}),
+        "ns_names": (("one", "len"), letters("outlet"), {}),
+        "name_nod_var": (("one", "len"), letters("p"), {}),
+        "name_elem_var": (("one", "len"), letters("q"), {}),
+        "vals_nod_var1": (("time", "node"), p, {}),
+        "vals_elem_var1eb1": (("time", "one"), q[0], {}),
+        "vals_elem_var1eb2": (("time", "two"), q[1], {}),
+        "time_whole": (("time",), np.array([0.0, 0.5, 2.0]), {}),
+    }
+    SAVE[container](tmp_path / "a", made)
+    data = open_dataset(tmp_path / "a")
+    mesh = data.meshes[0]
+    assert data.layout == "exodus" and isinstance(mesh, Mesh) and mesh.measure == pytest.approx(2.0)
+    assert shapes(data) == {"p": "t 3 node 6", "q": "t 3 cell 4"} and list(data.coordinates["t"].points) == [0, 0.5, 2]
+    kept = [int(np.flatnonzero((x == a) & (y == b))[0]) for a, b in mesh.points.tolist()]
+    assert np.array_equal(data.read("p", {"t": 1}), p[1, kept])
+    centres = mesh.points[mesh.cells].mean(1).numpy()
+    inside = np.where(centres[:, 0] < 1, 0, np.where(centres[:, 1] < 0.5, 1, 2))
+    assert np.array_equal(data.read("q", {"t": 2}), np.concatenate([q[0][2], q[1][2]])[inside])
+    assert {name: len(mesh.part(name)) for name in ("hull", "outlet")} == {"hull": 2, "outlet": 1}
+
+
 def test_other_cells_become_points(tmp_path: Path) -> None:
     corners = np.array([[x, y, z] for z in (0, 1) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))], float)
     meshio.Mesh(corners, [("hexahedron", np.arange(8)[None])], {"p": corners[:, 2]}).write(tmp_path / "a.vtu")

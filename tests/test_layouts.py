@@ -177,7 +177,8 @@ REAL: dict[str, Row] = {
     "uxarray/test/meshfiles/ugrid/quad-hexagon/grid.nc": ("ugrid", {}, {}, {}),
     "uxarray/test/meshfiles/ugrid/quad-hexagon/data.nc": ("cf", {"t2m": "n_face 4"}, {}, {}),
     "uxarray/test/meshfiles/mpas/QU/mesh.QU.1920km.151026.nc": ("cf", {"areaCell": "nCells 162"}, {}, {}),
-    "uxarray/test/meshfiles/exodus/mixed/mixed.exo": ("mesh", {}, {}, {}),
+    "uxarray/test/meshfiles/exodus/mixed/mixed.exo": ("exodus", {}, {}, {}),
+    "vtk-data/Data/disk_out_ref.ex2": ("exodus", {"Temp": "point 8499", "H2": "point 8499"}, {}, {}),
     "gridded/gridded/tests/test_data/small_ugrid_zero_based.nc": ("ugrid", UGRID_21, {}, {}),
     "gridded/gridded/tests/test_ugrid/files/quad_and_triangle.nc": ("ugrid", {}, {}, {}),
     "gridded/gridded/tests/test_data/UGRIDv0.9_eleven_points_with_depth.nc": (
@@ -331,8 +332,6 @@ def some(found: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
 @pytest.mark.parametrize("name", REAL)
 def test_a_file_of_others_is_what_it_is(name: str) -> None:
     layout, variables, axes, dims = REAL[name]
-    if name.endswith(".exo"):
-        pytest.importorskip("netCDF4")
     data = open_dataset(DATA / name, dims=dims)
     assert data.layout == layout
     assert some(shapes(data), variables) == variables and bool(variables) == bool(data.variables)
@@ -346,6 +345,28 @@ def test_a_file_of_others_is_what_it_is(name: str) -> None:
     assert shapes(again) == shapes(data)
     if not data.variables:
         assert isinstance(data.meshes[0], (Mesh, PointCloud))
+
+
+# points, cells and parts of the boundary
+MESHES: dict[str, tuple[int, int, str]] = {
+    "scikit-fem/docs/examples/meshes/square.msh": (109, 184, "left right top"),
+    "scikit-fem/docs/examples/meshes/mixedtriquad.msh": (56, 16 + 2 * 36, ""),
+    "scikit-fem/docs/examples/meshes/box.msh": (358, 1105, ""),
+    "pysindy/examples/data/vonKarman_pod/pod_modes/cyl.msh": (2726, 2 * 2622, "Bottom Inlet Outlet Top Wall"),
+    "phiflow/docs/mesh_wedge_inv.su2": (336, 600, "inlet lower outlet upper"),
+    "gridap-tutorials/models/pentagon_mesh.msh": (899, 1694, "l1 l2 l3 l4 l5"),
+    "pyfr-test-cases/2d-inc-cylinder/inc-cylinder.msh": (1861, 3231 + 2 * 196, "inlet outlet wall"),
+    "vtk-data/Data/dolfinx/no_checkpoint.xdmf": (729, 3072, ""),
+}
+
+
+@real
+@pytest.mark.parametrize("name", MESHES)
+def test_meshes_of_others_keep_their_parts(name: str) -> None:
+    points, cells, parts = MESHES[name]
+    (mesh,) = open_dataset(DATA / name).meshes
+    assert isinstance(mesh, Mesh) and (len(mesh.points), len(mesh.cells)) == (points, cells)
+    assert set(parts.split()) <= set(mesh.boundaries)
 
 
 REFUSED = {

@@ -19,6 +19,7 @@ from pdesolve.errors import InputError
 
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 _OWN_NAME = "_nc4_non_coord_"
+_TEXT = 2**20  # characters
 _MOST = 1000  # variables at the root, unless a file says that it is NetCDF
 _ABOUT_HDF5 = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
 
@@ -39,12 +40,14 @@ class Labelled:
 
 @dataclass(frozen=True, eq=False)
 class LabelledFile:
-    """Variables by name. left_out: what cannot be read as numbers, and why."""
+    """Variables by name. left_out: what cannot be read as numbers, and why. texts: lists of names that are stored as
+    arrays of characters."""
 
     path: Path
     variables: Mapping[str, Labelled]
     attributes: Mapping[str, Any]
     left_out: Mapping[str, str]
+    texts: Mapping[str, tuple[str, ...]]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -78,6 +81,7 @@ def _read(path: Path) -> LabelledFile | None:
 def _netcdf4(path: Path) -> LabelledFile | None:
     variables: dict[str, Labelled] = {}
     left_out: dict[str, str] = {}
+    texts: dict[str, tuple[str, ...]] = {}
     scales = False
     with look(path) as root:
         if "t0_fields" in root or "dimensions" in root:
@@ -98,13 +102,15 @@ def _netcdf4(path: Path) -> LabelledFile | None:
             dims = _dims(found, key, is_scale)
             if found.shape is None or found.dtype.kind not in "biufc":
                 left_out[name] = "holds no numbers"
+                if found.shape is not None and found.dtype == np.dtype("S1") and found.size <= _TEXT:
+                    texts[name] = _texts(found[()])
             elif dims is None:
                 left_out[name] = "does not name its dimensions"
             else:
                 left = {k: v for k, v in about.items() if k not in _ABOUT_HDF5}
                 variables[name] = Labelled(H5Array.of(found), dims, left)
         attributes = attributes_of(root)
-    return LabelledFile(path, variables, attributes, left_out) if scales and variables else None
+    return LabelledFile(path, variables, attributes, left_out, texts) if scales and variables else None
 
 
 def _dims(found: Any, key: str, is_scale: bool) -> tuple[str, ...] | None:
@@ -186,13 +192,24 @@ def _netcdf3(path: Path) -> LabelledFile:
     opened = _classic(str(path))
     variables: dict[str, Labelled] = {}
     left_out: dict[str, str] = {}
+    texts: dict[str, tuple[str, ...]] = {}
     for name, found in opened.variables.items():
         if found.data.dtype.kind not in "iuf":
             left_out[name] = "holds text"
+            if found.data.dtype == np.dtype("S1") and found.data.size <= _TEXT:
+                texts[name] = _texts(np.array(found.data))
             continue
         array = Classic(str(path), name, found.shape, found.data.dtype.newbyteorder("="))
         variables[name] = Labelled(array, found.dims, {k: _plain(v) for k, v in found.attributes.items()})
-    return LabelledFile(path, variables, {k: _plain(v) for k, v in opened.attributes.items()}, left_out)
+    return LabelledFile(path, variables, {k: _plain(v) for k, v in opened.attributes.items()}, left_out, texts)
+
+
+def _texts(characters: np.ndarray) -> tuple[str, ...]:
+    """The rows of an array of characters."""
+    if characters.ndim != 2:
+        return ()
+    rows = [b"".join(row.tolist()) for row in characters]
+    return tuple(row.split(b"\0")[0].decode("utf-8", errors="replace").strip() for row in rows)
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,6 @@ import numpy as np
 from pdesolve.arrays import Array, Slices
 from pdesolve.datasets.containers import container_of
 from pdesolve.datasets.hdf5 import look
-from pdesolve.datasets.labelled_files import labelled_file
 from pdesolve.datasets.stored import kept
 from pdesolve.errors import InputError
 from pdesolve.geometry.mesh_file import meshio_mesh, quietly
@@ -39,10 +38,6 @@ def format_of(path: Path) -> str | None:
             if re.search(r"^\s*NDIME\s*=", head, re.MULTILINE):
                 return "su2"
             return "abaqus" if re.search(r"^\*NODE\b", head, re.MULTILINE | re.IGNORECASE) else None
-        case "netcdf3" | "hdf5":
-            found = labelled_file(path)
-            names = set() if found is None else set(found.variables)
-            return "exodus" if "connect1" in names and names & {"coord", "coordx"} else None
         case _:
             return None
 
@@ -77,11 +72,6 @@ def mesh_at(path: Path, kind: str) -> Any:
 def _read(path: Path, kind: str) -> Any:
     if kind == "xdmf":
         _check_references(path)
-    if kind == "exodus":
-        try:
-            import netCDF4  # noqa: F401
-        except ImportError:
-            raise InputError(f'{path} is Exodus, which needs netCDF4: pip install "pdesolve-suite[netcdf]"') from None
     try:
         return meshio_mesh(path, kind)
     except InputError as error:

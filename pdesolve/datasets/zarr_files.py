@@ -95,7 +95,7 @@ def zarr_labelled(path: Path) -> LabelledFile | None:
         if getattr(found.metadata, "zarr_format", 3) == 2 and fill and found.dtype.kind == "f":
             about.setdefault("_FillValue", float(fill))
         variables[name] = Labelled(_array(path, name, found), tuple(map(str, dims or ())), about)
-    return LabelledFile(path, variables, dict(root.attrs), left_out) if named else None
+    return LabelledFile(path, variables, dict(root.attrs), left_out, {}) if named else None
 
 
 def _array(path: Path, name: str, found: Any) -> Zarr:

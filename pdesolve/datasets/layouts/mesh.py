@@ -1,7 +1,8 @@
-"""Mesh files and the fields in them: VTU, legacy VTK, XDMF, Gmsh, Exodus, SU2, Abaqus, by meshio."""
+"""Mesh files and the fields in them: VTU, legacy VTK, XDMF, Gmsh, SU2, Abaqus, by meshio."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from pdesolve.arrays import Array, Picked
 from pdesolve.data import Coordinate, Dataset, Variable
-from pdesolve.datasets.dimensions import arranged
+from pdesolve.datasets.dimensions import arranged, parameter
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.datasets.mesh_files import Series, format_of, mesh_at, steps
@@ -22,6 +23,7 @@ from pdesolve.geometry.mesh_simplices import Block, file_blocks
 
 _ABOUT_CELLS = ("gmsh:", "skfem:", "su2:", "medit:", "cell_tags", MARK)
 _FLAT = 1e-9
+Field = tuple[str, str, Array]
 
 
 class MeshFile(Layout):
@@ -30,54 +32,59 @@ class MeshFile(Layout):
     Triangles, tetrahedra and quadrilaterals (cut in two) become a mesh, second-order ones by their corners, where
     other nodes are left out. Whatever else there is (hexahedra, surfaces in space, ...) becomes points, the fields of
     the nodes over `point`. A time series of XDMF has the dimension t. Other files are read whole when they are opened.
-    Needs the extra `mesh`, Exodus `netcdf` too.
+    Needs the extra `mesh`.
     """
 
     name = "mesh"
-    containers = ("gmsh", "vtk", "xml", "text", "netcdf3", "hdf5")
+    containers = ("gmsh", "vtk", "xml", "text")
 
     def refusal(self, path: Path) -> str | None:
-        return None if format_of(path.absolute()) is not None else "no mesh of Gmsh, VTK, XDMF, Exodus, SU2 or Abaqus"
+        return None if format_of(path.absolute()) is not None else "no mesh of Gmsh, VTK, XDMF, SU2 or Abaqus"
 
     def open(self, path: Path, opening: Opening) -> Dataset:
         path = path.absolute()
         kind = format_of(path)
         assert kind is not None
         found = mesh_at(path, kind)
-        notes: list[str] = []
-        blocks = file_blocks(found)
-        discretisation, numbers = _discretised(found, path, notes)
-        top = _cells(blocks)
-        meshed = isinstance(discretisation, Mesh)
-        node = "node" if meshed else "point"
         series = steps(path) if kind == "xdmf" else None
-        coordinates: dict[str, Coordinate] = {}
-        if series is not None and len(series.times) > 1:
-            coordinates["t"] = _times(series.times)
-        fields: list[tuple[str, str, Array]] = []
-        if series is not None:
-            for (place, name), (shape, dtype) in series.fields.items():
-                fields.append((place, name, Series(str(path), place, name, (len(series.times), *shape), dtype)))
-        else:
-            fields = [*_static(path, kind, found, top)]
-        if not meshed and len({len(found.cells[i].data) for i in top}) and top:
-            notes.append(f"its cells ({', '.join(sorted({found.cells[i].type for i in top}))}) are not kept")
-        variables: dict[str, Variable] = {}
-        for place, name, array in fields:
-            first = 1 if series is not None else 0
-            position = first
-            if place == "point":
-                array = Picked(array, np.flatnonzero(numbers >= 0)[_order(numbers)], position)
-            elif meshed:
-                array = Picked(array, _repeated(found, blocks, top), position)
-            dims = [*(["t"] if first else []), node if place == "point" else "cell"]
-            rest = array.shape[len(dims) :]
-            dims += ["component"] if len(rest) == 1 and rest[0] > 1 else ["_" if n == 1 else f"d{n}" for n in rest]
-            key = name if name not in variables else f"{name}_{place}"
-            variables[key] = arranged(key, array, dims)
-        return Dataset(
-            variables, coordinates, meshes=(discretisation,), layout=self.name, paths=(path,), notes=tuple(notes)
-        )  # fmt: skip
+        fields: list[Field] = []
+        if series is None:
+            return mesh_dataset(path, found, _static(path, kind, found), None, self.name)
+        for (place, name), (shape, dtype) in series.fields.items():
+            fields.append((place, name, Series(str(path), place, name, (len(series.times), *shape), dtype)))
+        return mesh_dataset(path, found, fields, series.times, self.name)
+
+
+def mesh_dataset(path: Path, found: Any, fields: list[Field], times: Sequence[float] | None, layout: str) -> Dataset:
+    """Fields (place, name, numbers (point, ...) or (t, point, ...)) on what meshio, or one that looks alike, has read.
+
+    The cells that fields of `cell` are over are those of the highest dimension, in the order of their blocks.
+    """
+    notes: list[str] = []
+    discretisation, numbers = _discretised(found, path, notes)
+    blocks = file_blocks(found)
+    top = top_blocks(blocks)
+    meshed = isinstance(discretisation, Mesh)
+    if not meshed and top:
+        notes.append(f"its cells ({', '.join(sorted({found.cells[i].type for i in top}))}) are not kept")
+    coordinates = {"t": _times(times)} if times is not None and len(times) > 1 else {}
+    first = times is not None
+    variables: dict[str, Variable] = {}
+    for place, name, array in fields:
+        if place == "point":
+            array = _picked(array, np.flatnonzero(numbers >= 0)[_order(numbers)], int(first))
+        elif meshed:
+            array = _picked(array, _repeated(found, blocks, top), int(first))
+        dims = ["t" if times is not None and len(times) > 1 else "_"] if first else []
+        dims.append("cell" if place == "cell" else "node" if meshed else "point")
+        rest = array.shape[len(dims) :]
+        dims += ["component"] if len(rest) == 1 and rest[0] > 1 else ["_" if n == 1 else f"d{n}" for n in rest]
+        key = name if name not in variables else f"{name}_{place}"
+        variables[key] = arranged(key, array, dims)
+    parameters = {"t": parameter("t", times[0])} if times is not None and len(times) == 1 else {}
+    return Dataset(
+        variables, coordinates, parameters, (discretisation,), layout=layout, paths=(path,), notes=tuple(notes)
+    )  # fmt: skip
 
 
 def _discretised(found: Any, path: Path, notes: list[str]) -> tuple[Discretisation, np.ndarray]:
@@ -100,12 +107,19 @@ def _discretised(found: Any, path: Path, notes: list[str]) -> tuple[Discretisati
     return mesh, numbers
 
 
+def _picked(array: Array, numbers: np.ndarray, position: int) -> Array:
+    """Some entries along a dimension, the array itself where these are all."""
+    if np.array_equal(numbers, np.arange(array.shape[position])):
+        return array
+    return Picked(array, numbers, position)
+
+
 def _order(numbers: np.ndarray) -> np.ndarray:
     """The old places of the points that are kept, by their new numbers."""
     return np.argsort(numbers[numbers >= 0])
 
 
-def _cells(blocks: list[Block]) -> list[int]:
+def top_blocks(blocks: list[Block]) -> list[int]:
     """The numbers of the blocks of the highest dimension."""
     full = [i for i, block in enumerate(blocks) if len(block.entity)]
     most = max((blocks[i].dimension for i in full), default=0)
@@ -123,9 +137,10 @@ def _repeated(found: Any, blocks: list[Block], top: list[int]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _static(path: Path, kind: str, found: Any, top: list[int]) -> list[tuple[str, str, Array]]:
+def _static(path: Path, kind: str, found: Any) -> list[Field]:
     """The fields of a file without times: their place, name and numbers."""
-    fields: list[tuple[str, str, Array]] = []
+    fields: list[Field] = []
+    top = top_blocks(file_blocks(found))
     for name, values in found.point_data.items():
         values = np.asarray(values)
         if values.dtype.kind in "biuf" and not name.startswith(("gmsh:", "medit:")):
@@ -150,10 +165,10 @@ def _field(path: str, key: str) -> np.ndarray:
     found = mesh_at(Path(path), kind)
     if place == "point":
         return np.asarray(found.point_data[name])
-    return np.concatenate([np.asarray(found.cell_data[name][i]) for i in _cells(file_blocks(found))])
+    return np.concatenate([np.asarray(found.cell_data[name][i]) for i in top_blocks(file_blocks(found))])
 
 
-def _times(times: tuple[float, ...]) -> Coordinate:
+def _times(times: Sequence[float]) -> Coordinate:
     points = np.asarray(times)
     if (np.diff(points) > 0).all():
         return coordinate("t", points)
