@@ -351,6 +351,13 @@ def test_compiled_steps_are_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(tracing._COMPILED) - before == made, "known again"
 
 
+@pytest.mark.parametrize(("frames", "least"), [(3, 1e-4), (41, 1e-8)])
+def test_the_defect_is_that_of_halved_steps_between_any_frames(frames: int, least: float) -> None:
+    problem, data = solved(make_family("shallow_water", {"points": 24, "frames": frames}), Draws(0, range(2)))
+    defect = make_family("shallow_water").simulator.defect(problem, data)
+    assert defect.shape == (2,) and (defect > least).all() and (defect < 1e-2).all()
+
+
 def test_waves_are_the_same_functions_on_every_grid() -> None:
     axis = Axis("x", -1.0, 1.0, periodic=True)
     waves = SineWaves.draw(Box(axis).axes, Draws(0, range(4)), waves=3, highest=4).scaled(np.full(4, 2.0), 1.0)
