@@ -64,7 +64,11 @@ class FiniteVolumes:
         self.parameters = CellParameters(problem, grid, values, dtype=dtype, device=device)
         self.x = self.parameters.cells
         self.ghosts = Ghosts(problem, grid, self.scalars, values, dtype=dtype, device=device)
-        self.diffusive = self._is_diffusive(initial_values(problem, self.x, values) if state is None else state)
+        state = initial_values(problem, self.x, values) if state is None else state
+        t = torch.tensor(problem.time.lower, dtype=self.x.dtype, device=self.x.device)
+        x = self.x.at_instant(t)
+        self.waves = tuple(equation.wave_speed(self._state(state, x, {}), self.parameters.on_cells(t), x))
+        self.diffusive = self._is_diffusive(state)
 
     def start(self) -> Tensor:
         """y at the initial time, for every sample of the parameters: the initial state at the centres of cells."""
@@ -114,18 +118,20 @@ class FiniteVolumes:
         axis = self.grid.members[dim].axis.name
         x, on_faces = self.parameters.faces[dim].at_instant(t), self.parameters.on_faces(t, dim)
         cells = self.ghosts.extend(y, dim, t)
+        n = self.grid.members[dim].size + 1
+        below, above = cells.narrow(dim, LAYERS - 1, n), cells.narrow(dim, LAYERS, n)
+        slope, between = (above - below) / spacing(self.grid.members[dim]), 0.5 * (below + above)
+        if axis not in self.waves:  # no flux but by slopes, or one that does not depend on the state
+            sloped = self._state(between, x, {**self._flat, axis: slope})
+            return self._component(self.equation.flux(sloped, on_faces, x), axis, x)
         lower, upper = self._sides(cells, dim, t, p, x, on_faces)
         states = [self._state(side, x, self._flat) for side in (lower, upper)]
         fluxes = [self._component(self.equation.flux(u, on_faces, x), axis, x) for u in states]
-        speeds = [self.equation.characteristic_speeds(u, on_faces, x).get(axis) for u in states]
+        speeds = [self.equation.characteristic_speeds(u, on_faces, x)[axis] for u in states]
+        slowest, fastest = zip(*[[self._thin(s) for s in pair] for pair in speeds], strict=True)
         flux = 0.5 * (fluxes[0] + fluxes[1])
-        if speeds[0] is not None and speeds[1] is not None:
-            slowest, fastest = zip(*[[self._thin(s) for s in pair] for pair in (speeds[0], speeds[1])], strict=True)
-            flux = flux + _hll(lower, upper, fluxes[0], fluxes[1], torch.minimum(*slowest), torch.maximum(*fastest))
+        flux = flux + _hll(lower, upper, fluxes[0], fluxes[1], torch.minimum(*slowest), torch.maximum(*fastest))
         if self.diffusive:
-            n = self.grid.members[dim].size + 1
-            below, above = cells.narrow(dim, LAYERS - 1, n), cells.narrow(dim, LAYERS, n)
-            slope, between = (above - below) / spacing(self.grid.members[dim]), 0.5 * (below + above)
             sloped = self._state(between, x, {**self._flat, axis: slope})
             flux = flux + self._component(self.equation.flux(sloped, on_faces, x), axis, x)
             flux = flux - self._component(self.equation.flux(self._state(between, x, self._flat), on_faces, x), axis, x)

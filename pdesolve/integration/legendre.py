@@ -15,7 +15,7 @@ from pdesolve.integration.lines import Lines
 from pdesolve.integration.tracing import traced
 
 _STAGES = 199  # the most of a step: rounding grows with their square
-_ITERATIONS = 25  # of the power method
+_FIRST_ITERATIONS, _LATER_ITERATIONS = 30, 5  # of the power method
 _MARGIN = 1.2  # what the power method misses
 
 
@@ -61,8 +61,9 @@ def _follow(
     slope = rate(t, y)
     limit = torch.full_like(t, duration)
     yield y
+    radius = _Radius(rate, y, space)
     for number, end in enumerate(times[1:]):
-        rho = _radius(rate, t, y, slope, space)
+        rho = radius(t, y, slope)
         if number == 0:
             limit = torch.minimum(limit, shortened / rho)
         left = end - t
@@ -86,7 +87,7 @@ def _follow(
             proposed = torch.where(taken & (factor >= 1.0), torch.maximum(limit, proposed), proposed)
             limit = torch.where(moving, proposed, limit)
             if bool(failed.any()):
-                rho = torch.where(failed, torch.maximum(1.2 * rho, _radius(rate, t, y, slope, space)), rho)
+                rho = torch.where(failed, torch.maximum(1.2 * rho, radius(t, y, slope, only=failed)), rho)
             chosen = taken.reshape(wide.shape)
             y, slope = torch.where(chosen, new, y), torch.where(chosen, after, slope)
             t = torch.where(taken, torch.where(count <= 1, end, t + h), t)
@@ -131,19 +132,30 @@ def _coefficients(s: int, rows: int) -> np.ndarray:
     return table
 
 
-def _radius(rate: Callable[..., Tensor], t: Tensor, y: Tensor, slope: Tensor, space: int) -> Tensor:
-    """A little more than the largest |eigenvalue| of df/dy of each sample, by the power method with differences."""
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.randn(y.shape[-space:], generator=generator, dtype=torch.float64)
-    v = noise.to(y).expand_as(y)
-    dims = tuple(range(-space, 0))
+class _Radius:
+    """A little more than the largest |eigenvalue| of df/dy of each sample, by the power method with differences.
 
-    def norm(z: Tensor) -> Tensor:
-        return z.square().sum(dims, keepdim=True).sqrt().clamp_min(1e-300)
+    It goes on from the vectors it found before.
+    """
 
-    small = 1e-6 * (1.0 + norm(y))
-    found = norm(v)
-    for _ in range(_ITERATIONS):
-        v = (rate(t, y + small / found * v) - slope) / small
-        found = norm(v)
-    return _MARGIN * found.reshape(t.shape)
+    def __init__(self, rate: Callable[..., Tensor], like: Tensor, space: int) -> None:
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(like.shape[-space:], generator=generator, dtype=torch.float64)
+        self.rate, self.dims = rate, tuple(range(-space, 0))
+        self.v = noise.to(like).expand_as(like)
+        self.iterations = _FIRST_ITERATIONS
+
+    def __call__(self, t: Tensor, y: Tensor, slope: Tensor, *, only: Tensor | None = None) -> Tensor:
+        """(*sample) at a state and its rate; where `only` is given the vectors of other samples stay as they are."""
+        small, v = 1e-6 * (1.0 + self._norm(y)), self.v
+        found = self._norm(v)
+        for _ in range(self.iterations):
+            v = (self.rate(t, y + small / found * v) - slope) / small
+            found = self._norm(v)
+        unit = v / found
+        self.v = unit if only is None else torch.where(only.reshape(found.shape), unit, self.v)
+        self.iterations = _LATER_ITERATIONS
+        return _MARGIN * found.reshape(t.shape)
+
+    def _norm(self, z: Tensor) -> Tensor:
+        return z.square().sum(self.dims, keepdim=True).sqrt().clamp_min(1e-300)
