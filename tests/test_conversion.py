@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -133,9 +134,16 @@ def test_what_pdebench_leaves_out_is_told(tmp_path: Path) -> None:
     u = replace(scalar("wind"), unit="m s-1")
     data = replace(dataset([u], {"t": TIME, "x": HALF_OPEN}), splits={"train": np.array([0])})
     told = convert(data, tmp_path / "a.hdf5", "pdebench")
-    assert told == ("the name wind", "the units m s-1, s", "the splits train")
+    assert told == ("the name wind of u", "the units m s-1, s", "the splits train")
     two = dataset([scalar("a"), scalar("b")], {"t": TIME, "x": HALF_OPEN})
     assert convert(two, tmp_path / "b.h5", "pdebench") == ("whether x is periodic", "the units s")
+
+
+def test_a_coefficient_of_another_name_is_told(tmp_path: Path) -> None:
+    rock = dataset([scalar("u", "sample", "x", "y"), scalar("permeability", "x", "y")], NODES)
+    assert convert(rock, tmp_path / "a.hdf5", "pdebench") == ("the name permeability of nu",)
+    found = open_dataset(tmp_path / "a.hdf5")  # one coefficient for all samples stands beside each of them
+    assert np.array_equal(found.read("nu"), np.repeat(rock.read("permeability")[None], N, 0))
 
 
 PLACE = {"t": TIME, "x": HALF_OPEN}
@@ -297,3 +305,17 @@ def test_files_of_pdebench_come_back(tmp_path: Path, name: str) -> None:
             assert np.array_equal(before[one]["data"], after[other]["data"])
             for axis in before[one]["grid"]:
                 assert np.allclose(before[one]["grid"][axis], after[other]["grid"][axis], rtol=1e-6)
+
+
+def test_the_page_on_our_layout_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parent.parent / "docs/native.md").read_text()
+    names: dict[str, object] = {}
+    for code in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        exec(compile(code, "native.md", "exec"), names)
+    assert capsys.readouterr().out.splitlines() == ["(1, 64) [2.]", "('t',) m"]
+    for command in re.findall(r"`(pdesolve data convert [^`]*)`", text):
+        assert main([word.replace("NAME", "folder") for word in command.split()[1:]]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "waves.h5", "waves.hdf5"]

@@ -54,6 +54,7 @@ def aside(path: Path) -> Iterator[NewFile]:
             with NewFile(raw) as file:
                 yield file
             file.check()
+            os.fsync(raw.fileno())  # some file systems say only now that they are full
         beside.replace(path)
     except InputError:
         raise

@@ -100,7 +100,10 @@ def _layout(dataset: Dataset, space: tuple[str, ...], varying: bool) -> tuple[Ma
     frames = (SAMPLE, "t")
     if "t" not in dataset.sizes:
         if len(variables) == 2 and all(_axes(v) == space == ("x", "y") and not v.components for v in variables):
-            return _darcy, [f"whether {', '.join(periodic)} is periodic"] if periodic else []
+            names = [
+                f"the name {v.name} of {new}" for v, new in zip(variables, ("u", "nu"), strict=True) if v.name != new
+            ]
+            return _darcy, names + ([f"whether {', '.join(periodic)} is periodic"] if periodic else [])
         raise InputError(
             f"PDEBench has stationary data as a solution and a coefficient over x and y, these have "
             f"{_listed(variables)}: choose two by --variables, the solution first"
@@ -116,7 +119,7 @@ def _layout(dataset: Dataset, space: tuple[str, ...], varying: bool) -> tuple[Ma
         name = [f"whether {', '.join(periodic)} is periodic, unless the file's name has _periodic"] if periodic else []
         return _flow, name
     if len(space) == 1 and len(variables) == 1 and not variables[0].components and periodic and not varying:
-        return _tensor, [f"the name {variables[0].name}"] if variables[0].name != "u" else []
+        return _tensor, [f"the name {variables[0].name} of u"] if variables[0].name != "u" else []
     if len(space) > 2:
         raise InputError(
             f"PDEBench has density, pressure and velocity over three axes and nothing else, these data have "
