@@ -263,6 +263,16 @@ def test_compact_differences_are_of_order_four(k: float) -> None:
     assert all(math.log2(a / b) > 3.9 for a, b in pairwise(errors)) and errors[-1] < 1e-6
 
 
+def test_each_sample_may_have_a_wave_number_of_its_own() -> None:
+    (problem,) = make_family("helmholtz", {"points": 17}).sample(1)
+    k = torch.tensor([1.0, 6.0], dtype=torch.float64)
+    both = CompactSimulator().simulate(replace(problem, values={**problem.values, "wavenumber": k}))
+    assert np.array_equal(both.read("wavenumber"), k.numpy())
+    for i in range(2):
+        alone = CompactSimulator().simulate(replace(problem, values={**problem.values, "wavenumber": float(k[i])}))
+        assert gap(both.read("u")[i], alone.read("u")[0]) < 1e-13
+
+
 def test_poisson_converges_in_spite_of_its_corners() -> None:
     found = {}
     for points in (33, 65, 257):

@@ -36,19 +36,18 @@ def test_a_stream_holds_the_samples_of_the_family_each_once() -> None:
     found = list(islice(stream(), 4))
     assert [len(batch) for batch in found] == [4, 2, 4, 2]
     assert found[0].inputs["permeability"].shape == (4, 1, 1, 9, 9) and found[0].targets["u"].dtype == torch.float64
+    numbers = np.concatenate([batch.numbers.numpy() for batch in found])
+    assert list(numbers) != list(range(12))
+    assert sorted(numbers[:6]) == list(range(6)) and sorted(numbers) == list(range(12))
     data = DARCY.simulator.simulate(DARCY.sample(12, seed=3)[0])
-    expected = data.read("u").reshape(12, -1)
-    for half in (slice(0, 6), slice(6, 12)):
-        mixed = rows(found)[half]
-        assert not np.allclose(mixed, expected[half], atol=1e-15)
-        assert np.allclose(np.sort(mixed, 0), np.sort(expected[half], 0), rtol=1e-12, atol=1e-15)
+    assert np.allclose(rows(found), data.read("u")[numbers].reshape(12, -1), rtol=1e-12, atol=1e-15)
 
 
 def test_ranks_have_samples_of_their_own() -> None:
     one, two = (list(islice(stream(rank=rank, ranks=2), 4)) for rank in (0, 1))
-    together = np.concatenate([rows(one), rows(two)])
-    expected = DARCY.simulator.simulate(DARCY.sample(24, seed=3)[0]).read("u").reshape(24, -1)
-    assert np.allclose(np.sort(together, 0), np.sort(expected, 0), rtol=1e-12, atol=1e-15)
+    numbers = [sorted(np.concatenate([batch.numbers.numpy() for batch in part])) for part in (one, two)]
+    assert numbers == [[*range(6), *range(12, 18)], [*range(6, 12), *range(18, 24)]]
+    assert not set(map(bytes, rows(one))) & set(map(bytes, rows(two)))
 
 
 def test_a_stream_goes_on_where_another_was() -> None:
@@ -108,6 +107,7 @@ def test_samples_that_fail_are_left_out_and_counted() -> None:
     found = list(islice(unsafe, 2))
     assert [len(batch) for batch in found] == [3, 3] and unsafe.failed == 6
     assert np.isfinite(rows(found)).all()
+    assert sorted(torch.cat([batch.numbers for batch in found]).tolist()) == [0, 2, 4, 6, 8, 10]
     with pytest.raises(Diverged, match="none of the samples 0 to 5 passes its checks"):
         next(iter(FamilyStream(Unsafe(every=1), TASK, batch=4, block=6)))
 

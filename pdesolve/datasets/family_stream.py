@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pdesolve.batch import Batch
 from pdesolve.datasets.order import Shuffled
@@ -24,9 +26,9 @@ class FamilyStream:
         for step, batch in zip(range(1000), FamilyStream(make_family("darcy"), Task(("permeability",), ("u",)))):
 
     Samples are simulated in blocks, of which the windows are shuffled: block k of rank r has the numbers
-    (k ranks + r) block to (k ranks + r + 1) block - 1 of the seed, those that a file of the family would hold. Samples
-    that fail the checks of `generate` are left out and counted in `failed`. The last batch of a block may have fewer
-    windows.
+    (k ranks + r) block to (k ranks + r + 1) block - 1 of the seed, those that a file of the family would hold; batches
+    tell them. Samples that fail the checks of `generate` are left out and counted in `failed`. The last batch of a
+    block may have fewer windows.
 
     batch: windows in each. block: samples that are simulated together; None takes as many as `generate` would, and at
     least a batch. device: where samples are simulated and batches lie. rank, ranks: which of how many processes this
@@ -54,13 +56,13 @@ class FamilyStream:
     def __iter__(self) -> Iterator[Batch]:
         """Batches from the one that is due on."""
         while True:
-            windows = self._windows(self.block)
+            windows, samples = self._windows(self.block)
             order = np.concatenate(list(Shuffled(len(windows), self.seed).parts(0, len(windows), self._number)))
             while self.batch * self.size < len(order):
                 begin = self.batch * self.size
                 found = windows.batch(order[begin : begin + self.size], epoch=self._number)
                 self.batch += 1
-                yield found.to(self.device)
+                yield replace(found, numbers=samples[found.numbers]).to(self.device)
             self.block, self.batch = self.block + 1, 0
 
     def position(self) -> Position:
@@ -89,7 +91,8 @@ class FamilyStream:
             f"{self.ranks}"
         )
 
-    def _windows(self, block: int) -> Windows:
+    def _windows(self, block: int) -> tuple[Windows, Tensor]:
+        """The windows of a block, and the numbers of the samples that they are of."""
         first = (block * self.ranks + self.rank) * self.samples
         data, record = produced(self.family, self.seed, range(first, first + self.samples), device=self.device)
         self.failed += len(record.failed)
@@ -98,4 +101,5 @@ class FamilyStream:
                 f"{self.family}: none of the samples {first} to {first + self.samples - 1} passes its checks, the "
                 f"first since {record.failed[first]}"
             )
-        return Windows(data, self.task, dtype=self.dtype)
+        kept = [number for number in range(first, first + self.samples) if number not in record.failed]
+        return Windows(data, self.task, dtype=self.dtype), torch.tensor(kept)

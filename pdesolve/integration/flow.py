@@ -34,7 +34,7 @@ class FlowSimulator(Simulator):
     def simulate(self, problem: Problem, *, device: str = "cpu") -> Dataset:
         (name,) = problem.equation.scalars
         system = _System(problem, device)
-        u = between_walls(system).detach()
+        u = _balanced(system).detach()
         return simulated(problem, {name: u if u.ndim > system.dimension else u[None]})
 
     def defect(self, problem: Problem, data: Dataset, *, device: str = "cpu") -> np.ndarray:
@@ -101,7 +101,7 @@ class _System:
         return (self.basis.transform(r).square() / self.eigenvalues).flatten(-self.dimension).sum(-1).sqrt()
 
 
-def between_walls(system: _System, *, tolerance: float = _TOLERANCE) -> Tensor:
+def _balanced(system: _System, *, tolerance: float = _TOLERANCE) -> Tensor:
     """u (*sample, *nodes) whose volumes balance.
 
     Raises:
