@@ -93,13 +93,15 @@ def explained(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"there is no file {path}: is the path right?") from None
     except PermissionError:
         raise InputError(f"{path} may not be read (no permission): chmod u+r, or ask its owner") from None
     except KeyError as error:
         raise InputError(f"{path} lacks something that its layout needs: {_one_line(error.args[0])}") from None
-    except (OSError, RuntimeError, MemoryError) as error:
+    except (OSError, RuntimeError, ValueError, MemoryError) as error:
         raise InputError(_reason(path, _one_line(error))) from None
 
 

@@ -184,4 +184,4 @@ def _plain(value: Any) -> Any:
         return (
             _plain(value.reshape(-1)[0]) if value.size == 1 else [_plain(entry) for entry in value.reshape(-1)] or None
         )
-    return value if isinstance(value, (str, bool, int, float, complex)) else None
+    return value if isinstance(value, (str, bool, int, float, complex)) else None  # h5py.Empty, references

@@ -6,6 +6,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -68,7 +69,7 @@ def _header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], Or
             shape, fortran, dtype = npy_format.read_array_header_1_0(file)
         else:
             shape, fortran, dtype = npy_format.read_array_header_2_0(file)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, TokenError, SyntaxError) as error:
         raise InputError(f"{name} of {path} has no readable .npy header ({error})".replace("\n", " ")) from None
     return shape, "F" if fortran else "C", dtype
 
@@ -84,5 +85,10 @@ def _data_offset(path: Path, info: zipfile.ZipInfo) -> int:
 
 
 def _member(path: str, name: str) -> np.ndarray:
-    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-        return npy_format.read_array(member, allow_pickle=False)
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+            return npy_format.read_array(member, allow_pickle=False)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        raise InputError(
+            f"{name} of {path} is damaged ({error}): copy or download it again".replace("\n", " ")
+        ) from None

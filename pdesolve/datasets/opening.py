@@ -19,7 +19,7 @@ from pdesolve.datasets.containers import container_of
 from pdesolve.datasets.handles import close_files
 from pdesolve.datasets.joining import joined
 from pdesolve.datasets.layout import Container, Layout, Opening
-from pdesolve.datasets.recognition import recognised
+from pdesolve.datasets.recognition import opened_as, recognised, refusal_of
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.geometry import Axis
 
@@ -88,10 +88,10 @@ class _Known:
         if self.found is None or container not in self.found.containers:
             self.found = self._recognised(path, container)
         else:
-            reason = self.found.refusal(path)
+            reason = refusal_of(self.found, path)
             if reason is not None:
                 raise InputError(f"{path} has another layout than the files before it ({self.found.name}): {reason}")
-        return self.found.open(path, self.opening)
+        return opened_as(self.found, path, self.opening)
 
     def _recognised(self, path: Path, container: Container) -> Layout:
         try:

@@ -9,8 +9,9 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from pdesolve.data import Dataset
 from pdesolve.datasets.containers import container_of
-from pdesolve.datasets.layout import Layout
+from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.errors import InputError, unknown_name
 
 _FOLDER = Path(__file__).parent / "layouts"
@@ -70,7 +71,7 @@ def recognised(path: Path, layout: str | None = None) -> Layout:
         if chosen is None:
             raise unknown_name("layout", layout, (entry.name for entry in layouts()))
         found = chosen.load()
-        reason = found.refusal(path) if container in chosen.containers else f"it is {container}"
+        reason = refusal_of(found, path) if container in chosen.containers else f"it is {container}"
         if reason is not None:
             raise InputError(f"{path} is not laid out as {layout}: {reason}")
         return found
@@ -80,7 +81,7 @@ def recognised(path: Path, layout: str | None = None) -> Layout:
         fitting = []
         for entry in entries:
             made = entry.load()
-            reason = made.refusal(path)
+            reason = refusal_of(made, path)
             if reason is None:
                 fitting.append(made)
             else:
@@ -95,6 +96,37 @@ def recognised(path: Path, layout: str | None = None) -> Layout:
     raise InputError(
         f"{path} ({container}) has no layout that is known. Found: {_contents(path, container)}. {looked}{hint}"
     )
+
+
+# what layouts run into where a file is damaged or made to confuse them
+_CONFUSED = (TypeError, AttributeError, LookupError, ArithmeticError, UnicodeError, RecursionError)
+
+
+def refusal_of(layout: Layout, path: Path) -> str | None:
+    """Why a file does not have a layout; None where it does."""
+    try:
+        return layout.refusal(path)
+    except _CONFUSED as error:
+        return f"it cannot be looked into ({_about(error)})"
+
+
+def opened_as(layout: Layout, path: Path, opening: Opening) -> Dataset:
+    """The file as the data set of a layout.
+
+    Raises:
+        InputError: whatever is wrong with the file.
+    """
+    try:
+        return layout.open(path, opening)
+    except _CONFUSED as error:
+        raise InputError(
+            f"{path} cannot be opened as {layout.name} ({_about(error)}): it is damaged, or has another layout, which "
+            "layout= may name"
+        ) from error
+
+
+def _about(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _contents(path: Path, container: str) -> str:
