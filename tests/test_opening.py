@@ -344,3 +344,25 @@ def test_points_must_ascend() -> None:
     rows = coordinate("t", np.array([[0.0, 1, 2], [0, 1, 2]]))
     assert rows.points.tolist() == [0, 1, 2]
     assert coordinate("t", np.array([[0.0, 1], [1, 3]])).axis.upper == 3
+
+
+def test_what_confuses_a_layout_ends_in_one_line(tmp_path: Path) -> None:
+    """The group that a layout goes by is there, and nothing in it is what it should be."""
+    kinds: dict[str, Callable[[h5py.File], object]] = {
+        "tensor": lambda f: f.create_group("x-coordinate"),
+        "dimensions": lambda f: f.__setitem__("t0_fields", np.zeros(3)),
+        "grid": lambda f: f.__setitem__("state/u", np.zeros(3)),
+        "train": lambda f: f.create_group("train/pde_3-4"),
+        "0000": lambda f: f.__setitem__("0000/data", np.zeros(3)),
+        "Sample_0": lambda f: f.__setitem__("Sample_0", np.zeros(3)),
+        "data": lambda f: (f.__setitem__("times", "x"), f.attrs.__setitem__("field_attributes", "{")),
+    }
+    for name, make in kinds.items():
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            make(file)
+            if name not in file:
+                file.create_dataset(name, data=np.zeros(2)) if name == "data" else file.create_group(name)
+            for bound in ("nx", "ny", "xmin", "xmax", "ymin", "ymax"):
+                file[name].attrs[bound] = "many"
+            file[name].attrs["spatial_dims"] = 3.5
+        refused(lambda name=name: ps.open_dataset(tmp_path / f"{name}.h5"))

@@ -21,6 +21,7 @@ from pdesolve.errors import InputError
 
 _PIECE = 2**14  # bytes that are worth leaving out of an array without chunks
 _SHOWN = 8  # names in messages
+_LONGEST = 2**16  # entries of an attribute
 _LARGEST = 2**28  # bytes of coordinates and parameters
 
 
@@ -142,6 +143,9 @@ def attributes_of(node: h5py.HLObject) -> dict[str, Any]:
 def attribute(node: h5py.HLObject, name: str) -> Any:
     """An attribute as text, a number or a list of them; None where it is not there, is empty or is anything else."""
     try:
+        # damaged sizes may be anything
+        if math.prod(node.attrs.get_id(name).shape or ()) > _LONGEST:
+            return None
         return _plain(node.attrs[name])
     except (KeyError, OSError, TypeError, ValueError, MemoryError):  # not there, or of a type that numpy has not
         return None
