@@ -183,7 +183,13 @@ REAL: dict[str, Row] = {
     "gridded/gridded/tests/test_ugrid/files/quad_and_triangle.nc": ("ugrid", {}, {}, {}),
     "gridded/gridded/tests/test_data/UGRIDv0.9_eleven_points_with_depth.nc": (
         "ugrid",
-        {"h": "node 11", "h_center": "cell 13", "zeta": "node 11", "Mesh2_face_u": "cell 13"},
+        {
+            "siglay": "siglay_index 4 node 11",
+            "h": "node 11",
+            "h_center": "cell 13",
+            "zeta": "node 11",
+            "Mesh2_face_u": "cell 13",
+        },
         {},
         {},
     ),

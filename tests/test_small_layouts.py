@@ -425,3 +425,41 @@ def test_geometries_of_different_sizes(tmp_path: Path) -> None:
     assert data.layout == "geometries" and data.samples == 3 and list(data.offsets["point"]) == [0, 5, 13, 16]
     assert np.array_equal(data.read("press", {"sample": 1}), rows[1]["press"][0].numpy())
     assert shapes(data)["query"] == "sample 3 component 3 d2 2 d2a 2"
+
+
+def _sum(data: Dataset) -> float:
+    return float(sum(np.nansum(data.read(name)) for name in data.variables))
+
+
+class Sums(torch.utils.data.Dataset):
+    """Reads in a worker what its parent has read already."""
+
+    def __init__(self, datasets: list[Dataset]) -> None:
+        self.datasets = datasets
+
+    def __len__(self) -> int:
+        return len(self.datasets)
+
+    def __getitem__(self, i: int) -> float:
+        return _sum(self.datasets[i])
+
+
+def test_workers_read_what_their_parent_has_open(tmp_path: Path) -> None:
+    datasets = []
+    for i, container in enumerate(SAVE):
+        SAVE[container](tmp_path / f"{i}", {"x": X, "t": T, "u": RANDOM.random((7, 20))})
+        datasets.append(open_dataset(tmp_path / f"{i}"))
+    expected = [_sum(data) for data in datasets]
+    loader = torch.utils.data.DataLoader(Sums(datasets), batch_size=1, num_workers=2, multiprocessing_context="fork")
+    assert [float(batch) for batch in loader] == pytest.approx(expected)
+
+
+def test_data_of_others_are_written_as_ours(tmp_path: Path) -> None:
+    from pdesolve.datasets.writing import write
+
+    SAVE["mat 5"](tmp_path / "a.mat", {"x": X[:, None], "t": T[None], "u": WAVE.T, "h": WAVE.T * (1 + 1j)})
+    data = open_dataset(tmp_path / "a.mat")
+    write(data, tmp_path / "a.h5")
+    again = open_dataset(tmp_path / "a.h5")
+    assert shapes(again) == shapes(data) and again.coordinates["x"].axis == data.coordinates["x"].axis
+    assert all(np.array_equal(again.read(name), data.read(name)) for name in data.variables)

@@ -53,6 +53,8 @@ def mat5_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
             dtype = np.dtype("?" if head.logical else _CLASSES[head.kind])
             if head.is_complex:
                 dtype = np.dtype("c8" if head.kind == 7 else "c16")
+            if any(n < 0 for n in head.shape):
+                raise InputError(f"{name} of {path} has the shape {head.shape}: its header is damaged")
             claimed = int(np.prod(head.shape, dtype=object)) * dtype.itemsize
             mapped = not compressed and not head.is_complex and head.stored == _CLASSES[head.kind]
             if mapped and head.begin + claimed <= size:

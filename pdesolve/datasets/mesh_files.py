@@ -34,7 +34,8 @@ def format_of(path: Path) -> str | None:
         case "xml":
             return _of_xml(path)
         case "text":
-            head = path.read_bytes()[:_HEAD].decode("utf-8", errors="replace")
+            with path.open("rb") as file:
+                head = file.read(_HEAD).decode("utf-8", errors="replace")
             if re.search(r"^\s*NDIME\s*=", head, re.MULTILINE):
                 return "su2"
             return "abaqus" if re.search(r"^\*NODE\b", head, re.MULTILINE | re.IGNORECASE) else None

@@ -71,6 +71,8 @@ def _header(path: Path, name: str, file: IO[bytes]) -> tuple[tuple[int, ...], Or
             shape, fortran, dtype = npy_format.read_array_header_2_0(file)
     except (ValueError, EOFError, TokenError, SyntaxError) as error:
         raise InputError(f"{name} of {path} has no readable .npy header ({error})".replace("\n", " ")) from None
+    if any(n < 0 for n in shape):
+        raise InputError(f"{name} of {path} has the shape {shape}: its header is damaged")
     return shape, "F" if fortran else "C", dtype
 
 

@@ -6,15 +6,15 @@ import csv
 import io
 import re
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from pdesolve.arrays import Array, Part
-from pdesolve.datasets.stored import Whole, dropped, kept
+from pdesolve.datasets.stored import Whole, check_size, dropped, kept
 from pdesolve.errors import InputError
 
+_LINE = 2**22  # characters of a line, at most
 _HEAD = 100  # lines among which the first numbers must be
 _COMMENT = "%#"
 
@@ -55,7 +55,7 @@ def read_table(path: Path) -> Table | None:
     comments: list[str] = []
     plain = 0
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        lines = [line.strip() for line in islice(file, _HEAD)]
+        lines = [file.readline(_LINE).strip() for _ in range(_HEAD)]
     for text in filter(None, lines):
         if _is_numbers(text):
             values = _numbers(str(path.absolute()), "table")
@@ -70,6 +70,7 @@ def read_table(path: Path) -> Table | None:
 
 def _numbers(path: str, name: str) -> np.ndarray:
     size = Path(path).stat().st_size  # a number takes two characters at least, so that it may become four times this
+    check_size(path, "the table", 4 * size, size)
     return kept(path, name, 4 * size, lambda: _load(Path(path)))
 
 

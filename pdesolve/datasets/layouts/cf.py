@@ -55,6 +55,9 @@ def labelled_dataset(found: LabelledFile, places: dict[str, str], layout: str, s
     notes = list(found.notes)
     hidden = {*skip, *_about_others(found)}
     words = {dim: axis_word(dim) for v in found.variables.values() for dim in v.dims}
+    for dim in words:  # a variable of two dimensions may have the name of one of them
+        if dim in found.variables and len(found.variables[dim].dims) > 1:
+            words[dim] = f"{words[dim]}_index"
     axes, coordinates, turned = {}, {}, set()
     for name, variable in found.variables.items():
         dim = _dimension(found, name, variable)

@@ -50,7 +50,7 @@ class Exodus(Layout):
     """Blocks of cells `connect1`, ..., node sets and side sets as parts of the boundary, variables of nodes and cells
     at the times `time_whole` (Sjaardema, Schoof, Yarberry 2019, SAND2006-8168).
 
-    Cells become a mesh or points as in other mesh files. A single time is the parameter t.
+    Cells become a mesh or points as in other mesh files. A single time is the attribute `time`.
     """
 
     name = "exodus"

@@ -10,7 +10,7 @@ import numpy as np
 
 from pdesolve.arrays import Array, Picked
 from pdesolve.data import Coordinate, Dataset, Variable
-from pdesolve.datasets.dimensions import arranged, parameter
+from pdesolve.datasets.dimensions import arranged
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.datasets.mesh_files import Series, format_of, mesh_at, steps
@@ -81,9 +81,10 @@ def mesh_dataset(path: Path, found: Any, fields: list[Field], times: Sequence[fl
         dims += ["component"] if len(rest) == 1 and rest[0] > 1 else ["_" if n == 1 else f"d{n}" for n in rest]
         key = name if name not in variables else f"{name}_{place}"
         variables[key] = arranged(key, array, dims)
-    parameters = {"t": parameter("t", times[0])} if times is not None and len(times) == 1 else {}
+    about = {"time": float(times[0])} if times is not None and len(times) == 1 else {}
     return Dataset(
-        variables, coordinates, parameters, (discretisation,), layout=layout, paths=(path,), notes=tuple(notes)
+        variables, coordinates, meshes=(discretisation,), attributes=about, layout=layout, paths=(path,),
+        notes=tuple(notes),
     )  # fmt: skip
 
 
