@@ -130,6 +130,13 @@ def test_what_pdebench_files_hold(tmp_path: Path) -> None:
         assert file["0002/data"].shape == (T, Y, X, 2)
 
 
+def test_a_single_solution_is_one_sample(tmp_path: Path) -> None:
+    alone = dataset([scalar("u", "t", "x")], {"t": TIME, "x": HALF_OPEN})
+    convert(alone, tmp_path / "a.hdf5", "pdebench")
+    found = open_dataset(tmp_path / "a.hdf5")
+    assert found.samples == 1 and np.array_equal(found.read("u", {"sample": 0}), alone.read("u"))
+
+
 def test_what_pdebench_leaves_out_is_told(tmp_path: Path) -> None:
     u = replace(scalar("wind"), unit="m s-1")
     data = replace(dataset([u], {"t": TIME, "x": HALF_OPEN}), splits={"train": np.array([0])})
@@ -260,7 +267,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ]  # fmt: skip
     assert main(["data", "convert", b, "--json", "--split", "train", "-o", c]) == 2
     assert "unknown split 'train'" in capsys.readouterr().err
-    assert main(["data", "convert", b, "--json", "-o", c]) == 0
+    assert main(["data", "convert", b, "--json", "--rename", "u=height,nu=viscosity", "-o", c]) == 0
+    assert {"height", "viscosity"} <= {*open_dataset(c).variables, *open_dataset(c).parameters}
     told = json.loads(capsys.readouterr().out)
     assert (told["layout"], told["to"], told["samples"], told["left_out"]) == ("pdebench_groups", "native", N, [])
 
@@ -268,6 +276,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["a.h5", "-o", "b.h5", "--rename", "u"], "--rename takes pairs OLD=NEW with commas between them, got 'u'"),
         ([], "data convert needs a file and where to"),
         (["a.h5", "-o", "a.h5"], "a.h5 is there already: give another --out"),
         (["a.h5", "-o", "nowhere/b.h5"], "there is no folder nowhere"),

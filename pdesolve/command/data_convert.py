@@ -25,6 +25,7 @@ def parser() -> Parser:
     made.add_argument("-o", "--out", metavar="OUT", help="the file to write, for the_well also a folder")
     made.add_argument("--to", metavar="LAYOUT", default="native", help="native (default), pdebench or the_well")
     made.add_argument("--variables", metavar="A,B", help="these variables, in this order (default: all)")
+    made.add_argument("--rename", metavar="OLD=NEW,...", help="other names for variables, parameters and axes")
     made.add_argument("--split", metavar="NAME", help="the samples of this split (default: all)")
     made.add_argument("--dtype", metavar="TYPE", help="float32 or float64 (default: as it is; float32 for others)")
     made.add_argument("--compression", metavar="gzip", help="gzip-4 after a shuffle of bytes (default: none)")
@@ -50,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     from pdesolve.datasets.opening import open_dataset
 
     with only_json(given.json):
-        dataset = open_dataset(given.file, layout=given.layout, split=given.split)
+        dataset = open_dataset(given.file, layout=given.layout, split=given.split, names=_names(given.rename))
         if given.variables is not None:
             dataset = dataset.select([name.strip() for name in given.variables.split(",")])
         left = convert(dataset, out, given.to, dtype=given.dtype, compression=given.compression)
@@ -63,3 +64,10 @@ def run(arguments: Sequence[str]) -> int:
     print(f"written: {out} ({dataset.samples} samples of {', '.join(dataset.variables)}, {given.to})")
     print(f"next: pdesolve data info {out}")
     return 0
+
+
+def _names(text: str | None) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+    if not all(old and equals and new for old, equals, new in pairs):
+        raise InputError(f"--rename takes pairs OLD=NEW with commas between them, got {text!r}")
+    return {old.strip(): new.strip() for old, _, new in pairs}

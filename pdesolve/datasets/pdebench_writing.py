@@ -15,6 +15,7 @@ Units, splits, and in the groups whether an axis is periodic have no place there
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -40,6 +41,7 @@ def write_pdebench(
         InputError: data that none of the layouts can hold, and which of them is nearest; a disk that is full.
     """
     space = _space(dataset)
+    dataset = _with_samples(dataset)
     constants = {name: p for name, p in dataset.parameters.items() if not p.dims}
     varying = {name: p for name, p in dataset.parameters.items() if p.dims}
     odd = [name for name, p in varying.items() if p.dims != (SAMPLE,)]
@@ -79,11 +81,13 @@ def _space(dataset: Dataset) -> tuple[str, ...]:
     """
     space = dataset.space
     if set(space) & set(SCATTERED) or not space:
-        raise InputError("PDEBench has grids only, these data lie on points or meshes: write --to native")
+        what = "lie on points or meshes" if space else "have no axis of space"
+        raise InputError(f"PDEBench has grids only, these data {what}: write --to native")
     if space != ("x", "y", "z")[: len(space)]:
+        found = ", ".join(space[:4]) + (", ..." if len(space) > 4 else "")
         raise InputError(
-            f"the axes of PDEBench are x, y, z, these data have {', '.join(space)}: open them with other names, "
-            f"names={{{space[0]!r}: 'x'}}"
+            f"the axes of PDEBench are x, y, z, these data have {found}: rename them, as by --rename {found.split(',')[0]}=x, and "
+            "choose variables of one grid by --variables"
         )
     for axis in space:
         coordinate = dataset.coordinates.get(axis)
@@ -91,6 +95,16 @@ def _space(dataset: Dataset) -> tuple[str, ...]:
             what = "no coordinates" if coordinate is None else "other coordinates in each sample"
             raise InputError(f"{axis} has {what}: PDEBench has one grid for all samples")
     return space
+
+
+def _with_samples(dataset: Dataset) -> Dataset:
+    """What evolves without a dimension of samples gets one."""
+    variables = {
+        name: replace(v, array=Repeated(v.array, dataset.samples), dims=(SAMPLE, *v.dims))
+        if "t" in v.dims and SAMPLE not in v.dims else v
+        for name, v in dataset.variables.items()
+    }  # fmt: skip
+    return replace(dataset, variables=variables)
 
 
 def _layout(dataset: Dataset, space: tuple[str, ...], varying: bool) -> tuple[Make, list[str]]:
@@ -250,4 +264,5 @@ def _left_out(dataset: Dataset) -> list[str]:
 
 
 def _listed(variables: list[Variable]) -> str:
-    return ", ".join(f"{v.name} ({', '.join(v.dims)})" for v in variables) or "nothing"
+    shown = ", ".join(f"{v.name} ({', '.join(v.dims)})" for v in variables[:4]) or "nothing"
+    return f"{shown} and {len(variables) - 4} more" if len(variables) > 4 else shown

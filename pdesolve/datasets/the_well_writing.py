@@ -39,7 +39,8 @@ def write_the_well(
         InputError: meshes or points, splits of other names, a folder that is there; a disk that is full.
     """
     if set(dataset.space) & set(SCATTERED) or not dataset.space:
-        raise InputError("the Well has grids only, these data lie on points or meshes: write --to native")
+        what = "lie on points or meshes" if dataset.space else "have no axis of space"
+        raise InputError(f"the Well has grids only, these data {what}: write --to native")
     if path.suffix in SUFFIXES:
         _write_file(dataset, path, path.stem, dtype, compression)
         return (f"the splits {', '.join(dataset.splits)}: give a folder as --out",) if dataset.splits else ()
