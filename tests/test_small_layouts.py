@@ -463,3 +463,13 @@ def test_data_of_others_are_written_as_ours(tmp_path: Path) -> None:
     again = open_dataset(tmp_path / "a.h5")
     assert shapes(again) == shapes(data) and again.coordinates["x"].axis == data.coordinates["x"].axis
     assert all(np.array_equal(again.read(name), data.read(name)) for name in data.variables)
+
+
+def test_dimensions_are_said_only_where_they_are_not_known(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(COMSOL, encoding="utf-8")
+    assert "leave out dims" in refusal(lambda: open_dataset(tmp_path / "a.txt", dims={"u": ("x",)}))
+    # a pair of the Fourier operator beside its own coordinates: these are taken
+    SAVE["mat 5"](tmp_path / "a.mat", {"a": RANDOM.random((9, 20)), "u": RANDOM.random((9, 20)), "x": 3 * X[:, None]})
+    data = open_dataset(tmp_path / "a.mat")
+    assert data.layout == "space_time" and shapes(data) == {"a": "sample 9 x 20", "u": "sample 9 x 20"}
+    assert data.coordinates["x"].points[0] == -3.0

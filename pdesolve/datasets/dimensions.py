@@ -95,6 +95,16 @@ def unused_dims(opening: Opening, names: Iterable[str]) -> None:
             raise unknown_name("variable in dims", name, names)
 
 
+def told(layout: str, opening: Opening) -> None:
+    """Refuse dimensions for files that say theirs themselves.
+
+    Raises:
+        InputError: dimensions were given.
+    """
+    if opening.dims:
+        raise InputError(f"files of the layout {layout} tell their dimensions: leave out dims={dict(opening.dims)}")
+
+
 def parameter(name: str, values: np.ndarray | float, dims: tuple[str, ...] = (), unit: str | None = None) -> Variable:
     """A parameter whose values are there: one, or one for each sample."""
     return Variable(name, Memory(np.asarray(values)), dims, unit)

@@ -57,8 +57,10 @@ class Zarr(Array):
 
 
 def zarr_arrays(path: Path) -> dict[str, Array]:
-    """The arrays at the root of a store; none where there are groups in it."""
+    """The arrays at the root of a store; none where there are groups in it, or dimensions with names."""
     root = _root(str(path.absolute()))
+    if zarr_labelled(path) is not None:
+        return {}
     if _is_array(root):
         return {"values": _array(path, "", root)}
     members = _members(path, root)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pdesolve.data import COMPONENT, SAMPLE, Coordinate, Dataset
 from pdesolve.datasets.bundle import bundle
-from pdesolve.datasets.dimensions import arranged, parameter
+from pdesolve.datasets.dimensions import arranged, parameter, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.numpy_files import BARE
 from pdesolve.errors import InputError
@@ -43,6 +43,7 @@ class APEBench(Layout):
         return None
 
     def open(self, path: Path, opening: Opening) -> Dataset:
+        told(self.name, opening)
         about = _settings(path)
         assert about is not None
         found = bundle(path)

@@ -8,7 +8,7 @@ import numpy as np
 
 from pdesolve.arrays import Array
 from pdesolve.data import Coordinate, Dataset, Variable
-from pdesolve.datasets.dimensions import ONE, arranged
+from pdesolve.datasets.dimensions import ONE, arranged, told
 from pdesolve.datasets.labelled_files import Labelled, LabelledFile, axis_word, labelled_file
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.placement import axis_unit, unit_text
@@ -45,6 +45,7 @@ class CF(Layout):
         return None
 
     def open(self, path: Path, opening: Opening) -> Dataset:
+        told(self.name, opening)
         found = labelled_file(path)
         assert found is not None
         return labelled_dataset(found, {}, self.name)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pdesolve.arrays import Array, Stacked
 from pdesolve.data import SAMPLE, Coordinate, Dataset, Variable
-from pdesolve.datasets.dimensions import arranged, parameter
+from pdesolve.datasets.dimensions import arranged, parameter, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.datasets.placement import coordinate, unit_text
@@ -48,6 +48,7 @@ class Comsol(Layout):
         return None
 
     def open(self, path: Path, opening: Opening) -> Dataset:
+        told(self.name, opening)
         table = read_table(path)
         if table is None or not table.header:
             raise InputError(

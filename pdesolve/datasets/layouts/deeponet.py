@@ -9,7 +9,7 @@ import numpy as np
 from pdesolve.arrays import Array, Joined
 from pdesolve.data import COMPONENT, SAMPLE, Dataset, Variable
 from pdesolve.datasets.bundle import Bundle, bundle
-from pdesolve.datasets.dimensions import arranged
+from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.datasets.stored import squeezed
@@ -53,6 +53,7 @@ class DeepONet(Layout):
         return None
 
     def open(self, path: Path, opening: Opening) -> Dataset:
+        told(self.name, opening)
         found = bundle(path)
         names = _splits(found)
         parts = [[_table(found.arrays[key]) for key in _keys(split)[:2]] for split in names]

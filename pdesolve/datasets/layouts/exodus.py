@@ -10,6 +10,7 @@ import numpy as np
 
 from pdesolve.arrays import Array, Joined, Part
 from pdesolve.data import Dataset
+from pdesolve.datasets.dimensions import told
 from pdesolve.datasets.labelled_files import LabelledFile, labelled_file
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.mesh import Field, mesh_dataset, top_blocks
@@ -62,6 +63,7 @@ class Exodus(Layout):
         return None if "connect1" in names and names & {"coord", "coordx"} else "no connect1 and coord or coordx"
 
     def open(self, path: Path, opening: Opening) -> Dataset:
+        told(self.name, opening)
         file = labelled_file(path)
         assert file is not None
         found = _mesh(file)

@@ -37,6 +37,9 @@ class FourierOperator(Layout):
         first, second = (found.arrays[name].shape for name in pair)
         if len(first) < 2 or first[0] != second[0] or len(second) - len(first) not in (0, 1):
             return f"{pair[0]} {first} and {pair[1]} {second} do not have the same samples in front"
+        x = found.vector("x")
+        if x is not None and len(x) in first[1:]:
+            return "it holds coordinates x"
         return None
 
     def open(self, path: Path, opening: Opening) -> Dataset:

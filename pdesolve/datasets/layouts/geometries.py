@@ -8,7 +8,7 @@ import numpy as np
 
 from pdesolve.arrays import Array, Joined, Part, Stacked
 from pdesolve.data import COMPONENT, SAMPLE, Dataset, Variable
-from pdesolve.datasets.dimensions import arranged
+from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.datasets.stored import squeezed
@@ -44,6 +44,7 @@ class Geometries(Layout):
         return None if len(shape) == 2 and shape[1] in (2, 3) else f"{places} {shape} are no points, one a row"
 
     def open(self, path: Path, opening: Opening) -> Dataset:
+        told(self.name, opening)
         rows = _samples(path.absolute())
         places = next(name for name in _PLACES if name in rows[0])
         counts = {"point": np.array([row[places].shape[0] for row in rows])}

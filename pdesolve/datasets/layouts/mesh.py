@@ -10,7 +10,7 @@ import numpy as np
 
 from pdesolve.arrays import Array, Picked
 from pdesolve.data import Coordinate, Dataset, Variable
-from pdesolve.datasets.dimensions import arranged
+from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.datasets.mesh_files import Series, format_of, mesh_at, steps
@@ -42,6 +42,7 @@ class MeshFile(Layout):
         return None if format_of(path.absolute()) is not None else "no mesh of Gmsh, VTK, XDMF, SU2 or Abaqus"
 
     def open(self, path: Path, opening: Opening) -> Dataset:
+        told(self.name, opening)
         path = path.absolute()
         kind = format_of(path)
         assert kind is not None

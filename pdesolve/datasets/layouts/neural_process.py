@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pdesolve.arrays import Array
 from pdesolve.data import COMPONENT, SAMPLE, Dataset, Variable
-from pdesolve.datasets.dimensions import arranged
+from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.torch_files import tensors
 
@@ -34,6 +34,7 @@ class NeuralProcess(Layout):
         return None
 
     def open(self, path: Path, opening: Opening) -> Dataset:
+        told(self.name, opening)
         found = tensors(path.absolute())
         variables = {}
         for role in _ROLES:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pdesolve.data import COMPONENT, Coordinate, Dataset
 from pdesolve.datasets.bundle import bundle
-from pdesolve.datasets.dimensions import arranged
+from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
@@ -34,6 +34,7 @@ class PhiFlow(Layout):
         return f"no {' and '.join(missing)}" if missing else None
 
     def open(self, path: Path, opening: Opening) -> Dataset:
+        told(self.name, opening)
         found = bundle(path)
         names = [str(name) for name in found.arrays["dim_names"].all()]
         kind = str(found.arrays["field_type"].all())

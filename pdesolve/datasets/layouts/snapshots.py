@@ -9,7 +9,7 @@ import numpy as np
 from pdesolve.arrays import Part
 from pdesolve.data import SAMPLE, Dataset, Variable
 from pdesolve.datasets.bundle import bundle
-from pdesolve.datasets.dimensions import arranged
+from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud
 from pdesolve.errors import InputError
@@ -39,6 +39,7 @@ class Snapshots(Layout):
         return None
 
     def open(self, path: Path, opening: Opening) -> Dataset:
+        told(self.name, opening)
         found = bundle(path)
         cells = next(name for name in _CELLS if name in found.numbers)
         x, y = (found.arrays[name].all().astype(float) for name in "xy")

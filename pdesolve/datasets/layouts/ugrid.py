@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pdesolve.data import Dataset
+from pdesolve.datasets.dimensions import told
 from pdesolve.datasets.labelled_files import Labelled, LabelledFile, labelled_file
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.cf import labelled_dataset
@@ -50,6 +51,7 @@ class UGRID(Layout):
         return "no variable with cf_role = 'mesh_topology'"
 
     def open(self, path: Path, opening: Opening) -> Dataset:
+        told(self.name, opening)
         found = labelled_file(path)
         assert found is not None
         topology = _topology(found)
