@@ -309,6 +309,9 @@ def test_unknown_layouts_say_what_was_looked_for_and_found(tmp_path: Path) -> No
     message = refused(lambda: ps.open_dataset(tmp_path / "a.h5"))
     assert "Found: group (a group of 1), stuff ((3, 4) float32)" in message
     assert "pdebench: no data sets tensor" in message and "the_well: no group dimensions" in message
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["link"] = h5py.SoftLink("/gone")
+    assert "link (a link that leads nowhere)" in refused(lambda: ps.open_dataset(tmp_path / "a.h5"))
     message = refused(lambda: ps.open_dataset(tmp_path / "a.h5", layout="the_well"))
     assert "is not laid out as the_well: no group dimensions" in message
     assert "did you mean 'pdebench'" in refused(lambda: ps.open_dataset(tmp_path / "a.h5", layout="pdebnch"))

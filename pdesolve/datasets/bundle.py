@@ -108,7 +108,7 @@ def _flat(path: Path) -> dict[str, Array]:
 
     arrays: dict[str, Array] = {}
     with look(path) as root:
-        for name in root:
+        for name in filter(root.__contains__, root):  # links may lead to nothing
             found = root[name]
             if not hasattr(found, "shape") or found.attrs.get("CLASS") in (b"DIMENSION_SCALE", "DIMENSION_SCALE"):
                 return {}

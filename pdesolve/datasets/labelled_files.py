@@ -88,7 +88,7 @@ def _netcdf4(path: Path) -> LabelledFile | None:
             return None  # fields in groups
         if len(root) > _MOST and "_NCProperties" not in root.attrs:
             return None  # a group a sample
-        for key in root:
+        for key in filter(root.__contains__, root):  # links may lead to nothing
             found = root[key]
             name = key.removeprefix(_OWN_NAME)
             if not hasattr(found, "shape"):
