@@ -51,7 +51,7 @@ def well(path: Path, *, start: float = 0.0) -> Path:
         dimensions.attrs["spatial_dims"] = list(SIZES)
         dimensions["time"] = np.linspace(0, 3, T, dtype=np.float32)
         dimensions["x"] = (np.arange(6) / 6).astype(np.float32)
-        dimensions["y"] = np.linspace(-1, 1, 5)
+        dimensions["y"] = np.linspace(-1, 1, 5, dtype=np.float32)
         for name in ("time", "x", "y"):
             dimensions[name].attrs["sample_varying"] = dimensions[name].attrs["time_varying"] = False
         boundary(file, "x_periodic", "periodic", ["x"], [])
@@ -104,17 +104,22 @@ def test_what_files_leave_out_is_borne(tmp_path: Path) -> None:
     path = well(tmp_path / "a.hdf5")
 
     def leave_out(file: h5py.File) -> None:
+        about = dict(file["t0_fields/profile"].attrs)
+        del file["t0_fields/profile"]
+        file["t0_fields/profile"] = WRITTEN["profile"][:, None]  # an axis of size one, as the reader has it
+        file["t0_fields/profile"].attrs.update(about)
         for name in ("time", "x"):
             del file["dimensions"][name].attrs["time_varying"]
         del file["t2_fields"], file["boundary_conditions"], file["scalars"].attrs["field_names"]
         file.create_group("t2_fields").attrs["field_names"] = []  # which h5py stores as numbers
-        file["t0_fields"].attrs["field_names"] = np.array([b"u", b"mask"])
+        file["t0_fields"].attrs["field_names"] = np.array([b"u", b"mask", b"profile"])
         del file["t0_fields/u"].attrs["dim_varying"], file["t0_fields/mask"].attrs["time_varying"]
         file.attrs["n_trajectories"] = 7
 
     change(path, leave_out)
     data = ps.open_dataset(path)
-    assert set(data.variables) == {"u", "mask", "velocity", "gravity"}
+    assert set(data.variables) == {"u", "mask", "profile", "velocity", "gravity"}
+    assert data.variables["profile"].dims == ("t", "y") and np.array_equal(data.read("profile"), WRITTEN["profile"])
     assert set(data.parameters) == {"a", "b", "c", "d", "viscosity"} and not data.coordinates["x"].axis.periodic
     assert data.notes == ("n_trajectories says 7, the file holds 2",)
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pdesolve.arrays import Flattened, Memory, Transposed
+from pdesolve.arrays import Array, Flattened, Memory, Part, Transposed
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
 from pdesolve.datasets.hdf5 import H5Array, attribute, attributes_of, described, look, numbers, texts
@@ -136,11 +136,15 @@ def _variables(path: Path, root: GuardedGroup, space: tuple[str, ...]) -> dict[s
 
 def _variable(path: Path, name: str, node: Any, order: int, space: tuple[str, ...]) -> Variable:
     """Dimensions by the flags: [sample][t][axes that vary][component, [component]]."""
-    array = H5Array.of(node)
+    array: Array = H5Array.of(node)
     varying = attribute(node, "dim_varying")
     varying = [True] * len(space) if varying is None else np.atleast_1d(varying).tolist()
     axes = tuple(axis for axis, varies in zip(space, varying, strict=False) if varies)
     before = [dim for dim, flag in (("sample", "sample_varying"), ("t", "time_varying")) if _varies(node, flag)]
+    # axes that do not vary are left out, says the specification; its reader takes them with the size one
+    small = frozenset(len(before) + i for i, varies in enumerate(varying) if not varies)
+    if small and len(array.shape) == len(before) + len(space) + order and {array.shape[i] for i in small} == {1}:
+        array = Part(array, tuple(slice(0, n) for n in array.shape), small)
     if len(array.shape) != len(before) + len(axes) + order or len(varying) != len(space):
         raise InputError(
             f"{path}: {node.name} should have the dimensions {(*before, *axes, *(['component'] * order))} by its "
