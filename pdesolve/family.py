@@ -73,10 +73,12 @@ class Family(ABC):
     """A distribution of problems: one equation, random parameters, fields, initial states or domains.
 
     Families are frozen dataclasses, whose fields are the settings. Their problems own the evaluation set: the grid and
-    the frames that are stored. `tolerance` is the largest defect that a sample of the family may have.
+    the frames that are stored. `tolerance` is the largest defect that a sample of the family may have, `drift` the
+    largest relative departure of a conserved integral on the stored grid, whose quadrature errs where there are jumps.
     """
 
     tolerance: float = 1e-3
+    drift: float = 1e-3
 
     @abstractmethod
     def problems(self, draws: Draws) -> Sequence[Problem]:

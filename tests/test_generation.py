@@ -338,7 +338,9 @@ def test_checks_take_numbers_that_are_none_for_wrong() -> None:
     (problem,) = family.sample(2)
     data = family.simulator.simulate(problem)
     assert judged(family, problem, data).reasons == {}
-    blind = SimpleNamespace(tolerance=1e-3, simulator=SimpleNamespace(defect=lambda *_, **__: np.array([np.nan, 0.0])))
+    blind = SimpleNamespace(
+        tolerance=1e-3, drift=1e-3, simulator=SimpleNamespace(defect=lambda *_, **__: np.array([np.nan, 0.0]))
+    )
     assert list(judged(blind, problem, data).reasons) == [0]  # type: ignore[arg-type]
     wrong = replace(
         data, parameters={"diffusivity": replace(data.variable("diffusivity"), array=Memory(np.array([np.inf, 1])))}
@@ -510,10 +512,10 @@ def test_the_commands_of_the_page_run_one_after_the_other(tmp_path: Path, monkey
     for line in "".join(code for kind, code in blocks if kind == "sh").splitlines():
         if line.startswith("pdesolve"):
             assert main(shlex.split(line)[1:]) == 0, line
-    (code,) = [code for kind, code in blocks if kind == "python"]
-    exec(compile(code, "generation.md", "exec"), {})
-    out = capsys.readouterr().out
-    assert "cost: 16 samples" in out and out.splitlines()[-1].startswith("48 ") and "(64,)" in out
+    capsys.readouterr()
+    exec(compile("\n".join(code for kind, code in blocks if kind == "python"), "generation.md", "exec"), {})
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("48 ") and out[0].endswith("(64,)") and len(out) == 4 and "33, 33" in out[-1]
     assert ps.open_dataset("darcy.h5", split="train").samples == 24
 
 

@@ -34,7 +34,7 @@ def judged(family: Family, problem: Problem, data: Dataset, *, device: str = "cp
     """Whether each sample is finite, keeps what its equation conserves, and has a defect below the family's tolerance.
 
     Conserved are the quantities that `Problem.conserved` names, all of the equation's where every axis is periodic.
-    Their integrals on the stored grid may depart from those of the first frame by the tolerance too, relative to the
+    Their integrals on the stored grid may depart from those of the first frame by the family's `drift`, relative to the
     integral of the density's absolute value.
     """
     reasons = _not_finite(data)
@@ -44,10 +44,10 @@ def judged(family: Family, problem: Problem, data: Dataset, *, device: str = "cp
         if i in reasons:
             continue
         if not defects[i] <= family.tolerance:  # NaN is not
-            reasons[i] = f"its defect is {defects[i]:.2e}, at most {family.tolerance:g} is allowed"
+            reasons[i] = f"its defect is {defects[i]:.2e} > {family.tolerance:g}"
         for name, drift in drifts.items():
-            if i not in reasons and not drift[i] <= family.tolerance:
-                reasons[i] = f"{name} departs by {drift[i]:.2e}, at most {family.tolerance:g} is allowed"
+            if i not in reasons and not drift[i] <= family.drift:
+                reasons[i] = f"{name} departs by {drift[i]:.2e} > {family.drift:g}"
     kept = [i for i in range(data.samples) if i not in reasons]
     return Verdict(
         reasons,
