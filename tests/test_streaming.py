@@ -106,6 +106,8 @@ def test_workers_bring_the_same_windows_and_a_resumed_loader_the_rest(folder: Pa
     other = loader(example(folder, "parts"), TASK, batch=8, workers=2, memory=2 * SMALL)
     with pytest.raises(InputError, match=r"batch=16.*batch=8"):
         other.resume(position)
+    with pytest.raises(InputError, match=r"the order of batches was"):
+        loader(example(folder, "parts"), TASK, batch=16, workers=2, memory=SMALL).resume(position)
 
 
 def test_what_a_worker_refuses_is_one_line(folder: Path, tmp_path: Path) -> None:
@@ -247,6 +249,10 @@ def test_every_chunk_is_read_once_an_epoch(folder: Path) -> None:
 def test_the_forms_of_torch_bring_the_same_windows(folder: Path) -> None:
     data = WindowDataset(example(folder), TASK, memory=SMALL)
     assert len(data) == WINDOWS and data[3].targets["u"].shape == (2, 1, POINTS)
+    assert all(isinstance(source.array, H5Array) for source in data.windows.sources.values())
+    kept = WindowDataset(example(folder), TASK).windows
+    assert len(seen(iter([kept.batch(np.arange(WINDOWS)), kept.batch([5])]))) == WINDOWS + 1
+    assert all(isinstance(source.array, Cached) and source.array.cache.loads == 1 for source in kept.sources.values())
     plain = DataLoader(data, batch_size=20, shuffle=True, collate_fn=batched)
     assert len(set(seen(iter(plain)))) == WINDOWS
     stream = StreamedWindows(example(folder), TASK, batch=20, memory=2 * SMALL)
@@ -270,6 +276,7 @@ def test_ragged_samples_are_streamed(folder: Path) -> None:
     ("settings", "message"),
     [
         ({"batch": 0}, "expected batch >= 1"),
+        ({"device": "gpu9"}, "a device is auto, cpu"),
         ({"shuffle": "some"}, "unknown shuffle 'some'"),
         ({"rank": 2, "ranks": 2}, "got rank 2 of 2"),
         ({"rank": 0, "ranks": 1000}, "there are 322 windows for 1000 processes"),

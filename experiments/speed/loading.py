@@ -11,6 +11,7 @@ workers counts.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -19,12 +20,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
+from loading_peers import cpu_seconds
 
 import pdesolve as ps
 from pdesolve.arrays import Memory
@@ -36,6 +39,13 @@ from pdesolve.datasets.writing import write
 
 FRAMES, POINTS, PAST, AHEAD, BATCH, WORKERS, MEMORY = 201, 1024, 10, 10, 64, 2, 256 << 20
 TASK = ps.Task(("u",), ("u",), ps.Steps(PAST, AHEAD, every=PAST + AHEAD))
+WINDOW = (PAST + AHEAD) * POINTS * 4  # bytes
+SHUFFLES: dict[str, Shuffle] = {"blocks shuffled": "blocks", "windows shuffled": "windows", "in turn": "no"}
+PEERS = {
+    "the-well, shuffled": "well",
+    "read all (PDEBench's order), shuffled": "read_all",
+    "read all (as stored), shuffled": "read_all_as_stored",
+}
 WELL_WINDOWS = 2_000  # of the-well's loader: enough for a rate
 
 
@@ -67,27 +77,41 @@ def forget(folder: Path) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def sequential(folder: Path) -> tuple[float, int]:
-    """h5py reads the file in order, some samples at a time: seconds and bytes."""
-    start = time.perf_counter()
+@dataclass(frozen=True)
+class Taken:
+    """What one run took: wall seconds, CPU seconds with those of workers, and the bytes that came."""
+
+    seconds: float
+    cpu_seconds: float
+    nbytes: int
+
+
+def timed(run: Callable[[], int]) -> Taken:
+    start, before = time.perf_counter(), cpu_seconds()
+    nbytes = run()
+    return Taken(time.perf_counter() - start, cpu_seconds() - before, nbytes)
+
+
+def sequential(folder: Path) -> int:
+    """h5py reads the file in order, some samples at a time: the bytes."""
     with h5py.File(folder / "native" / "data" / "train" / "burgers.hdf5", "r") as file:
         numbers = file["t0_fields/u"]
         assert isinstance(numbers, h5py.Dataset)
         for i in range(0, len(numbers), 16):
             numbers[i : i + 16]
-        return time.perf_counter() - start, int(np.prod(numbers.shape)) * 4
+        return int(np.prod(numbers.shape)) * 4
 
 
-def ours(folder: Path, shuffle: Shuffle) -> tuple[float, int]:
-    """One epoch of our loader, the opening and the start of its workers counted: seconds and windows."""
-    start, count = time.perf_counter(), 0
+def ours(folder: Path, shuffle: Shuffle) -> int:
+    """One epoch of our loader, the opening and the start of its workers counted: the bytes."""
+    count = 0
     data = ps.open_dataset(folder / "native" / "data" / "train" / "burgers.hdf5")
     for batch in ps.loader(data, TASK, batch=BATCH, workers=WORKERS, shuffle=shuffle, memory=MEMORY):
         count += len(batch)
-    return time.perf_counter() - start, count
+    return count * WINDOW
 
 
-def peer(python: str, name: str, folder: Path) -> tuple[float, int]:
+def peer(python: str, name: str, folder: Path) -> Taken:
     settings = [str(n) for n in (PAST, AHEAD, BATCH, WORKERS, WELL_WINDOWS)]
     script = Path(__file__).with_name("loading_peers.py")
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -95,7 +119,7 @@ def peer(python: str, name: str, folder: Path) -> tuple[float, int]:
         [python, str(script), name, str(folder), *settings], check=True, capture_output=True, text=True, env=environment
     )
     found = json.loads(done.stdout.splitlines()[-1])
-    return found["seconds"], found["windows"]
+    return Taken(found["seconds"], found["cpu_seconds"], found["windows"] * WINDOW)
 
 
 def processes() -> Iterator[int]:
@@ -165,8 +189,15 @@ def opening(folder: Path, files: int = 100) -> float:
     return statistics.median(float(run.stdout) for run in runs)
 
 
-def median(values: Iterable[float]) -> float:
-    return statistics.median(values)
+def row(name: str, runs: Sequence[Taken], before: Sequence[Taken]) -> str:
+    rates = sorted(run.nbytes / run.seconds for run in runs)
+    ratios = [run.nbytes / run.seconds / (b.nbytes / b.seconds) for run, b in zip(runs, before, strict=True)]
+    per_cpu = statistics.median(run.nbytes / run.cpu_seconds for run in runs)
+    middle = statistics.median(rates)
+    return (
+        f"| {name} | {middle / WINDOW:.0f} ({rates[0] / WINDOW:.0f}, {rates[-1] / WINDOW:.0f}) | {middle / 1e9:.2f} "
+        f"| {statistics.median(ratios):.2f} | {per_cpu / WINDOW:.0f} |"
+    )
 
 
 def memory_of(folder: Path, samples: int) -> tuple[float, float]:
@@ -196,38 +227,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=settings.folder) as name:
         folder = Path(name)
         make(folder, samples)
-        contenders: dict[str, Callable[[], tuple[float, int]]] = {
-            "h5py, sequential": lambda: sequential(folder),
-            "ours, blocks shuffled": lambda: ours(folder, "blocks"),
-            "ours, windows shuffled": lambda: ours(folder, "windows"),
-            "ours, in turn": lambda: ours(folder, "no"),
+        contenders: dict[str, Callable[[], Taken]] = {
+            f"ours, {label}": (lambda shuffle=shuffle: timed(lambda: ours(folder, shuffle)))
+            for label, shuffle in SHUFFLES.items()
         }
         if settings.peers:
-            names = {"the-well, shuffled": "well", "read all (PDEBench's order), shuffled": "read_all"}
-            names["read all (as stored), shuffled"] = "read_all_as_stored"
-            contenders |= {n: (lambda key=key: peer(settings.peers, key, folder)) for n, key in names.items()}
-        taken: dict[str, list[float]] = {name: [] for name in contenders}
-        counts: dict[str, int] = {}
-        for _ in range(settings.rounds):
-            for name, run in contenders.items():
-                if settings.cold:
-                    forget(folder)
-                seconds, counts[name] = run()
-                taken[name].append(seconds)
-        window = (PAST + AHEAD) * POINTS * 4
+            contenders |= {n: (lambda key=key: peer(settings.peers, key, folder)) for n, key in PEERS.items()}
+        before: dict[str, list[Taken]] = {name: [] for name in contenders}  # h5py's run just before each
+        taken: dict[str, list[Taken]] = {name: [] for name in contenders}
+        for _, (name, run) in itertools.product(range(settings.rounds), contenders.items()):
+            if settings.cold:
+                forget(folder)
+            before[name].append(timed(lambda: sequential(folder)))
+            if settings.cold:
+                forget(folder)
+            taken[name].append(run())
         print(
             f"{'cold' if settings.cold else 'warm'}, {samples} samples of {FRAMES} x {POINTS}, {settings.rounds} rounds"
         )
-        print("| loader | windows/s, median (least, most) | GB/s | of h5py's rate |\n|---|---|---|---|")
-        base = counts["h5py, sequential"] / median(taken["h5py, sequential"])
-        for name, seconds in taken.items():
-            factor = 1 if "h5py" in name else window
-            rates = sorted(counts[name] * factor / s for s in seconds)
-            middle = median(rates)
-            print(
-                f"| {name} | {middle / window:.0f} ({rates[0] / window:.0f}, {rates[-1] / window:.0f}) "
-                f"| {middle / 1e9:.2f} | {middle / base:.2f} |"
-            )
+        print("| loader | windows/s, median (least, most) | GB/s | of h5py's rate just before | windows per CPU s |")
+        print("|---|---|---|---|---|")
+        first = [one for runs in before.values() for one in runs]
+        print(row("h5py, sequential", first, first))
+        for name, runs in taken.items():
+            print(row(name, runs, before[name]))
         half, whole = memory_of(folder, samples)
         print(
             f"memory beyond the process's own, {MEMORY >> 20} MiB of blocks: half the file {half / 2**20:.0f} MiB, "

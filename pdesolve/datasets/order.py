@@ -20,6 +20,11 @@ class Order(ABC):
 
     count: int
 
+    @property
+    @abstractmethod
+    def described(self) -> str:
+        """What it depends on beside the epoch."""
+
     @abstractmethod
     def parts(self, begin: int, end: int, epoch: int) -> Iterator[np.ndarray]:
         """The numbers of the windows at the places `begin` to `end` of an epoch, in as many parts as are needed."""
@@ -30,6 +35,10 @@ class InTurn(Order):
     """One after another."""
 
     count: int
+
+    @property
+    def described(self) -> str:
+        return "in turn"
 
     def parts(self, begin: int, end: int, epoch: int) -> Iterator[np.ndarray]:
         for i in range(begin, end, _PART):
@@ -42,6 +51,10 @@ class Shuffled(Order):
 
     count: int
     seed: int
+
+    @property
+    def described(self) -> str:
+        return f"shuffled by seed {self.seed}"
 
     def parts(self, begin: int, end: int, epoch: int) -> Iterator[np.ndarray]:
         yield np.random.default_rng([self.seed, epoch]).permutation(self.count)[begin:end]
@@ -60,6 +73,11 @@ class Blocks(Order):
     run: int
     together: int
     seed: int
+
+    @property
+    def described(self) -> str:
+        blocks = f"{self._samples[1].size - 1} groups of samples, {self.run} windows in a run, {self.together} together"
+        return f"shuffled in blocks ({blocks}) by seed {self.seed}"
 
     @property
     def count(self) -> int:  # type: ignore[override]

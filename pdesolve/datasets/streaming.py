@@ -19,6 +19,7 @@ from pdesolve.datasets.slots import Slots
 from pdesolve.datasets.window_blocks import blocking, cached, in_blocks, in_memory, nbytes, samples_share_chunks
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.task import Task
+from pdesolve.training.devices import find_device
 from pdesolve.training.processes import place
 from pdesolve.windows import Windows
 
@@ -31,14 +32,15 @@ _KEPT = 3  # batches that may be held on to before they are copied
 class WindowDataset(torch_data.Dataset):
     """Windows by number for torch's own DataLoader: `DataLoader(WindowDataset(...), 32, collate_fn=batched)`.
 
-    memory: bytes of blocks that each process keeps; 0 reads each window by itself.
+    memory: bytes that each process may keep; data that fit into it are read in blocks, once, others window by window.
     """
 
     def __init__(
         self, dataset: Dataset, task: Task, *, memory: int = MEMORY, dtype: torch.dtype = torch.float32
     ) -> None:
         windows = Windows(dataset, task, dtype=dtype)
-        self.windows = cached(windows, blocking(windows, memory), memory) if memory and not windows.ragged else windows
+        fits = not windows.ragged and nbytes(windows) <= memory
+        self.windows = cached(windows, blocking(windows, memory), memory) if fits else windows
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -134,10 +136,9 @@ class Loader:
     @property
     def _order(self) -> str:
         share = self.share
-        seed = getattr(share.order, "seed", None)
         return (
-            f"{share.order.count} windows, {type(share.order).__name__} of seed {seed}, batch={share.batch}, "
-            f"lanes={share.lanes}, rank={share.rank} of {share.ranks}"
+            f"{share.order.count} windows {share.order.described}, batch={share.batch}, lanes={share.lanes}, "
+            f"rank={share.rank} of {share.ranks}"
         )
 
     def _alone(self, first: int) -> Iterator[Batch]:
@@ -208,7 +209,7 @@ def loader(
     notes = (
         f"{share.dropped} of {len(windows)} windows are dropped in each epoch, so that {ranks} processes get as many",
     )
-    return Loader(read, share, workers=workers, device=torch.device(device), notes=notes if share.dropped else ())
+    return Loader(read, share, workers=workers, device=find_device(str(device)), notes=notes if share.dropped else ())
 
 
 def _streamed(windows: Windows, shuffle: Shuffle, memory: int, seed: int) -> tuple[Windows, Order]:
