@@ -158,16 +158,17 @@ class Loader:
         for found in _alive(made):
             if isinstance(found, InputError):
                 raise found
-            if isinstance(found, Batch):
-                yield self._placed(found)
-                continue
-            number, count = found
+            number, made_there = found
             memory = slots.lend(number)
+            if isinstance(made_there, Batch):  # ragged: its size was not known before
+                del memory
+                yield self._placed(made_there)
+                continue
             if self.device.type == "cuda":
                 memory = memory.pin_memory().to(self.device, non_blocking=True)
             elif not slots.free:
                 memory = memory.clone()
-            batch = self.windows.view(memory, count)
+            batch = self.windows.view(memory, made_there)
             del memory
             yield batch
 
@@ -197,7 +198,7 @@ def loader(
         raise InputError(f"expected batch >= 1, workers >= 0, memory >= 1, got {batch}, {workers}, {memory}")
     windows = Windows(dataset, task, dtype=dtype)
     rank, ranks = _placed(rank, ranks)
-    held = not windows.ragged and nbytes(windows) <= memory
+    held = nbytes(windows) <= memory
     workers = (0 if held else min(2, os.cpu_count() or 1)) if workers is None else workers
     if held:
         read, order = in_memory(windows), _whole_order(len(windows), shuffle, seed)
@@ -264,17 +265,17 @@ class _Reading(torch_data.Dataset):
     def __init__(self, windows: Windows, memory: tuple[Tensor, ...]) -> None:
         self.windows, self.memory = windows, memory
 
-    def __getitem__(self, request: _Request) -> Batch | tuple[int, int] | InputError:
+    def __getitem__(self, request: _Request) -> tuple[int, Batch | int] | InputError:
         try:
             if self.windows.ragged:
-                return self.windows.batch(request.numbers, epoch=request.epoch)
+                return request.slot, self.windows.batch(request.numbers, epoch=request.epoch)
             self.windows.fill(self.memory[request.slot], request.numbers, epoch=request.epoch)
         except InputError as error:  # as a value: torch would make many lines of it
             return error
         return request.slot, len(request.numbers)
 
 
-def _alive(made: torch_data.DataLoader) -> Iterator[Batch | tuple[int, int] | InputError]:
+def _alive(made: torch_data.DataLoader) -> Iterator[tuple[int, Batch | int] | InputError]:
     """What the workers bring.
 
     Raises:
