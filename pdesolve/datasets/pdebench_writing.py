@@ -86,8 +86,8 @@ def _space(dataset: Dataset) -> tuple[str, ...]:
     if space != ("x", "y", "z")[: len(space)]:
         found = ", ".join(space[:4]) + (", ..." if len(space) > 4 else "")
         raise InputError(
-            f"the axes of PDEBench are x, y, z, these data have {found}: rename them, as by --rename {found.split(',')[0]}=x, and "
-            "choose variables of one grid by --variables"
+            f"the axes of PDEBench are x, y, z, these data have {found}: choose variables of one grid by --variables, "
+            f"and rename its axes, as by --rename {found.partition(',')[0]}=x"
         )
     for axis in space:
         coordinate = dataset.coordinates.get(axis)
