@@ -532,6 +532,8 @@ def test_processes_share_the_parts(tmp_path: Path) -> None:
     assert told["samples"] == 7 and told["made"] == 7 and not told["packed"]
     assert main([*words, str(tmp_path / "one.h5")]) == 0
     assert values(tmp_path / "two.h5").tobytes() == values(tmp_path / "one.h5").tobytes()
+    assert main([*words, str(tmp_path / "two.h5")]) == 0
+    assert Manifest.read(tmp_path / "two.h5").packed and sorted(os.listdir(tmp_path)) == ["one.h5", "two.h5"]  # type: ignore[union-attr]
     refused = subprocess.run(
         [*TORCHRUN, *words, "two.h5", "--seed", "1"], cwd=tmp_path, env=environment, capture_output=True, text=True,
         check=False, timeout=300,
