@@ -122,6 +122,7 @@ def test_incompressible_flow(tmp_path: Path) -> None:
     assert np.array_equal(data.read("velocity"), velocity.transpose(0, 1, 4, 2, 3))
     assert np.array_equal(data.read("particles"), particles[..., 0])
     assert np.array_equal(data.read("force"), force.transpose(0, 3, 1, 2))
+    assert data.read("NU") == 0.01
     assert data.coordinates["t"].points.shape == (T,)  # the same for all samples
     close_files()
     with h5py.File(path, "a") as file:

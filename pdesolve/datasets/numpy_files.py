@@ -57,7 +57,7 @@ def npz_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
                 else:
                     check_size(path, name, size, info.compress_size)
                     arrays[name] = Whole(str(path), name, shape, dtype.newbyteorder("="), _member)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, struct.error) as error:
         raise InputError(f"{path} is no whole .npz file ({error}): copy or download it again") from None
     return arrays, refused
 

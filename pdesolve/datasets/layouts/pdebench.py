@@ -19,6 +19,7 @@ from pdesolve.datasets.coordinates import coordinate
 from pdesolve.datasets.hdf5 import H5Array, attributes_of, described, look, numbers
 from pdesolve.datasets.layout import Container, Layout, Opening
 from pdesolve.datasets.links import GuardedGroup
+from pdesolve.datasets.yaml_text import numbers_of, read_yaml
 from pdesolve.errors import InputError
 
 _FLOW = ("density", "pressure", "Vx", "Vy", "Vz")
@@ -119,10 +120,12 @@ def _incompressible(path: Path, root: GuardedGroup) -> Dataset:
         order = (*range(len(dims)), len(index) - 1, len(dims), len(dims) + 1)
         dims = (*dims, "component", "x", "y")
         variables[name] = Variable(name, Transposed(Part(array, index), order), dims, None, ("x", "y"))
+    config = read_yaml(str(attributes_of(root).get("config", ""))) or {}
+    parameters = {name: value for name, value in numbers_of(config).items() if name == "NU"}
     notes.append("the width of a cell is 1, as in the generator: the file has no coordinates of space")
     sides = {name: coordinate(name, np.arange(n) + 0.5) for name, n in zip(("x", "y"), velocity[2:4], strict=True)}
     coordinates = {"t": coordinate("t", times[..., :frames])} | sides
-    return _dataset(path, root, variables, coordinates, {}, notes)
+    return _dataset(path, root, variables, coordinates, parameters, notes)
 
 
 def _dataset(
