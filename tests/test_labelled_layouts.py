@@ -378,3 +378,13 @@ def test_what_meshio_cannot_read_is_told_in_a_line(tmp_path: Path) -> None:
 def test_a_zip_that_holds_a_store_is_one(tmp_path: Path) -> None:
     SAVE["zarr 3 in a zip"](tmp_path / "a.zip", CLIMATE)
     assert zipfile.is_zipfile(tmp_path / "a.zip") and open_dataset(tmp_path / "a.zip").layout == "cf"
+
+
+def test_physical_groups_are_regions(tmp_path: Path) -> None:
+    points = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+    tags = [np.array([7, 9], "i4")]
+    file = meshio.Mesh(points, [("triangle", np.array([[0, 1, 2], [0, 2, 3]]))],
+                       cell_data={"gmsh:physical": tags, "gmsh:geometrical": tags})  # fmt: skip
+    meshio.write(tmp_path / "a.msh", file, file_format="gmsh22", binary=False)
+    data = open_dataset(tmp_path / "a.msh")
+    assert shapes(data) == {"region": "cell 2"} and list(data.read("region")) == [7, 9]

@@ -275,7 +275,7 @@ REAL: dict[str, Row] = {
         {},
     ),
     "phiflow/tests/commit/field/velo_001000.npz": ("phiflow", {"data": "component 2 y_face 257 x_face 129"}, {}, {}),
-    "gridap-tutorials/models/elasticFlag.msh": ("mesh", {}, {}, {}),
+    "gridap-tutorials/models/elasticFlag.msh": ("mesh", {"region": "cell 2231"}, {}, {}),
     "gridap-tutorials/models/pentagon_mesh.msh": ("mesh", {}, {}, {}),
     "vtk-data/Data/meshio/out.xdmf": (
         "mesh",

@@ -473,3 +473,21 @@ def test_dimensions_are_said_only_where_they_are_not_known(tmp_path: Path) -> No
     data = open_dataset(tmp_path / "a.mat")
     assert data.layout == "space_time" and shapes(data) == {"a": "sample 9 x 20", "u": "sample 9 x 20"}
     assert data.coordinates["x"].points[0] == -3.0
+
+
+def test_files_of_geo_fno_that_lie_together(tmp_path: Path) -> None:
+    places, stress = RANDOM.random((12, 2, 5)), RANDOM.random((12, 5))
+    np.save(tmp_path / "Random_UnitCell_XY_10.npy", places)
+    assert "holds bare arrays" in refusal(lambda: open_dataset(tmp_path / "Random_UnitCell_XY_10.npy"))
+    np.save(tmp_path / "Random_UnitCell_sigma_10.npy", stress)
+    np.save(tmp_path / "Random_UnitCell_rr_10.npy", RANDOM.random((42, 5)))
+    for word in ("XY", "sigma", "rr"):
+        data = pickle.loads(pickle.dumps(open_dataset(tmp_path / f"Random_UnitCell_{word}_10.npy")))
+        assert data.layout == "geo_fno" and shapes(data) == {"sigma": "sample 5 point 12", "rr": "sample 5 radius 42"}
+    cloud = data.isel({"sample": [3, 1]}).meshes[1]
+    assert isinstance(cloud, PointCloud) and np.array_equal(cloud.x.numpy(), places[:, :, 1]) and len(data.meshes) == 5
+    assert np.array_equal(data.read("sigma", {"sample": 3}), stress[:, 3])
+    for word, shape in (("X", (4, 9, 3)), ("Y", (4, 9, 3)), ("Q", (4, 5, 9, 3))):
+        np.save(tmp_path / f"NACA_Cylinder_{word}.npy", RANDOM.random(shape))
+    data = open_dataset(tmp_path / "NACA_Cylinder_Q.npy")
+    assert shapes(data) == {"X": "sample 4 i 9 j 3", "Y": "sample 4 i 9 j 3", "Q": "sample 4 component 5 i 9 j 3"}

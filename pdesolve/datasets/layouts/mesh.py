@@ -22,6 +22,7 @@ from pdesolve.geometry.mesh_file import MARK, mesh_of
 from pdesolve.geometry.mesh_simplices import Block, file_blocks
 
 _ABOUT_CELLS = ("gmsh:", "skfem:", "su2:", "medit:", "cell_tags", MARK)
+_REGION = "gmsh:physical"
 _FLAT = 1e-9
 Field = tuple[str, str, Array]
 
@@ -30,7 +31,7 @@ class MeshFile(Layout):
     """Cells of the highest dimension, with fields over `node` and `cell`, and parts of the boundary by name.
 
     Triangles, tetrahedra and quadrilaterals (cut in two) become a mesh, second-order ones by their corners, where
-    other nodes are left out. Whatever else there is (hexahedra, surfaces in space, ...) becomes points, the fields of
+    other nodes are left out. Where they are of several physical groups, these are the field `region`. Whatever else there is (hexahedra, surfaces in space, ...) becomes points, the fields of
     the nodes over `point`. A time series of XDMF has the dimension t. Other files are read whole when they are opened.
     Needs the extra `mesh`.
     """
@@ -82,7 +83,10 @@ def mesh_dataset(path: Path, found: Any, fields: list[Field], times: Sequence[fl
         dims += ["component"] if len(rest) == 1 and rest[0] > 1 else ["_" if n == 1 else f"d{n}" for n in rest]
         key = name if name not in variables else f"{name}_{place}"
         variables[key] = arranged(key, array, dims)
-    about = {"time": float(times[0])} if times is not None and len(times) == 1 else {}
+    about: dict[str, Any] = {"time": float(times[0])} if times is not None and len(times) == 1 else {}
+    if "region" in variables and isinstance(discretisation, Mesh):
+        groups = [(name, int(tag)) for name, (tag, d) in found.field_data.items() if d == discretisation.dimension]
+        about["regions"] = ", ".join(f"{tag} {name}" for name, tag in groups)
     return Dataset(
         variables, coordinates, meshes=(discretisation,), attributes=about, layout=layout, paths=(path,),
         notes=tuple(notes),
@@ -148,6 +152,12 @@ def _static(path: Path, kind: str, found: Any) -> list[Field]:
         if values.dtype.kind in "biuf" and not name.startswith(("gmsh:", "medit:")):
             key = f"{kind}|point|{name}"
             fields.append(("point", name, Whole(str(path), key, values.shape, _native(values), _field)))
+    regions = [np.asarray(found.cell_data[_REGION][i]) for i in top] if _REGION in found.cell_data else []
+    if len({int(tag) for part in regions for tag in np.unique(part)}) > 1:
+        shape = (sum(len(part) for part in regions),)
+        fields.append(
+            ("cell", "region", Whole(str(path), f"{kind}|cell|{_REGION}", shape, _native(regions[0]), _field))
+        )
     for name, blocks in found.cell_data.items():
         chosen = [np.asarray(blocks[i]) for i in top]
         kinds = {(part.shape[1:], part.dtype) for part in chosen}
