@@ -20,7 +20,7 @@ from pdesolve.data import Dataset
 from pdesolve.errors import InputError
 from pdesolve.family import Draws, Family
 from pdesolve.fields import Coordinates, GridField, Quantity, cos, maximum, step
-from pdesolve.geometry import Axis, Box, Grid, GridAxis, Interval
+from pdesolve.geometry import Axis, Box, Grid, GridAxis, Interval, PointCloud
 from pdesolve.integration import legendre, riemann, tracing
 from pdesolve.integration.cell_simulators import DiffusionSimulator, WaveSimulator
 from pdesolve.integration.initial import initial_values
@@ -146,13 +146,30 @@ def test_a_finer_grid_is_averaged() -> None:
     assert simulator.defect(problem, data).max() < 1e-2
 
 
-# files of PDEBench ----------------------------------------------------------------------------------------------------
+# files of others ------------------------------------------------------------------------------------------------------
+
+
+def shared(name: str) -> Path:
+    if "PDESOLVE_DATA" not in os.environ:
+        pytest.skip("PDESOLVE_DATA is not set")
+    return Path(os.environ["PDESOLVE_DATA"]) / name
 
 
 def pdebench(name: str) -> Path:
-    if "PDESOLVE_DATA" not in os.environ:
-        pytest.skip("PDESOLVE_DATA is not set")
-    return Path(os.environ["PDESOLVE_DATA"]) / "pdebench-generated" / name
+    return shared("pdebench-generated") / name
+
+
+def test_agrees_with_the_porous_medium_of_probconserv() -> None:
+    """At its scattered points (t, x), in float32."""
+    folder = "probconserv/deep_pdes/experiments/output/paper/1b_pme_var_m/datasets"
+    content, about = torch.load(shared(folder) / "valid.pt", weights_only=True)
+    degrees = about[:, 0].double()
+    (problem,) = make_family("porous_medium_front").problems(Given(degrees.tolist()))
+    for i in range(0, len(degrees), 10):
+        x = Coordinates(PointCloud(problem.axes, content["input_contexts"][i].double()))
+        assert problem.exact is not None
+        u = problem.exact.formula(problem.bind(x, {"degree": degrees[i]}), x)["u"].values
+        torch.testing.assert_close(u, content["output_contexts"][i, :, 0].double(), rtol=0, atol=1e-6)
 
 
 def soil(initial: torch.Tensor, times: np.ndarray, cells: int) -> tuple[Problem, Lines]:

@@ -76,7 +76,8 @@ class CellSimulator(Simulator):
     def _start(self, problem: Problem, grid: Grid, device: str) -> Tensor:
         """The initial state (sample, scalar, *cells): averages over the points of each cell."""
         n, d = self.subcells, len(grid.members)
-        y = initial_values(problem, Coordinates(_refined(grid, n), device=device))
+        # fields that are given on a grid are where they were made
+        y = initial_values(problem, Coordinates(_refined(grid, n), device=device)).to(device)
         if n > 1:
             y = _averaged(y, d, n)
         return y if y.ndim == d + 2 else y.expand(_samples(problem), *y.shape)
