@@ -151,6 +151,13 @@ def test_files_that_do_not_fit_together_are_told(tmp_path: Path, name: str) -> N
         ps.open_dataset(tmp_path)
 
 
+def test_files_of_different_lengths_are_cut_and_joined(tmp_path: Path) -> None:
+    values = [scalar(tmp_path / "a.h5"), scalar(tmp_path / "b.h5", beta=0.3, times=T - 1)]
+    first, second = (ps.open_dataset(tmp_path / name) for name in ("a.h5", "b.h5"))
+    both = joined([first.isel({"t": slice(0, T - 1)}), second])
+    assert np.array_equal(both.read("u"), np.concatenate([values[0][:, : T - 1], values[1]]))
+
+
 def made(name: str = "a.h5", **changes: object) -> Dataset:
     u = Variable("u", Memory(np.zeros((2, 3))), ("sample", "x"), "m s-1")
     fixed = Variable("mask", Memory(np.arange(3.0)), ("x",))

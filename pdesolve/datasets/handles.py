@@ -102,7 +102,7 @@ def explained(path: Path) -> Iterator[None]:
     except KeyError as error:
         raise InputError(f"{path} lacks something that its layout needs: {_one_line(error.args[0])}") from None
     except (OSError, RuntimeError, ValueError, MemoryError) as error:
-        raise InputError(_reason(path, _one_line(error))) from None
+        raise InputError(_reason(path, _one_line(error))) from error
 
 
 def _reason(path: Path, message: str) -> str:
