@@ -9,32 +9,40 @@ import torch
 from torch import Tensor
 
 from pdesolve.arrays import Memory
+from pdesolve.condition import Dirichlet
 from pdesolve.data import COMPONENT, Dataset, Variable
 from pdesolve.equation import Elastic
 from pdesolve.errors import InputError
 from pdesolve.family import Simulator
 from pdesolve.fields import Constant, Coordinates
 from pdesolve.geometry import MeshDomain, refine, triangulate
+from pdesolve.geometry.outline import Size
 from pdesolve.integration.elements import Elements
 from pdesolve.integration.galerkin import newton
 from pdesolve.integration.weak import WeakForm
 from pdesolve.problem import Problem
 from pdesolve.simulation import described
 
+_AT_ENDS, _ALONG_CURVES = 1 / 12, 1 / 2  # of the spacing
+_GROWTH = 0.2  # of the spacing with the distance from there
+_PROBES = 129  # along a part of the boundary, from which that distance is taken
+
 
 @dataclass(frozen=True)
 class ElasticSimulator(Simulator):
-    """Displacement and stress on meshes of triangles of about the spacing `spacing`, a problem without samples each.
+    """Displacement and stress on meshes of triangles, a problem without samples each.
 
-    The mesh of the data is that of the elements with each triangle cut into four, so that its nodes, on the body's own
-    boundary where that is curved, are those of the elements. Stresses at a node are means over the triangles that meet
-    there, by their areas; those of cells are means over the four corners of a quarter.
+    Sides are about `spacing` long, half of it along curved parts of the boundary, where stresses concentrate, and a
+    twelfth at the ends of parts that are held, where they grow without bound. The mesh of the data is that of the
+    elements with each triangle cut into four, so that its nodes, on the body's own boundary where that is curved, are
+    those of the elements. Stresses at a node are means over the triangles that meet there, by their areas; those of
+    cells are means over the corners of a quarter.
     """
 
     spacing: float
 
     def simulate(self, problem: Problem, *, device: str = "cpu") -> Dataset:
-        form = self._form(problem)
+        form = self.form(problem)
         y, equation = newton(form), problem.equation
         assert isinstance(equation, Elastic)
         elements, unknown = form.elements, equation.unknowns[0]
@@ -66,7 +74,7 @@ class ElasticSimulator(Simulator):
 
     def defect(self, problem: Problem, data: Dataset, *, device: str = "cpu") -> np.ndarray:
         """The forces on nodes that are not balanced, relative to those that pull."""
-        form = self._form(problem)
+        form = self.form(problem)
         found = data.read(problem.equation.unknowns[0].name, {"sample": 0})
         if found.shape[1] != form.elements.count(2):
             raise InputError(f"{problem.name}: the data have {found.shape[1]} nodes, not {form.elements.count(2)}")
@@ -76,10 +84,35 @@ class ElasticSimulator(Simulator):
         off = (y - nothing)[~free].abs().max() / y.abs().max()
         return (left / load + off).reshape(1).numpy()
 
-    def _form(self, problem: Problem) -> WeakForm:
+    def form(self, problem: Problem) -> WeakForm:
+        """The equilibrium of a body on the mesh that it is given.
+
+        Raises:
+            InputError: no elastic body.
+        """
         if not isinstance(problem.equation, Elastic):
             raise InputError(f"{problem.name}: {type(problem.equation).__name__} is no elastic body")
-        return WeakForm(problem, Elements.on(triangulate(problem.domain, self.spacing), problem.domain))
+        mesh = triangulate(problem.domain, _sizes(problem, self.spacing))
+        return WeakForm(problem, Elements.on(mesh, problem.domain))
+
+
+def _sizes(problem: Problem, spacing: float) -> Size:
+    """The length of sides as a function of the place; a number for meshes as domains, which are refined uniformly."""
+    domain = problem.domain
+    if isinstance(domain, MeshDomain):
+        return spacing
+    probes = torch.linspace(0.0, 1.0, _PROBES, dtype=torch.float64)[:, None]
+    placed = {name: part.place(probes) for name, part in domain.boundaries.items()}
+    curved = [x for x, normals in placed.values() if bool(((normals - normals[0]).abs() > 1e-9).any())]
+    held = {part for c in problem.conditions if isinstance(c, Dirichlet) for part in c.parts(problem)}
+    ends = [placed[part][0][[0, -1]] for part in sorted(held)]
+    places = [(_AT_ENDS * spacing, x) for x in ends] + [(_ALONG_CURVES * spacing, x) for x in curved]
+
+    def size(x: Tensor) -> Tensor:
+        fine = [near + _GROWTH * torch.cdist(x, at).amin(1) for near, at in places]
+        return torch.stack(fine).amin(0).clamp(max=spacing) if fine else torch.full((len(x),), spacing)
+
+    return size
 
 
 def _at_nodes(elements: Elements, values: Tensor) -> Tensor:
