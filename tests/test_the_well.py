@@ -95,6 +95,16 @@ def test_all_that_the_specification_has(tmp_path: Path) -> None:
     assert data.to_xarray()["velocity"].shape == (N, T, 2, 6, 5)
 
 
+def test_opening_reads_no_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, read = well(tmp_path / "a.hdf5"), []
+    get = h5py.Dataset.__getitem__
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda node, *a: read.append(node.name) or get(node, *a))
+    data = ps.open_dataset(path)
+    assert {name.split("/")[1] for name in read} == {"dimensions", "scalars"}
+    data.read("velocity", {"sample": 0, "t": 0})
+    assert read[-1] == "/t1_fields/velocity"
+
+
 def change(path: Path, act: Callable[[h5py.File], object]) -> None:
     with h5py.File(path, "a") as file:
         act(file)
