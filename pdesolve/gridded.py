@@ -189,6 +189,8 @@ def problem_of(dataset: xr.Dataset, file: str | None = None) -> tuple[Problem, d
     """
     from pdesolve.catalogue import make_problem
 
+    if file is None and "family" in dataset.attrs:
+        return _drawn(dataset)
     name = dataset.attrs.get("problem")
     if name is None:
         raise InputError("the data set names no problem (attribute 'problem'): write .pde.residual(problem=...)")
@@ -217,6 +219,25 @@ def problem_of(dataset: xr.Dataset, file: str | None = None) -> tuple[Problem, d
             f".pde.residual(problem=..., values={{{unstored[0]!r}: ...}})"
         )
     return problem, {k: torch.tensor(v, dtype=torch.float64) if isinstance(v, list) else v for k, v in stored.items()}
+
+
+def _drawn(dataset: xr.Dataset) -> tuple[Problem, dict[str, Value]]:
+    """The problem of samples of a family, whose parameters, numbers or fields, are variables of the data set."""
+    from pdesolve.catalogue import make_family
+
+    family = make_family(str(dataset.attrs["family"]), json.loads(dataset.attrs.get("family_settings", "{}")))
+    (problem, *others) = family.sample(1)
+    if others:
+        raise InputError(f"the samples of {dataset.attrs['family']} have problems of their own, not one for all")
+    values: dict[str, Value] = {}
+    for name in (parameter.name for parameter in problem.equation.parameters if parameter.name in dataset):
+        axes = [dim for dim in map(str, dataset[name].dims) if dim != "sample"]
+        if axes:
+            members = [member_of(axis_of(dataset[axis]), dataset[axis]) for axis in axes]
+            values[name] = grid_field(dataset[name], members)
+        else:
+            values[name] = torch.from_numpy(np.asarray(dataset[name].values, float))
+    return problem, values
 
 
 def residual(

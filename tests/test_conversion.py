@@ -17,6 +17,7 @@ import yaml
 from well_rules import well_faults
 
 from pdesolve.arrays import Memory
+from pdesolve.catalogue import make_family
 from pdesolve.cli import main
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets.conversion import convert
@@ -328,3 +329,30 @@ def test_the_page_on_our_layout_runs(
     for command in re.findall(r"`(pdesolve data convert [^`]*)`", text):
         assert main([word.replace("NAME", "folder") for word in command.split()[1:]]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "waves.h5", "waves.hdf5"]
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "parameter"),
+    [
+        ("poisson", {"points": 65}, "source"),
+        ("allen_cahn", {"points": 512}, "diffusivity"),
+    ],
+)
+def test_the_equation_of_generated_data_is_made_from_their_attributes(
+    tmp_path: Path, family: str, settings: dict, parameter: str
+) -> None:
+    """Parameters, fields and numbers, come from the file: with those of other samples the residual is large."""
+    made = make_family(family, settings)
+    (problem,) = made.sample(3, seed=1)
+    simulated = made.simulator.simulate(problem)
+    about = {"family": family, "family_settings": json.dumps(settings)}
+    path = write(replace(simulated, attributes={**simulated.attributes, **about}), tmp_path / "a.h5")
+    data = open_dataset(path).to_xarray()
+    wrong = data.assign({parameter: data[parameter].roll(sample=1)})
+    sizes = []
+    for labelled in (data, wrong):
+        residual = labelled.pde.residual()["u"]
+        assert residual.sizes["sample"] == 3
+        inner = {dim: slice(3, -3) for dim in residual.dims if dim != "sample"}
+        sizes.append(float(np.sqrt((residual.isel(inner) ** 2).mean())))
+    assert sizes[0] < 0.02 * sizes[1]
