@@ -26,7 +26,7 @@ from pdesolve.arrays import Memory
 from pdesolve.cli import main
 from pdesolve.condition import InitialValue
 from pdesolve.data import Dataset, Variable
-from pdesolve.datasets import generation
+from pdesolve.datasets import generation, new_file
 from pdesolve.datasets.acceptance import judged
 from pdesolve.datasets.generation import State, generate
 from pdesolve.datasets.joining import joined
@@ -300,6 +300,31 @@ def test_a_part_that_was_removed_is_made_again(tmp_path: Path) -> None:
         generate(Decay(), 4, out, batch=2, report=interrupt)
     (tmp_path / "u.h5.parts" / "part-00000000-00000002.h5").unlink()
     assert generate(Decay(), 4, out, batch=2).made == 4 and len(values(out)) == 4
+
+
+@pytest.mark.parametrize("call", [3, 20, 60, 100, 150])
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_an_interrupt_while_a_file_is_written(
+    tmp_path: Path, monkeypatch, call: int, number: int, raised: type
+) -> None:
+    out, calls, real = tmp_path / "u.h5", [], new_file._Medium.write
+
+    def interrupted(self, content):
+        calls.append(len(content))
+        if len(calls) == call:
+            os.kill(os.getpid(), number)
+        return real(self, content)
+
+    said: list[str] = []
+    with monkeypatch.context() as patch, pytest.raises(raised):
+        patch.setattr(new_file._Medium, "write", interrupted)
+        generate(Decay(), 4, out, batch=2, say=said.append)
+    done = open_dataset(out).samples if out.exists() else 0
+    assert said[-1].startswith(f"{done} of 4 samples are in ") or done == 4, "a file that was whole is kept"
+    assert not [path.name for path in tmp_path.rglob(".*")], "no half files"
+    generate(Decay(), 4, out, batch=2)
+    expected, _ = produced(Decay(), 0, range(4))
+    assert expected is not None and np.array_equal(values(out), expected.read("u").astype(np.float32))
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,11 @@ class _Job:
             why = f"they hold samples from number {self.n} on too, which an earlier call has made"
         else:
             about = Manifest(self.order, together(records), True, plan.shares)
-            packed(files, self.parts.out, splits=self._splits(plan, records), attributes=about.attributes())
+            try:
+                packed(files, self.parts.out, splits=self._splits(plan, records), attributes=about.attributes())
+            except (KeyboardInterrupt, SystemExit, InputError):
+                self._save(plan)
+                raise
             self.parts.clear()
             return
         self._write_virtual(plan, records)

@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 
 from pdesolve.errors import InputError
+from pdesolve.training.interrupts import Interrupts
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -24,11 +25,12 @@ _FULL = {
 class NewFile(h5py.File):
     """A file that is being written.
 
-    HDF5 crashes when it cannot write, as on a full disk: it never hears of that, and `check` tells it.
+    HDF5 crashes when it cannot write, as on a full disk: it never hears of that, and `check` tells it. So it is with
+    Ctrl-C, which comes out as other errors where it is raised while HDF5 writes.
     """
 
-    def __init__(self, raw: FileIO) -> None:
-        self._medium = _Medium(raw)
+    def __init__(self, raw: FileIO, interrupts: Interrupts) -> None:
+        self._medium, self._interrupts = _Medium(raw), interrupts
         super().__init__(self._medium, "w", track_order=True)
 
     def check(self) -> None:
@@ -36,7 +38,10 @@ class NewFile(h5py.File):
 
         Raises:
             OSError: the disk is full.
+            KeyboardInterrupt, Terminated: somebody wants it to end.
         """
+        if self._interrupts.came is not None:
+            raise self._interrupts.came
         if self._medium.error is not None:
             raise self._medium.error
 
@@ -50,12 +55,13 @@ def aside(path: Path) -> Iterator[NewFile]:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("wb+", buffering=0) as raw:
-            with NewFile(raw) as file:
-                yield file
-            file.check()
-            os.fsync(raw.fileno())  # some file systems say only now that they are full
-        beside.replace(path)
+        with Interrupts() as interrupts:
+            with beside.open("wb+", buffering=0) as raw:
+                with NewFile(raw, interrupts) as file:
+                    yield file
+                file.check()
+                os.fsync(raw.fileno())  # some file systems say only now that they are full
+            beside.replace(path)
     except InputError:
         raise
     except ValueError as error:
