@@ -27,6 +27,7 @@ class FourierSeries:
         self.axes, self.coefficients = axes, coefficients
 
     def __call__(self, p: Values, x: Coordinates) -> Field:
+        at = {axis.name: x[axis.name].values for axis in self.axes}  # coordinates that are names have none: refused
         whole = self._on_periods(x)
         if whole is not None:
             return x.field(whole, "series")
@@ -38,7 +39,7 @@ class FourierSeries:
         for i, axis in enumerate(axes):
             size = total.shape[batch if on_grid else -1 if i == 0 else -2]
             k = torch.arange(size, dtype=x.dtype, device=x.device) - size // 2
-            angles = (x[axis.name].values.reshape(-1, 1) - axis.lower) * (2 * math.pi / axis.length * k)
+            angles = (at[axis.name].reshape(-1, 1) - axis.lower) * (2 * math.pi / axis.length * k)
             waves = torch.complex(torch.cos(angles), torch.sin(angles)).T
             if on_grid:  # (*sample, k, ..., done) -> (*sample, ..., done, place)
                 total = torch.movedim(total, batch, -1) @ waves
@@ -48,7 +49,7 @@ class FourierSeries:
                 total = (total * waves).sum(-2)
         values = total.real
         if on_grid:  # axes that the series does not depend on stay thin
-            sizes = {axis.name: len(x[axis.name].values.reshape(-1)) for axis in self.axes}
+            sizes = {name: len(places.reshape(-1)) for name, places in at.items()}
             values = values.reshape(*values.shape[:batch], *[sizes.get(name, 1) for name in x.axes.names])
         return x.field(values, "series")
 

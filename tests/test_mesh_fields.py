@@ -182,9 +182,15 @@ for module in pkgutil.iter_modules(pdesolve.physics.equations.__path__):
     EQUATIONS[module.name] = kind()
 
 
+# below all values of the state: what jumps at a front is tested where the front is known
+BELOW = {"front_value": -2.0}
+
+
 def coefficients(equation: Equation) -> dict:
     return {
-        q.name: Constant(torch.tensor(1.1 + 0.1 * i, dtype=torch.float64), Quantity(q.name, Unit.parse(q.unit)))
+        q.name: Constant(
+            torch.tensor(BELOW.get(q.name, 1.1 + 0.1 * i), dtype=torch.float64), Quantity(q.name, Unit.parse(q.unit))
+        )
         for i, q in enumerate(equation.parameters)
     }
 
