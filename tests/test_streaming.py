@@ -22,6 +22,7 @@ from pdesolve.datasets import streaming
 from pdesolve.datasets.block_cache import BlockCache, Cached
 from pdesolve.datasets.hdf5 import H5Array, look
 from pdesolve.datasets.order import Blocks, InTurn, Order, Share, Shuffled
+from pdesolve.datasets.slots import Slots
 from pdesolve.datasets.streaming import Loader, StreamedWindows, WindowDataset, batched, loader
 from pdesolve.datasets.window_blocks import blocking, nbytes
 from pdesolve.errors import InputError
@@ -103,6 +104,14 @@ def test_workers_bring_the_same_windows_and_a_resumed_loader_the_rest(folder: Pa
     resumed = made()
     resumed.resume(position)
     assert seen(resumed) == seen(iter(kept[9:])) and (resumed.epoch, resumed.batch) == (1, 0)
+    assert len(set(again := seen(whole))) == WINDOWS and again != seen(iter(kept))
+    processes = whole._processes
+    for batch in whole:  # left after a batch, which is not asked for again
+        assert batch.numbers.tolist() != kept[0].numbers.tolist()
+        break
+    assert len(seen(whole)) == WINDOWS - 16 and whole._processes is processes and whole.epoch == 3
+    whole.resume(position)
+    assert seen(whole) == seen(iter(kept[9:])) and whole._processes is not processes
     other = loader(example(folder, "parts"), TASK, batch=8, workers=2, memory=2 * SMALL)
     with pytest.raises(InputError, match=r"batch=16.*batch=8"):
         other.resume(position)
@@ -145,7 +154,7 @@ def test_windows_go_to_processes_that_are_started_anew(folder: Path) -> None:
 
 
 def test_shared_memory_is_used_again_when_a_batch_is_forgotten() -> None:
-    slots = streaming.Slots(2, 64)
+    slots = Slots(2, 64)
     number = slots.take()
     part = slots.lend(number)[8:16].view(torch.float32)
     part.fill_(3.0)
@@ -154,7 +163,7 @@ def test_shared_memory_is_used_again_when_a_batch_is_forgotten() -> None:
     del part
     assert slots.free == 2
     with pytest.raises(InputError, match="bytes free"):
-        streaming.Slots(2, 1 << 60)
+        Slots(2, 1 << 60)
 
 
 @pytest.mark.parametrize("lanes", [1, 3])

@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-from torch import Tensor
 from torch.utils import data as torch_data
 
 from pdesolve.batch import Batch, Sample
 from pdesolve.data import Dataset
 from pdesolve.datasets.order import InTurn, Order, Share, Shuffled
-from pdesolve.datasets.slots import Slots
 from pdesolve.datasets.window_blocks import blocking, cached, in_blocks, in_memory, nbytes, samples_share_chunks
+from pdesolve.datasets.workers import Workers
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.task import Task
 from pdesolve.training.devices import find_device
@@ -25,8 +23,6 @@ from pdesolve.windows import Windows
 
 Shuffle = Literal["blocks", "windows", "no"]
 MEMORY = 256 << 20
-_AHEAD = 2  # batches that each worker has under way
-_KEPT = 3  # batches that may be held on to before they are copied
 
 
 class WindowDataset(torch_data.Dataset):
@@ -97,7 +93,8 @@ class Position:
 class Loader:
     """Batches of windows, epoch after epoch: each iteration is one. See `loader`.
 
-    notes: what a user should know of it.
+    Workers stay for the next epoch and read its first batches ahead; they end with the loader. notes: what a user should
+    know of it.
     """
 
     def __init__(
@@ -105,15 +102,14 @@ class Loader:
     ) -> None:
         self.windows, self.share, self.workers, self.device, self.notes = windows, share, workers, device, notes
         self.epoch, self.batch = 0, 0
+        self._processes: Workers | None = None
 
     def __len__(self) -> int:
         return len(self.share)
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the epoch that is due, from the one that is due on."""
-        first, self.batch = self.batch, self.batch
-        found = self._worked(first) if self.workers else self._alone(first)
-        for batch in found:
+        for batch in self._worked() if self.workers else self._alone():
             self.batch += 1
             if self.batch == len(self):
                 self.epoch, self.batch = self.epoch + 1, 0
@@ -141,39 +137,27 @@ class Loader:
             f"rank={share.rank} of {share.ranks}"
         )
 
-    def _alone(self, first: int) -> Iterator[Batch]:
+    def _alone(self) -> Iterator[Batch]:
         epoch = self.epoch
-        for numbers in self.share.batches(epoch, first):
-            yield self._placed(self.windows.batch(numbers, epoch=epoch))
+        for numbers in self.share.batches(epoch, self.batch):
+            batch = self.windows.batch(numbers, epoch=epoch)
+            yield batch.pin_memory().to(self.device) if self.device.type == "cuda" else batch
 
-    def _worked(self, first: int) -> Iterator[Batch]:
-        size = 0 if self.windows.ragged else self.windows.nbytes(self.share.batch)
-        under_way = self.workers * _AHEAD
-        slots = Slots(under_way + _KEPT, size)
-        requests = _requests(self.share, self.epoch, first, slots)
-        made = torch_data.DataLoader(
-            _Reading(self.windows, slots.memory), batch_size=None, sampler=requests, num_workers=self.workers,  # type: ignore[arg-type]
-            prefetch_factor=_AHEAD, collate_fn=_same,
-        )  # fmt: skip
-        for found in _alive(made):
-            if isinstance(found, InputError):
-                raise found
-            number, made_there = found
-            memory = slots.lend(number)
-            if isinstance(made_there, Batch):  # ragged: its size was not known before
-                del memory
-                yield self._placed(made_there)
-                continue
-            if self.device.type == "cuda":
-                memory = memory.pin_memory().to(self.device, non_blocking=True)
-            elif not slots.free:
-                memory = memory.clone()
-            batch = self.windows.view(memory, made_there)
-            del memory
+    def _worked(self) -> Iterator[Batch]:
+        """Workers go on from epoch to epoch, and are started anew where something else is due."""
+        for _ in range(self.batch, len(self)):
+            if self._processes is None or self._processes.due != (self.epoch, self.batch):
+                self._processes = None  # the old ones end before new ones begin
+                self._processes = Workers(
+                    self.windows, self.share, count=self.workers, device=self.device, due=(self.epoch, self.batch)
+                )
+            try:
+                batch = self._processes.next()
+            except InputError:
+                self._processes = None
+                raise
             yield batch
-
-    def _placed(self, batch: Batch) -> Batch:
-        return batch.pin_memory().to(self.device) if self.device.type == "cuda" else batch
+            del batch
 
 
 def loader(
@@ -235,62 +219,3 @@ def _placed(rank: int | None, ranks: int | None) -> tuple[int, int]:
     if not 0 <= rank < ranks:
         raise InputError(f"a rank is one of 0 to ranks - 1, got rank {rank} of {ranks}")
     return rank, ranks
-
-
-@dataclass(frozen=True)
-class _Request:
-    slot: int
-    numbers: np.ndarray
-    epoch: int
-
-
-def _requests(share: Share, epoch: int, first: int, slots: Slots) -> torch_data.Sampler:
-    return _Requests(share, epoch, first, slots)  # type: ignore[return-value]
-
-
-class _Requests:
-    """What workers are asked for, each with a free piece of memory for the answer."""
-
-    def __init__(self, share: Share, epoch: int, first: int, slots: Slots) -> None:
-        self.share, self.epoch, self.first, self.slots = share, epoch, first, slots
-
-    def __iter__(self) -> Iterator[_Request]:
-        for numbers in self.share.batches(self.epoch, self.first):
-            yield _Request(self.slots.take(), numbers, self.epoch)
-
-
-class _Reading(torch_data.Dataset):
-    """What a worker does."""
-
-    def __init__(self, windows: Windows, memory: tuple[Tensor, ...]) -> None:
-        self.windows, self.memory = windows, memory
-
-    def __getitem__(self, request: _Request) -> tuple[int, Batch | int] | InputError:
-        try:
-            if self.windows.ragged:
-                return request.slot, self.windows.batch(request.numbers, epoch=request.epoch)
-            self.windows.fill(self.memory[request.slot], request.numbers, epoch=request.epoch)
-        except InputError as error:  # as a value: torch would make many lines of it
-            return error
-        return request.slot, len(request.numbers)
-
-
-def _alive(made: torch_data.DataLoader) -> Iterator[tuple[int, Batch | int] | InputError]:
-    """What the workers bring.
-
-    Raises:
-        InputError: one of them was killed.
-    """
-    try:
-        yield from made
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise InputError(
-            "a worker that read data was killed, most often since memory ran out: use fewer workers, a smaller batch "
-            "or less memory for blocks, or workers=0 to see what it does"
-        ) from error
-
-
-def _same(found: object) -> object:
-    return found
