@@ -116,11 +116,11 @@ def epoch(batches: Iterable[Batch]) -> int:
 
 def second(folder: Path) -> Taken:
     """The second epoch, its workers at work already; their CPU time is known when they end, with that of the first."""
-    loader = ours(folder, "blocks")
-    first = timed(lambda: epoch(loader))
-    again = timed(lambda: epoch(loader))
+    loaders = [ours(folder, "blocks")]
+    first = timed(lambda: epoch(loaders[0]))
+    again = timed(lambda: epoch(loaders[0]))
     spent = cpu_seconds()
-    del loader
+    loaders.clear()
     both = first.cpu_seconds + again.cpu_seconds + cpu_seconds() - spent
     return Taken(again.seconds, both / 2, again.nbytes)
 

@@ -93,8 +93,8 @@ class Position:
 class Loader:
     """Batches of windows, epoch after epoch: each iteration is one. See `loader`.
 
-    Workers stay for the next epoch and read its first batches ahead; they end with the loader. notes: what a user should
-    know of it.
+    Workers stay for the next epoch and read its first batches ahead; they end with the loader. notes: what a user
+    should know of it.
     """
 
     def __init__(
