@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -124,6 +125,7 @@ def test_it_is_netcdf(tmp_path: Path, engine: str) -> None:
         assert np.array_equal(tree["t1_fields"]["velocity"].values, np.moveaxis(data.read("velocity"), 2, -1))
         near = u.sel(x=0.5, y=0.75, method="nearest").isel(t=0)  # the coordinates of the root reach its groups
         assert np.array_equal(near.values, data.read("u")[:, 0, 2, 4])
+        assert [tree[axis].attrs["placement"] for axis in ("t", "x", "y")] == ["nodes", "periodic", "cells"]
         assert tree.attrs["problem"] == "drift" and tree["scalars"]["gravity"].item() == 9.81
     with xr.open_dataset(path, group="t0_fields", engine=engine) as one:
         assert one["u"].sizes == {"sample": SAMPLES, "t": FRAMES, "x": X, "y": Y}
@@ -278,7 +280,7 @@ def test_parts_are_whole_chunks_of_both_sides() -> None:
 
 
 class Counted(Array):
-    """Zeros without memory, which remember the largest part that was asked for."""
+    """Zeros without memory, which remember the most bytes that a part spans."""
 
     shape = (64, 40, 256, 256)  # type: ignore[assignment]
     dtype = np.dtype(np.float32)  # type: ignore[assignment]
@@ -286,9 +288,16 @@ class Counted(Array):
     largest = 0
 
     def read(self, index: tuple[slice, ...]) -> np.ndarray:
-        values = np.zeros([part.stop - part.start for part in index], np.float32)
-        self.largest = max(self.largest, values.nbytes)
+        values = np.zeros([len(range(part.start, part.stop, part.step or 1)) for part in index], np.float32)
+        self.largest = max(self.largest, 4 * math.prod(part.stop - part.start for part in index))
         return values
+
+
+def test_steps_are_counted_in_what_is_read_at_once(tmp_path: Path) -> None:
+    array = Counted()
+    data = Dataset({"u": Variable("u", array, ("sample", "t", "x", "y"))})
+    write(data.isel({"x": slice(0, 256, 4), "y": slice(0, 256, 4)}), tmp_path / "a.h5")
+    assert 2**24 < array.largest <= 2**25
 
 
 def test_writing_needs_little_memory(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ from pdesolve.arrays import Array, Memory, Part, Squared, Transposed
 from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
 from pdesolve.datasets.packing import PackedMeshes
 from pdesolve.errors import InputError
+from pdesolve.gridded import member_at
 
 FORMAT = 1
 SCALARS, DIMENSIONS, BOUNDARIES, MESH, SPLITS, COMPLETE = (
@@ -195,6 +197,9 @@ def _dimension_items(dataset: Dataset, space: tuple[str, ...]) -> list[Item]:
 def _about(coordinate: Coordinate) -> dict[str, Any]:
     axis = coordinate.axis
     about = {"units": coordinate.label or axis.unit, "bounds_lower": axis.lower, "bounds_upper": axis.upper}
+    if coordinate.points.ndim == 1:
+        with suppress(InputError):  # a single point, or points that do not ascend
+            about["placement"] = member_at(axis, coordinate.points).placement
     return about | {"periodic": int(axis.periodic)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -9,8 +10,8 @@ from typing import Literal
 import h5py
 import numpy as np
 
-from pdesolve.arrays import Array
-from pdesolve.blocks import cut
+from pdesolve.arrays import Array, Part
+from pdesolve.blocks import BLOCK_BYTES, cut
 from pdesolve.data import Dataset
 from pdesolve.datasets.arrangement import Arrangement, Item, arranged
 from pdesolve.datasets.chunking import aligned, chunks_for
@@ -20,6 +21,7 @@ from pdesolve.errors import InputError
 
 Compression = Literal["gzip"]
 LEVEL = 4  # of gzip: higher ones cost more time than they save room
+_LEAST = 2**20  # bytes of a block, however many numbers are stepped over
 Make = Callable[[NewFile, Item], h5py.Dataset]
 
 
@@ -84,10 +86,21 @@ def fill(
     if not array.shape:
         made[()] = array.read(())
         return made
-    for block in cut(array.shape, array.dtype.itemsize, aligned(chunks, array.chunks)):
+    limit = max(_LEAST, BLOCK_BYTES // _steps(array))
+    for block in cut(array.shape, array.dtype.itemsize, aligned(chunks, array.chunks), limit=limit):
         made[block] = array.read(block)
         file.check()
     return made
+
+
+def _steps(array: Array) -> int:
+    """How many numbers lie in a file for each that is taken: files are read without the steps of slices."""
+    found = 1
+    while (inner := getattr(array, "array", None)) is not None:
+        if isinstance(array, Part):
+            found *= math.prod(part.step or 1 for part in array.index)
+        array = inner
+    return found
 
 
 def stored_type(item: Item, dtype: str | None) -> np.dtype:
