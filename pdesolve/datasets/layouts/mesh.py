@@ -31,8 +31,9 @@ class MeshFile(Layout):
     """Cells of the highest dimension, with fields over `node` and `cell`, and parts of the boundary by name.
 
     Triangles, tetrahedra and quadrilaterals (cut in two) become a mesh, second-order ones by their corners, where
-    other nodes are left out. Where they are of several physical groups, these are the field `region`. Whatever else there is (hexahedra, surfaces in space, ...) becomes points, the fields of
-    the nodes over `point`. A time series of XDMF has the dimension t. Other files are read whole when they are opened.
+    other nodes are left out. Where they are of several physical groups, these are the field `region`. Whatever else
+    there is (hexahedra, surfaces in space, ...) becomes points, the fields of the nodes over `point`.
+    A time series of XDMF has the dimension t. Other files are read whole when they are opened.
     Needs the extra `mesh`.
     """
 
