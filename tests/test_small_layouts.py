@@ -178,7 +178,8 @@ def test_axes_that_cannot_be_told_apart_are_asked_for(tmp_path: Path) -> None:
     square = RANDOM.standard_normal((7, 7))
     np.savez(path, x=np.linspace(0, 1, 7), t=np.linspace(0, 2, 7), u=square, v=square)
     message = refusal(lambda: open_dataset(path))
-    assert message.startswith("the dimensions of u (7, 7) are not told") and 'dims={"u": ("x", "t")}' in message
+    assert message.startswith("the dimensions of u and v (7, 7) are not told")
+    assert 'dims={"u": ("x", "t"), "v": ("x", "t")}' in message
     data = open_dataset(path, dims={"u": ("x", "t"), "v": ("t", "x")})
     assert np.array_equal(data.read("u"), square.T) and np.array_equal(data.read("v"), square)
     assert "unknown variable in dims 'w'" in refusal(lambda: open_dataset(path, dims={"w": ("x", "t")}))
@@ -190,6 +191,10 @@ def test_axes_that_cannot_be_told_apart_are_asked_for(tmp_path: Path) -> None:
     np.savez(path, x=X[::-1], t=T, u=WAVE[:, ::-1])
     data = open_dataset(path)
     assert np.array_equal(data.read("u"), WAVE) and np.array_equal(data.coordinates["x"].points, X)
+    # no samples in front, but a time too many
+    np.savez(path, x=X, t=np.append(T, 2.0), u=WAVE)
+    assert "t has 8 entries, one off the 7 in front" in refusal(lambda: open_dataset(path))
+    assert shapes(open_dataset(path, dims={"u": ("sample", "x")})) == {"u": "sample 7 x 20"}
     # samples in front: t, x and u (N, nt, nx)
     np.savez(path, x=X, t=T, u=np.stack([WAVE] * 5))
     assert shapes(open_dataset(path)) == {"u": "sample 5 t 7 x 20"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -42,13 +42,20 @@ def places_of(found: Bundle) -> str | None:
     return None
 
 
-def matched(name: str, shape: tuple[int, ...], axes: Mapping[str, int]) -> tuple[str, ...]:
+def matched(
+    name: str, shape: tuple[int, ...], axes: Mapping[str, int], *, others: Sequence[str] = ()
+) -> tuple[str, ...]:
     """The dimensions of an array by the sizes of axes. One that is none of them is that of the samples where it is
-    the first, of components where it is the last and small; those of size one are left out.
+    the first, of components where it is the last and small; those of size one are left out. others: names of arrays
+    of the same shape, for what to write.
 
     Raises:
-        InputError: two axes of one size, or a size that is no axis: the choices, and what to write.
+        InputError: two axes of one size, a size that is no axis or one off: the choices, and what to write.
     """
+
+    def asked(why: str) -> InputError:
+        return InputError(_ask([name, *others], shape, why, axes))
+
     real = [i for i, n in enumerate(shape) if n != 1 or n in axes.values()]
     found = [ONE] * len(shape)
     for i in real:
@@ -56,30 +63,33 @@ def matched(name: str, shape: tuple[int, ...], axes: Mapping[str, int]) -> tuple
         if len(fitting) == 1:
             found[i] = fitting[0]
         elif fitting:
-            raise InputError(ask(name, shape, f"{' and '.join(fitting)} have {shape[i]} entries each", axes))
+            raise asked(f"{' and '.join(fitting)} have {shape[i]} entries each")
         elif i == real[0]:
+            near = [axis for axis, size in axes.items() if abs(size - shape[i]) == 1 and size not in shape]
+            if near:  # samples, or an axis that was stored with an entry too many
+                raise asked(f"{near[0]} has {axes[near[0]]} entries, one off the {shape[i]} in front")
             found[i] = SAMPLE
         elif i == real[-1] and shape[i] <= _COMPONENTS:
             found[i] = COMPONENT
         else:
-            raise InputError(ask(name, shape, f"{shape[i]} is the size of no axis", axes))
+            raise asked(f"{shape[i]} is the size of no axis")
     twice = [dim for dim in found if dim != ONE and found.count(dim) > 1]
     if twice:
-        raise InputError(ask(name, shape, f"two of them fit {twice[0]}", axes))
+        raise asked(f"two of them fit {twice[0]}")
     return tuple(found)
 
 
-def ask(name: str, shape: tuple[int, ...], why: str, axes: Mapping[str, int]) -> str:
-    """What to write where the dimensions of a variable are not known."""
+def _ask(names: Sequence[str], shape: tuple[int, ...], why: str, axes: Mapping[str, int]) -> str:
+    """What to write where the dimensions of variables of one shape are not known."""
     order = sorted(axes, key=lambda axis: axis != "t") or [SAMPLE, "x"]
-    choices = [_choice(name, shape, axes, order), _choice(name, shape, axes, order[::-1])]
+    choices = [_choice(names, shape, axes, order), _choice(names, shape, axes, order[::-1])]
     return (
-        f"the dimensions of {name} {shape} are not told by the file ({why}): write dims={choices[0]} or "
+        f"the dimensions of {' and '.join(names)} {shape} are not told by the file ({why}): write dims={choices[0]} or "
         f"dims={choices[1]}"
     )
 
 
-def _choice(name: str, shape: tuple[int, ...], axes: Mapping[str, int], order: list[str]) -> str:
+def _choice(names: Sequence[str], shape: tuple[int, ...], axes: Mapping[str, int], order: list[str]) -> str:
     left, dims = list(order), []
     for n in shape:
         if n == 1:
@@ -88,8 +98,8 @@ def _choice(name: str, shape: tuple[int, ...], axes: Mapping[str, int], order: l
         dims.append(fits or (SAMPLE if SAMPLE not in dims else COMPONENT))
         if fits:
             left.remove(fits)
-    inner = ", ".join(f'"{dim}"' for dim in dims)
-    return f'{{"{name}": ({inner},)}}' if len(dims) == 1 else f'{{"{name}": ({inner})}}'
+    inner = ", ".join(f'"{dim}"' for dim in dims) + ("," if len(dims) == 1 else "")
+    return "{" + ", ".join(f'"{name}": ({inner})' for name in names) + "}"
 
 
 def real(name: str, array: Array) -> tuple[Array, str]:

@@ -26,8 +26,9 @@ class CF(Layout):
 
     A variable of one dimension with its name is a coordinate; `units`, `standard_name` and `axis` say which is time,
     which is `t` here. Bounds of cells make the bounds of an axis; longitudes around the earth are periodic. Times stay
-    numbers in their unit ("days since ..."). Scale, offset and fill values are applied (missing is NaN). Coordinates of
-    one number are parameters, auxiliary ones of two dimensions variables. Descending axes are turned round.
+    numbers in their unit ("days since ..."); `calendar` is an attribute. Scale, offset and fill values are applied
+    (missing is NaN). Coordinates of one number are parameters, auxiliary ones of two dimensions variables. Descending
+    axes are turned round.
     """
 
     name = "cf"
@@ -101,6 +102,8 @@ def labelled_dataset(found: LabelledFile, places: dict[str, str], layout: str, s
     used = {dim for variable in variables.values() for dim in variable.dims}
     kept = {k: c for k, c in sorted(coordinates.items(), key=lambda item: item[0] != TIME) if k in used}
     about = {k: v for k, v in found.attributes.items() if not k.startswith("_NC")}
+    calendars = [v.text("calendar") for v in found.variables.values() if v.text("calendar")]
+    about |= {"calendar": calendars[0]} if calendars else {}
     return Dataset(
         variables, kept, parameters, attributes=about, layout=layout, paths=(found.path,), notes=tuple(notes)
     )  # fmt: skip

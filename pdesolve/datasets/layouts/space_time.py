@@ -48,7 +48,8 @@ class SpaceTime(Layout):
         sizes = {name: len(points) for name, points in axes.items()}
         dims, arrays = {}, {}
         for name, array in fields.items():
-            dims[name] = given_dims(name, array, opening, sizes) or matched(name, array.shape, sizes)
+            alike = [k for k, a in fields.items() if a.shape == array.shape and k != name and k not in opening.dims]
+            dims[name] = given_dims(name, array, opening, sizes) or matched(name, array.shape, sizes, others=alike)
             arrays[name], note = real(name, array)
             notes += [note] if note else []
         for axis, points in axes.items():
