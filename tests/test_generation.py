@@ -320,7 +320,8 @@ def test_an_interrupt_while_a_file_is_written(
         patch.setattr(new_file._Medium, "write", interrupted)
         generate(Decay(), 4, out, batch=2, say=said.append)
     done = open_dataset(out).samples if out.exists() else 0
-    assert said[-1].startswith(f"{done} of 4 samples are in ") or done == 4, "a file that was whole is kept"
+    assert said[-1].startswith(f"{done} of 4 samples are in " if done else "no sample is kept") or done == 4
+    assert done or os.listdir(tmp_path) == []
     assert not [path.name for path in tmp_path.rglob(".*")], "no half files"
     generate(Decay(), 4, out, batch=2)
     expected, _ = produced(Decay(), 0, range(4))
@@ -356,6 +357,7 @@ def test_one_sample_that_diverges_does_not_take_its_batch_along(tmp_path: Path) 
         generate(Decay(fragile=0.0, fault="diverged"), 100, tmp_path / "u.h5", batch=16)
     with pytest.raises(Diverged, match="no sample of 3 has passed"):
         generate(Decay(fragile=0.0, fault="diverged"), 3, tmp_path / "none.h5")
+    assert os.listdir(tmp_path) == [], "nothing is in the way of other settings"
 
 
 def test_checks_take_numbers_that_are_none_for_wrong() -> None:

@@ -242,6 +242,7 @@ class _Job:
         records = [record for record in there if record.first < self.n]
         files = [self.parts.file(record) for record in records if record.complete]
         if not files:
+            self.parts.clear()
             raise Diverged(f"no sample of {self.n} has passed the checks, the first since {_first_reason(records)}")
         needed = sum(path.stat().st_size for path in files)
         if place()[1] > 1:
@@ -267,9 +268,12 @@ class _Job:
         self.parts.release()
         records, where = self.parts.records(), self.parts.out
         count = sum(len(record.complete) for record in records)
+        if not count:
+            self.parts.clear()
+            self.say("no sample is kept")
+            return
         try:
-            if count:
-                self._write_virtual(plan, records)
+            self._write_virtual(plan, records)
         except InputError:  # not even the references fit
             where = self.parts.folder
         self.say(f"{count} of {self.n} samples are in {where}; the same command goes on")
