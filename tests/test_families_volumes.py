@@ -103,8 +103,8 @@ def test_finite_volumes_come_to_the_formulas(name: str, limit: float) -> None:
     (problem,) = make_family(name).problems(Given([2.0]))
     assert problem.time is not None and problem.exact is not None
     times = tuple(problem.time.upper * f for f in (0.0, 0.5))
-    on_cells = replace(problem, evaluation=Evaluation(100, times, bounded="cells"))
-    data = DiffusionSimulator(tolerance=1e-6, subcells=8).simulate(on_cells)
+    on_cells = replace(problem, evaluation=Evaluation(60, times, bounded="cells"))
+    data = DiffusionSimulator(tolerance=1e-5, subcells=8).simulate(on_cells)
     x = Coordinates(on_cells.evaluation_set)
     true = problem.exact.formula(problem.bind(x), x)["u"].values.numpy()
     assert gap(data.read("u")[:, 1], true[:, 1]) < limit
@@ -137,7 +137,7 @@ def test_random_tubes_come_to_the_exact_riemann_problem() -> None:
 
 def test_a_finer_grid_is_averaged() -> None:
     """Means over fine cells are nearer to the truth, and keep what the fine ones hold."""
-    plain, refined = (tube_errors(ShockTubes(points=100, frames=2, refinement=r), 3) for r in (1, 3))
+    plain, refined = (tube_errors(ShockTubes(points=60, frames=2, refinement=r), 3) for r in (1, 3))
     assert refined.mean() < 0.6 * plain.mean()
     problem, data = solved(make_family("euler_1d", {"points": 32, "frames": 3, "refinement": 3}), Draws(0, range(2)))
     totals = data.read("density").sum(-1)
