@@ -36,7 +36,7 @@ def exponax(problem: str, step: float, start: np.ndarray, span: float, frames: i
     class StirredFlow(ex.stepper.NavierStokesVorticity):
         def _build_nonlinear_fun(self, derivative_operator: Any) -> Any:
             made = Forced(
-                self.num_spatial_dims, self.num_points, convection_scale=1.0,
+                self.num_spatial_dims, self.num_points, convection_scale=-1.0,  # its stream function has the other sign
                 derivative_operator=derivative_operator, dealiasing_fraction=self.dealiasing_fraction,
             )  # fmt: skip
             object.__setattr__(made, "force", jnp.fft.rfftn(jnp.asarray(forcing(self.num_points))[None], axes=(1, 2)))
