@@ -161,7 +161,7 @@ def first_sample(dataset: Dataset) -> xr.Dataset:
     if mesh is not None and not isinstance(mesh, Grid):
         columns = mesh.columns(dtype=torch.float64, device="cpu")
         coordinates |= {name: (("point",), column.numpy()) for name, column in columns.items() if name != "t"}
-    return dataset_of(variables, {"title": dataset.attributes.get("title", "")}, coordinates)
+    return dataset_of(variables, {}, coordinates)
 
 
 def size_text(size: float) -> str:
