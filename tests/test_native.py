@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -499,6 +501,20 @@ def test_an_interrupted_writer_leaves_nothing_half_written(tmp_path: Path) -> No
         write(Dataset({"u": Variable("u", Interrupted(), ("sample", "x", "y"))}), path)
     assert_same(open_dataset(path), gridded())
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are looked for as POSIX has it")
+def test_what_killed_writers_left_goes(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    living, dead, foreign = (
+        tmp_path / f".a.h5.{where}.{number}"
+        for where, number in ((platform.node(), os.getppid()), (platform.node(), ended.pid), ("elsewhere", ended.pid))
+    )
+    for path in (living, dead, foreign):
+        path.write_bytes(b"half")
+    write(gridded(), tmp_path / "a.h5")
+    assert sorted(tmp_path.iterdir()) == sorted([living, foreign, tmp_path / "a.h5"])
 
 
 DAMAGE = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -53,7 +54,9 @@ def aside(path: Path) -> Iterator[NewFile]:
     Raises:
         InputError: a disk that is full, a folder that cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    stem = f".{path.name}.{platform.node()}."
+    _clear(path.parent, stem)
+    beside = path.with_name(f"{stem}{os.getpid()}")
     try:
         with Interrupts() as interrupts:
             with beside.open("wb+", buffering=0) as raw:
@@ -71,6 +74,21 @@ def aside(path: Path) -> Iterator[NewFile]:
     finally:
         with suppress(OSError):
             beside.unlink()
+
+
+def _clear(folder: Path, stem: str) -> None:
+    """Remove what processes of this machine that were killed have left."""
+    if os.name != "posix" or not folder.is_dir():
+        return
+    for left in folder.iterdir():
+        number = left.name.removeprefix(stem)
+        if left.name.startswith(stem) and number.isdigit():
+            try:
+                os.kill(int(number), 0)
+            except ProcessLookupError:
+                left.unlink(missing_ok=True)
+            except (OSError, OverflowError):
+                continue  # somebody else's
 
 
 class _Medium:
