@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pdesolve.errors import InputError
-from pdesolve.integration.exponential import Linear, etdrk4, phi_functions, plan
+from pdesolve.integration.exponential import PURIFY, Linear, etdrk4, of_real_fields, phi_functions, plan
 from pdesolve.integration.spectral import SpectralEvolution
 from pdesolve.integration.tracing import kept_trace
 
@@ -50,7 +50,7 @@ def etdab4(system: SpectralEvolution, start: Tensor, times: Sequence[float], lon
             if weights is None or weights[0] != h:
                 weights, rates = (h, *_weights(linear, h)), []
             _, decay, factors = weights
-            for _ in range(count):
+            for i in range(count):
                 rates.insert(0, whole(v, *given))
                 if len(rates) <= _BEFORE:
                     v = etdrk4(system, v, (0.0, h), h / _STARTING * (1 + 1e-9))[-1]
@@ -59,6 +59,7 @@ def etdab4(system: SpectralEvolution, start: Tensor, times: Sequence[float], lon
                 for factor, rate in zip(factors, rates, strict=True):
                     v.addcmul_(factor, rate)
                 rates.pop()
+                v = of_real_fields(system, v) if i % PURIFY == PURIFY - 1 else v
             states.append(v.clone())
     return torch.stack(states)
 
