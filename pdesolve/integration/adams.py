@@ -59,7 +59,7 @@ def etdab4(system: SpectralEvolution, start: Tensor, times: Sequence[float], lon
                 for factor, rate in zip(factors, rates, strict=True):
                     v.addcmul_(factor, rate)
                 rates.pop()
-                v = of_real_fields(system, v) if i % PURIFY == PURIFY - 1 else v
+                v = of_real_fields(system, v) if i % PURIFY == PURIFY - 1 or i == count - 1 else v
             states.append(v.clone())
     return torch.stack(states)
 

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from pdesolve.integration.spectral import SpectralEvolution, multiply
 from pdesolve.integration.tracing import kept_trace
 
-PURIFY = 32  # steps after which what rounding has made of real fields is taken away
+PURIFY = 32  # steps after which, and at outputs, what rounding has made of real fields is taken away
 _CONTOUR = 32  # points on the full circle: imaginary spectra (KdV) need both halves
 _RADIUS = 2.0  # keeps the points off zero wherever the centre lies; the 32-point mean is exact to 2^32/32!
 
@@ -159,7 +159,7 @@ def etdrk4(system: SpectralEvolution, start: Tensor, times: Sequence[float], lon
     def advance(v: Tensor, start: float, h: float, count: int, c: Coefficients) -> Tensor:
         for i in range(count):
             v = replay(v, *c) if replay else _step(system.nonlinear, product, v, start + i * h, h, c)
-            v = of_real_fields(system, v) if i % PURIFY == PURIFY - 1 else v
+            v = of_real_fields(system, v) if i % PURIFY == PURIFY - 1 or i == count - 1 else v
         return v
 
     coefficients: dict[float, Coefficients] = {}
