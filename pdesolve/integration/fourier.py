@@ -14,7 +14,7 @@ from pdesolve.fields.potential import inverse_symbol
 from pdesolve.fields.stencils import wavenumbers
 from pdesolve.geometry import Grid
 
-Dealiasing = Literal["two_thirds", "truncated", "none"]
+Dealiasing = Literal["two_thirds", "none"]
 
 
 class FourierBasis:
@@ -31,7 +31,7 @@ class FourierBasis:
         *,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
-        dealiasing: Dealiasing = "two_thirds",
+        dealiasing: Dealiasing | Literal["truncated"] = "two_thirds",
     ) -> None:
         for member in grid.members:
             if member.placement != "periodic":
