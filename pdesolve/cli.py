@@ -26,7 +26,7 @@ VERBS = {
     "generate": "simulation data of a family of problems",
     "predict": "a stored solution at other points and times",
     "plot": "a picture or an animation of a stored solution",
-    "data": "simulation data: info, check",
+    "data": "simulation data: info, check, convert",
     "doctor": "what this installation has and what it lacks",
 }
 

@@ -418,6 +418,20 @@ def test_two_processes_do_not_write_the_same_file(tmp_path: Path) -> None:
         generate(Decay(), 4, out, batch=2, report=second)
 
 
+def test_a_file_that_another_process_writes_is_not_touched(tmp_path: Path) -> None:
+    out = tmp_path / "u.h5"
+    generate(Decay(), 2, out)
+    hold = "import h5py, sys; file = h5py.File(sys.argv[1], 'r+'); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"open\n"
+        with pytest.raises(InputError, match="is locked, another process writes to it"):
+            generate(Decay(), 4, out)
+        other.communicate(b"")
+    assert len(values(out)) == 2
+
+
 def test_what_is_missing_is_cut_into_batches() -> None:
     done = [Record(2, 4), Record(4, 5), Record(9, 12)]
     assert missing(done, 11, 3) == [(0, 2), (5, 8), (8, 9)]

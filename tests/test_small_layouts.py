@@ -310,6 +310,8 @@ def test_tables_of_comsol_and_others(tmp_path: Path) -> None:
     assert data.variable("u").unit == "m s-1" and list(data.read("Re")) == [1.0, 5.0]
     assert np.array_equal(data.read("u", {"sample": 1, "t": 1}), [4, 8, 12])
     assert list(data.coordinates["t"].points) == [0.0, 2.0]
+    path.write_text(COMSOL.replace("% Length", "% Nodes:  4\n% Length"), encoding="utf-8")
+    assert "says Nodes: 4 and has 3 rows of numbers: it is truncated" in refusal(lambda: open_dataset(path))
     path.write_text("x, u\n0, 1\n0.5, 2\n1.0, 5\n")
     data = open_dataset(path)
     assert shapes(data) == {"u": "x 3"} and list(data.read("u")) == [1, 2, 5]
@@ -318,7 +320,8 @@ def test_tables_of_comsol_and_others(tmp_path: Path) -> None:
     data = open_dataset(path, names={"c0": "x", "c1": "y", "c2": "p"})
     assert shapes(data) == {"p": "point 2"} and isinstance(data.meshes[0], PointCloud)
     path.write_text("1 2 3\n4 5\n")
-    assert "no table of numbers" in refusal(lambda: open_dataset(path))
+    message = refusal(lambda: open_dataset(path))
+    assert "no table of numbers" in message and "usecols" not in message
     path.write_text("Dear reader,\n\n1 2 3\n")
     assert "has no layout that is known" in refusal(lambda: open_dataset(path))
 
@@ -401,6 +404,8 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
         message = refusal(lambda: open_dataset(tmp_path / name))  # noqa: B023
         assert "pickle" in message and ("savez" in message or "torch.save" in message), message
     assert not Path("/tmp/pdesolve-was-here").exists()
+    np.savez(tmp_path / "g.npz", x=X, t=T, u=objects)
+    assert "u is left out: it holds pickled Python objects" in refusal(lambda: open_dataset(tmp_path / "g.npz"))
     # what can be read beside them is read, with a note
     np.savez(tmp_path / "f.npz", x=X, t=T, u=WAVE, about=objects)
     data = open_dataset(tmp_path / "f.npz")

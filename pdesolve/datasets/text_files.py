@@ -83,7 +83,8 @@ def _load(path: Path) -> np.ndarray:
             path, delimiter="," if commas else None, comments=tuple(_COMMENT), skiprows=skip, ndmin=2, encoding="utf-8"
         )
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no table of numbers: {' '.join(str(error).split())}") from None
+        reason = " ".join(str(error).split()).partition("; use `")[0]
+        raise InputError(f"{path} is no table of numbers: {reason}; was it cut off, or edited?") from None
 
 
 def _is_numbers(text: str) -> bool:

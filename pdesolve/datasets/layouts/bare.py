@@ -33,9 +33,10 @@ class Bare(Layout):
             first = next(iter(arrays))
             size = sum(n != 1 for n in arrays[first].shape)
             dims = ", ".join(f'"{dim}"' for dim in ("sample", "x", "y", "z")[: max(size, 1)])
+            left = "".join(f" {note}." for note in found.notes[:3])
             raise InputError(
-                f"{path} holds bare arrays, whose dimensions it does not tell: {found.described()}. Say what they are, "
-                f'such as dims={{"{first}": ({dims}{"," if size < 2 else ""})}} (of sample, t, component, x, y, z, '
+                f"{path} holds bare arrays, whose dimensions it does not tell: {found.described()}.{left} Say what "
+                f'they are, such as dims={{"{first}": ({dims}{"," if size < 2 else ""})}} (of sample, t, component, x, y, z, '
                 "node, cell, point)"
             )
         unused_dims(opening, arrays)

@@ -56,6 +56,12 @@ class Comsol(Layout):
             )
         about = dict(line.split(":", 1) for line in table.comments if ":" in line)
         about = {key.strip(): value.strip() for key, value in about.items()}
+        rows = about.get("Nodes", "")
+        if rows.isdecimal() and int(rows) != table.rows:
+            raise InputError(
+                f"{path} says Nodes: {rows} and has {table.rows} rows of numbers: it is truncated or was edited; copy "
+                "or download it again, or correct that line"
+            )
         columns = [_parsed(i, text) for i, text in enumerate(table.header)]
         dimension = int(about.get("Dimension", "0")) if about.get("Dimension", "0").isdigit() else 0
         axes = columns[:dimension] if dimension else [c for c in columns if c.expression.lower() in "xyz" and not c.at]

@@ -39,8 +39,8 @@ class Native(Layout):
 
     def refusal(self, path: Path) -> str | None:
         with look(path) as root:
-            missing = [] if "pdesolve_format" in root.attrs else ["the attribute pdesolve_format"]
-            missing += [f"the group {group}" for group in (DIMENSIONS, SCALARS, FIELDS[0]) if group not in root]
+            missing = [] if "pdesolve_format" in root.attrs else ["attribute pdesolve_format"]
+            missing += [f"group {group}" for group in (DIMENSIONS, SCALARS, FIELDS[0]) if group not in root]
         return f"no {' and no '.join(missing)}" if missing else None
 
     def open(self, path: Path, opening: Opening) -> Dataset:
