@@ -34,10 +34,11 @@ class Bare(Layout):
             size = sum(n != 1 for n in arrays[first].shape)
             dims = ", ".join(f'"{dim}"' for dim in ("sample", "x", "y", "z")[: max(size, 1)])
             left = "".join(f" {note}." for note in found.notes[:3])
+            example = f"{dims}{',' if size < 2 else ''}"
             raise InputError(
-                f"{path} holds bare arrays, whose dimensions it does not tell: {found.described()}.{left} Say what "
-                f'they are, such as dims={{"{first}": ({dims}{"," if size < 2 else ""})}} (of sample, t, component, x, y, z, '
-                "node, cell, point)"
+                f"{path} holds bare arrays, whose dimensions it does not tell: {found.described()}.{left} "
+                f'Say what they are, such as dims={{"{first}": ({example})}} '
+                "(of sample, t, component, x, y, z, node, cell, point)"
             )
         unused_dims(opening, arrays)
         variables, scalars, notes = {}, {}, list(found.notes)
