@@ -51,6 +51,18 @@ class Source:
 
     def read(self, sample: int, first: int, frames: range) -> np.ndarray:
         """The numbers of a sample, at frames counted from `first`, as they lie in the array: reshape them."""
+        return self.array.read(self._index(sample, first, frames))
+
+    def read_into(self, sample: int, first: int, frames: range, out: np.ndarray) -> None:
+        """The same numbers into memory that is there already, (time, component, *space)."""
+        index = self._index(sample, first, frames)
+        if out.flags.c_contiguous:
+            sizes = [len(range(part.start, part.stop, part.step or 1)) for part in index]
+            self.array.read_into(index, out.reshape(sizes))
+        else:
+            out[...] = self.array.read(index).reshape(out.shape)
+
+    def _index(self, sample: int, first: int, frames: range) -> tuple[slice, ...]:
         index = list(self._whole)
         of_sample, of_time, of_ragged = self._positions
         if of_sample is not None:
@@ -60,7 +72,7 @@ class Source:
             index[of_time] = slice(first + frames.start, first + frames[-1] + 1, frames.step)
         if of_ragged is not None and self.bounds is not None:
             index[of_ragged] = slice(int(self.bounds[sample]), int(self.bounds[sample + 1]))
-        return self.array.read(tuple(index))
+        return tuple(index)
 
 
 def source_of(variable: Variable, dataset: Dataset) -> Source:

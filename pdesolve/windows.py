@@ -142,7 +142,9 @@ class Windows:
             last = row
             while last + 1 < len(places) and self._touch(places[last], places[last + 1], span):
                 last += 1
-            if last == row or not source.moving:
+            if last == row:
+                source.read_into(sample, first, frames, rows[row])
+            elif not source.moving:
                 values = source.read(sample, first, frames).reshape(shape)
                 rows[row : last + 1] = values
             else:

@@ -160,7 +160,7 @@ def measure(bench: Bench, name: str) -> None:
             )
     if not bench.peers:
         return
-    samples = 1 if name == "navier_stokes" else 2
+    samples = 2
     first, again, found = bench.run("py-pde", name, case.explicit, samples)
     off = error(found, truth[:samples, : found.shape[1]])
     times = case.frames if name == "navier_stokes" else 1  # one frame was run

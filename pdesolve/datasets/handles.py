@@ -41,7 +41,7 @@ class _Kept:
 
 
 _lock = threading.RLock()
-_files, _datasets = _Kept(_FILES), _Kept(_DATASETS)
+_files, _datasets, _plain = _Kept(_FILES), _Kept(_DATASETS), _Kept(_FILES)
 
 
 def file_at(path: str) -> h5py.File:
@@ -54,6 +54,24 @@ def dataset_at(path: str, name: str, find: Callable[[], h5py.Dataset]) -> h5py.D
     return _datasets.get(path, name, find)
 
 
+def descriptor_of(path: str, at: Stamp) -> int:
+    """The descriptor of a file, as it was then, for reading past the HDF5 library; children of a fork may share it.
+
+    Raises:
+        InputError: the file has changed.
+    """
+    if stamp(path) != at:
+        raise InputError(f"{path} has changed since it was opened: open it again")
+    with _lock:
+        things, key = _plain.things, (path, at, "")
+        if key not in things:
+            things[key] = open(path, "rb", buffering=0)  # noqa: SIM115  closed when it is the oldest of many
+        things.move_to_end(key)
+        while len(things) > _FILES:
+            things.popitem(last=False)
+        return things[key].fileno()
+
+
 def files_opened() -> int:
     """How many times this process has opened a file."""
     return _files.made
@@ -62,7 +80,7 @@ def files_opened() -> int:
 def close_files(keys: Iterable[tuple[str, Stamp, str]] | None = None) -> None:
     """Close the files that this process keeps open (or some); they are opened again when they are read."""
     with _lock:
-        for kept in (_datasets, _files):
+        for kept in (_datasets, _files, _plain):
             for key in list(kept.things if keys is None else keys):
                 kept.things.pop(key, None)
 
@@ -85,7 +103,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: Path | str) -> Iterator[None]:
     """Errors of the HDF5 library and of the system, in one line that says what to do.
 
     Raises:
@@ -105,7 +123,7 @@ def explained(path: Path) -> Iterator[None]:
         raise InputError(_reason(path, _one_line(error))) from error
 
 
-def _reason(path: Path, message: str) -> str:
+def _reason(path: Path | str, message: str) -> str:
     if "unable to lock" in message:
         return (
             f"{path} is locked, another process writes to it: wait until that closes it (on a file system without "

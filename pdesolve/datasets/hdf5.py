@@ -85,8 +85,8 @@ class H5Array(Array):
 
     def read(self, index: Slices) -> np.ndarray:
         asked = tuple(self._without_steps(i, part) for i, part in enumerate(index))
-        with explained(Path(self.path)):
-            values = np.asarray(self._opened()[asked])
+        with explained(self.path):
+            values = np.asarray(self.opened()[asked])
         if asked != index:
             left = (
                 slice(None, None, None if part is now else part.step) for part, now in zip(index, asked, strict=True)
@@ -99,8 +99,8 @@ class H5Array(Array):
         if stepped or not out.size or out.dtype != self._dtype or not out.flags.c_contiguous:
             super().read_into(index, out)
             return
-        with explained(Path(self.path)):
-            self._opened().read_direct(out, index)
+        with explained(self.path):
+            self.opened().read_direct(out, index)
 
     def _without_steps(self, dimension: int, part: slice) -> slice:
         """What to read for a slice: all that is between, where HDF5 would pick pieces out of what it reads anyway.
@@ -115,7 +115,8 @@ class H5Array(Array):
             skips = step >= self._chunks[dimension]
         return part if step == 1 or skips else slice(part.start, part.stop)
 
-    def _opened(self) -> h5py.Dataset:
+    def opened(self) -> h5py.Dataset:
+        """The open data set of this process."""
         dataset = dataset_at(self.path, self.name, lambda: guarded_root(self.path)[self.name])
         if dataset.shape != self._shape:
             raise InputError(f"{self.path}: expected {self.name} of the shape {self._shape}, found {dataset.shape}")

@@ -13,7 +13,15 @@ from torch.utils import data as torch_data
 from pdesolve.batch import Batch, Sample
 from pdesolve.data import Dataset
 from pdesolve.datasets.order import InTurn, Order, Share, Shuffled
-from pdesolve.datasets.window_blocks import blocking, cached, in_blocks, in_memory, nbytes, samples_share_chunks
+from pdesolve.datasets.window_blocks import (
+    blocking,
+    cached,
+    directly,
+    in_blocks,
+    in_memory,
+    nbytes,
+    samples_share_chunks,
+)
 from pdesolve.datasets.workers import Workers
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.task import Task
@@ -202,7 +210,7 @@ def _streamed(windows: Windows, shuffle: Shuffle, memory: int, seed: int) -> tup
         return windows, _whole_order(len(windows), shuffle, seed)
     order = _whole_order(len(windows), shuffle, seed)
     if shuffle == "windows" or (shuffle == "no" and not samples_share_chunks(windows)):
-        return windows, order
+        return directly(windows), order
     blocks = blocking(windows, memory)
     return cached(windows, blocks, memory), order if shuffle == "no" else in_blocks(windows, blocks, memory, seed)
 

@@ -11,6 +11,7 @@ from pdesolve.arrays import Memory
 from pdesolve.data import SAMPLE
 from pdesolve.datasets.block_cache import BlockCache, Cached
 from pdesolve.datasets.order import Blocks
+from pdesolve.datasets.plain import plain
 from pdesolve.errors import InputError
 from pdesolve.source import Source
 from pdesolve.windows import Windows
@@ -56,15 +57,27 @@ def blocking(windows: Windows, memory: int) -> Blocking:
 
 
 def cached(windows: Windows, blocks: Blocking, memory: int) -> Windows:
-    """The same windows, read in blocks that a cache of so many bytes keeps."""
+    """The same windows, read directly where their numbers lie in a file as they are, else in blocks that a cache of so
+    many bytes keeps."""
     cache = BlockCache(memory)
 
     def behind(source: Source) -> Source:
+        if plain(source.array) is not None:
+            return _directly(source)
         sizes = {SAMPLE: blocks.samples, "t": blocks.frames}
         block = tuple(sizes.get(dim, n) for dim, n in zip(source.dims, source.array.shape, strict=True))
         return replace(source, array=Cached.of(source.array, block, cache))
 
     return windows.reading({name: behind(source) for name, source in windows.sources.items()})
+
+
+def directly(windows: Windows) -> Windows:
+    """The same windows, read past the HDF5 library where their numbers lie in a file as they are."""
+    return windows.reading({name: _directly(source) for name, source in windows.sources.items()})
+
+
+def _directly(source: Source) -> Source:
+    return replace(source, array=plain(source.array) or source.array)
 
 
 def in_blocks(windows: Windows, blocks: Blocking, memory: int, seed: int) -> Blocks:
