@@ -524,6 +524,8 @@ DAMAGE = {
     "other components": ("/t1_fields/velocity", "components", ["x"]),
     "components without order": ("/t0_fields/wave_re", "number", "first"),
     "names of nothing": ("/t0_fields", "field_names", ["u", "w"]),
+    "no names of fields": ("/t1_fields", "field_names", None),
+    "no names of axes": ("/dimensions", "spatial_dims", None),
 }
 
 

@@ -75,12 +75,12 @@ def _check_format(path: Path, root: Any) -> None:
 
 def _read(path: Path, root: Any) -> Dataset:
     coordinates: dict[str, Coordinate] = {}
-    space = tuple(texts(root[DIMENSIONS], "spatial_dims"))
+    space = tuple(_listed(path, root[DIMENSIONS], "spatial_dims"))
     for axis in ("t", *space):
         coordinate = _coordinate(axis, root[DIMENSIONS]["time" if axis == "t" else axis])
         if coordinate is not None:
             coordinates[axis] = coordinate
-    variables, parameters = _variables(root)
+    variables, parameters = _variables(path, root)
     variables = {name: variables[name] for name in texts(root, "variables") if name in variables} | variables
     meshes, offsets = _meshes(root[MESH]) if MESH in root else ((), {})
     splits = {name: numbers(root[SPLITS][name]) for name in root[SPLITS]} if SPLITS in root else {}
@@ -95,7 +95,17 @@ def _read(path: Path, root: Any) -> Dataset:
     return _complete(dataset, numbers(root[COMPLETE]).astype(bool)) if COMPLETE in root else dataset
 
 
-def _variables(root: Any) -> tuple[dict[str, Variable], dict[str, Variable]]:
+def _listed(path: Path, group: Any, name: str) -> list[str]:
+    """An attribute that lists what a group holds. It may be empty; without it what lies there would be overlooked."""
+    if name not in group.attrs:
+        raise InputError(
+            f"{path}: the group {group.name} lacks its attribute {name}, which lists what it holds: copy the file "
+            "again, or make it again"
+        )
+    return texts(group, name)
+
+
+def _variables(path: Path, root: Any) -> tuple[dict[str, Variable], dict[str, Variable]]:
     """Variables and parameters."""
     variables: dict[str, Variable] = {}
     parameters: dict[str, Variable] = {}
@@ -103,7 +113,7 @@ def _variables(root: Any) -> tuple[dict[str, Variable], dict[str, Variable]]:
         if group not in root:
             continue
         split: dict[str, list[tuple[int, Variable, bool]]] = {}
-        for name in texts(root[group], "field_names"):
+        for name in _listed(path, root[group], "field_names"):
             dataset = root[group][name]
             attributes = attributes_of(dataset)
             variable = _variable(name, dataset, attributes)
