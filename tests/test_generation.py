@@ -308,6 +308,8 @@ def test_an_interrupt_while_a_file_is_written(
     tmp_path: Path, monkeypatch, call: int, number: int, raised: type
 ) -> None:
     out, calls, real = tmp_path / "u.h5", [], new_file._Medium.write
+    # shells start what runs behind them with SIGINT ignored
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupted(self, content):
         calls.append(len(content))
@@ -318,7 +320,10 @@ def test_an_interrupt_while_a_file_is_written(
     said: list[str] = []
     with monkeypatch.context() as patch, pytest.raises(raised):
         patch.setattr(new_file._Medium, "write", interrupted)
-        generate(Decay(), 4, out, batch=2, say=said.append)
+        try:
+            generate(Decay(), 4, out, batch=2, say=said.append)
+        finally:
+            signal.signal(signal.SIGINT, old)
     done = open_dataset(out).samples if out.exists() else 0
     assert said[-1].startswith(f"{done} of 4 samples are in " if done else "no sample is kept") or done == 4
     assert done or os.listdir(tmp_path) == []
