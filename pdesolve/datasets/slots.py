@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections import deque
 from pathlib import Path
 
 import torch
@@ -36,7 +35,7 @@ class Slots:
         self.memory = tuple(
             torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(nbytes)) for _ in range(count)
         )
-        self._free = deque(range(count))
+        self._free = list(range(count))
 
     @property
     def free(self) -> int:
@@ -44,8 +43,8 @@ class Slots:
         return len(self._free)
 
     def take(self) -> int:
-        """The number of a free piece, which is not free from now on."""
-        return self._free.popleft()
+        """The number of the piece that was freed last, and may lie in the processor's cache still."""
+        return self._free.pop()
 
     def lend(self, number: int) -> Tensor:
         """The memory of a piece, which is free again when nothing refers to it any more."""
