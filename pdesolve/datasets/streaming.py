@@ -175,7 +175,8 @@ def loader(
 ) -> Loader:  # fmt: skip
     """Batches of the windows of a task, ready for training.
 
-    Data that fit into `memory` are read once and held; larger ones are read in blocks, which workers keep.
+    Data that fit into `memory` are read once and held. Of larger ones uncompressed numbers in HDF5 are read where they
+    lie in the file, others in blocks, which workers keep.
 
     batch: windows in each; the last batch of an epoch may have fewer. workers: processes that read; None takes 2 where
     data are streamed, and none where they are held. shuffle: "blocks" reads whole blocks and mixes those that memory
