@@ -26,7 +26,7 @@ from pdesolve.settings import Setting, build, settings_of
 if TYPE_CHECKING:
     from pdesolve.equation import Equation
     from pdesolve.family import Family
-    from pdesolve.method import Solver
+    from pdesolve.method import Learner, Solver
     from pdesolve.problem import Problem
 
 Kind = Literal["problem", "family", "method", "equation"]
@@ -81,11 +81,11 @@ def find_problem(name: str) -> Callable[..., Problem]:
     return function
 
 
-def find_method(name: str) -> type[Solver]:
-    """The class of the method `name`; its dataclass fields are the method's settings."""
-    from pdesolve.method import Solver
+def find_method(name: str) -> type[Solver] | type[Learner]:
+    """The class of the method `name`, a solver or a learner; its dataclass fields are the method's settings."""
+    from pdesolve.method import Learner, Solver
 
-    return _one_class(find(name, "method"), Solver)
+    return _one_class(find(name, "method"), Solver, Learner)
 
 
 def make_problem(name: str, settings: Mapping[str, Any] | None = None) -> Problem:
@@ -118,15 +118,34 @@ def problem_settings(name: str) -> dict[str, Setting]:
 
 
 def make_method(name: str, settings: Mapping[str, Any] | None = None) -> Solver:
-    """The method `name` with some of its settings changed.
+    """The solver `name` with some of its settings changed.
 
     Raises:
-        InputError: an unknown method or setting, with the nearest known one; a value that does not fit.
+        InputError: an unknown method or setting, with the nearest known one; a value that does not fit; a learner.
     """
-    return build("method", find_method(name), settings or {})[0]
+    from pdesolve.method import Solver
+
+    kind = find_method(name)
+    if not issubclass(kind, Solver):
+        raise InputError(f"{name} learns from data and solves no problem: pdesolve train {name} --data FILE")
+    return build("method", kind, settings or {})[0]
 
 
-def method_name(method: Solver) -> str:
+def make_learner(name: str, settings: Mapping[str, Any] | None = None) -> Learner:
+    """The learner `name` with some of its settings changed.
+
+    Raises:
+        InputError: an unknown method or setting, with the nearest known one; a value that does not fit; a solver.
+    """
+    from pdesolve.method import Learner
+
+    kind = find_method(name)
+    if not issubclass(kind, Learner):
+        raise InputError(f"{name} solves problems without data: pdesolve solve PROBLEM --method {name}")
+    return build("method", kind, settings or {})[0]
+
+
+def method_name(method: Solver | Learner) -> str:
     """The name of a method in the catalogue; for a class that is in none, the class's own."""
     return _name_of(type(method), "method")
 
@@ -239,18 +258,19 @@ def _load(entry: Entry, default: str) -> Any:
     return value
 
 
-def _one_class(entry: Entry, base: type) -> Any:
-    """The class that an entry names, or the one subclass of `base` that its module defines."""
+def _one_class(entry: Entry, *bases: type) -> Any:
+    """The class that an entry names, or the one subclass of `bases` that its module defines."""
     module, _, name = entry.target.partition(":")
     if name:
         found = [_load(entry, name)]
     else:
         members = vars(import_module(module)).values()
-        found = [m for m in members if inspect.isclass(m) and issubclass(m, base) and m.__module__ == module]
-    found = [m for m in found if inspect.isclass(m) and issubclass(m, base)]
+        found = [m for m in members if inspect.isclass(m) and issubclass(m, bases) and m.__module__ == module]
+    found = [m for m in found if inspect.isclass(m) and issubclass(m, bases)]
     if len(found) != 1:
+        wanted = " or ".join(base.__name__ for base in bases)
         raise InputError(
-            f"{entry.kind} {entry.name!r}: {entry.target} needs one subclass of {base.__name__}, it has {len(found)}"
+            f"{entry.kind} {entry.name!r}: {entry.target} needs one subclass of {wanted}, it has {len(found)}"
         )
     return found[0]
 

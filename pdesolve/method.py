@@ -1,4 +1,4 @@
-"""Methods: the contracts that every solver and its solution keep."""
+"""Methods: the contracts that every solver and its solution keep, every learner and its surrogate."""
 
 from __future__ import annotations
 
@@ -20,8 +20,13 @@ from pdesolve.settings import check_values
 if TYPE_CHECKING:
     import xarray as xr
 
+    from pdesolve.batch import Batch
+    from pdesolve.nn.places import Places
     from pdesolve.proof import Proof
+    from pdesolve.rollout import OnDivergence, Rollout
+    from pdesolve.signature import Signature
     from pdesolve.training.run import Run
+    from pdesolve.training_data import TrainingData
 
 
 class Solution(ABC):
@@ -151,3 +156,87 @@ class Solver(ABC):
         self, problem: Problem, folder: Path, *, values: Mapping[str, Value] | None = None, device: str = "cpu"
     ) -> Solution:
         """The solution that `Solution.write` stored in a folder."""
+
+
+class Surrogate(ABC):
+    """A trained map between fields: what a learner makes of data.
+
+    One step of it takes the inputs of its signature to the targets. `start`, `step` and `read` are all that a kind of
+    surrogate says of itself; a carry is whatever it goes on with (the last frames, a latent state). `parameters` counts
+    trained numbers, a complex one as two. `notes` holds what the learner has to say of it; JSON values only.
+    """
+
+    signature: Signature
+    parameters: int = 0
+    notes: dict[str, Any]
+    dtype: torch.dtype = torch.float32
+    device: torch.device
+    run: Path | None = None
+
+    @abstractmethod
+    def start(self, batch: Batch) -> Any:
+        """The carry of the frames, coefficients and parameters that a batch gives. Its targets are not looked at."""
+
+    @abstractmethod
+    def step(self, carry: Any) -> Any:
+        """The carry one step later."""
+
+    @abstractmethod
+    def read(self, carry: Any, at: Places | None = None) -> dict[str, Tensor]:
+        """The targets {name: (sample, time, component, *space)} of the last step, where the batch has its values, or at
+        other places."""
+
+    @abstractmethod
+    def write(self, folder: Path) -> None:
+        """Store in `folder` what `Learner.restore` needs, aside and renamed."""
+
+    @torch.no_grad()
+    def predict(self, batch: Batch, at: Places | None = None) -> dict[str, Tensor]:
+        """The targets {name: (sample, time, component, *space)} of the inputs of a batch, at any resolution.
+
+        Raises:
+            InputError: a batch of other variables, or places that the surrogate cannot work on.
+        """
+        return self.read(self.step(self.start(batch)), at)
+
+    def rollout(self, batch: Batch, steps: int, *, on_divergence: OnDivergence = "stop") -> Rollout:
+        """So many steps from what a batch gives, each from the outcome of the one before.
+
+        on_divergence: what to do with values that are not finite, or 1e6 times the scale they were trained on: `stop`
+        fills the frames from there on with NaN for the samples that diverged, `raise` raises, `keep` goes on.
+
+        Raises:
+            InputError: a surrogate whose targets are not the inputs of its next step.
+            Diverged: with `raise`, the step, the sample and the variable.
+        """
+        from pdesolve.rollout import rolled_out
+
+        return rolled_out(self, batch, steps, on_divergence)
+
+
+class Learner(ABC):
+    """A method that learns from data. Its settings are the fields of the frozen dataclass that implements it.
+
+    Raises:
+        InputError: when made with a setting that does not fit its type.
+    """
+
+    def __post_init__(self) -> None:
+        check_values(self)
+
+    @abstractmethod
+    def learn(self, data: TrainingData, run: Run) -> Surrogate:
+        """Train on data within `run.budget`, reporting to `run`.
+
+        Raises:
+            InputError: data whose task this method cannot learn, said before any time is spent.
+            Diverged: a loss that is not finite; the best state so far is kept.
+        """
+
+    @abstractmethod
+    def restore(self, folder: Path, *, device: str = "cpu") -> Surrogate:
+        """The surrogate that `Surrogate.write` stored in a folder."""
+
+    def operation_size(self, signature: Signature) -> int:
+        """How many values a typical tensor operation works on: it decides the number of CPU threads."""
+        return 2**20

@@ -43,7 +43,7 @@ def moments(dataset: Dataset, *, split: str = "train") -> Moments:
     data = dataset.split(split) if split else dataset
     mean, std, count = {}, {}, {}
     for name, variable in {**data.variables, **data.parameters}.items():
-        if variable.array.dtype.kind not in "fiu":
+        if variable.array.dtype.kind not in "fiub":
             continue
         n, m, squares = _moments(variable)
         if n == 0:

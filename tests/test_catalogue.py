@@ -14,7 +14,7 @@ from pdesolve.cli import main
 from pdesolve.equation import Equation
 from pdesolve.errors import InputError
 from pdesolve.family import Family
-from pdesolve.method import Solver
+from pdesolve.method import Learner, Solver
 from pdesolve.settings import build, settings_of
 
 PACKAGE = Path(catalogue.__file__).parent
@@ -27,8 +27,9 @@ EQUATIONS = [entry.name for entry in catalogue.entries("equation")]
 def test_the_folders_are_the_catalogue() -> None:
     files = {path.stem for path in (PACKAGE / "physics/problems").glob("[a-z]*.py")}
     assert set(PROBLEMS) == files >= {"burgers_shock", "kdv", "poisson_2d"}
-    folders = {path.parent.name for path in (PACKAGE / "physics/solvers").glob("*/method.py")}
-    assert set(METHODS) == folders >= {"pinn"}
+    places = ("physics/solvers", "operators")
+    folders = {path.parent.name for place in places for path in (PACKAGE / place).glob("*/method.py")}
+    assert set(METHODS) == folders >= {"pinn", "fno"}
     assert {"Burgers", "Heat", "Wave"} <= set(EQUATIONS)
     families = {path.stem for path in (PACKAGE / "physics/families").glob("[a-z]*.py")}
     assert set(FAMILIES) == families
@@ -60,7 +61,7 @@ def test_every_problem_can_be_made_by_its_name_and_settings(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_a_frozen_dataclass_of_documented_settings(name: str) -> None:
     kind = catalogue.find_method(name)
-    assert issubclass(kind, Solver) and dataclasses.is_dataclass(kind)
+    assert issubclass(kind, (Solver, Learner)) and dataclasses.is_dataclass(kind)
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
     settings = settings_of(kind)
     assert not {"name", "class_path", "init_args"} & set(settings)
@@ -134,7 +135,7 @@ def another_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     (package / "guess.py").write_text(
         '"""Guessing: a neighbour\'s method."""\n'
         "from dataclasses import dataclass\n"
-        "from pdesolve.method import Solver\n\n\n"
+        "from pdesolve.method import Learner, Solver\n\n\n"
         "@dataclass(frozen=True)\n"
         "class Guess(Solver):\n"
         "    trials: int = 3\n\n"
@@ -203,7 +204,7 @@ def test_what_another_distribution_got_wrong_is_one_line(another_distribution: P
     for make, name, words in (
         (catalogue.make_method, "gone", "method 'gone' of another distribution cannot be loaded from neighbour.gone"),
         (catalogue.make_method, "absent", "has no attribute 'Absent'"),
-        (catalogue.make_method, "dict", "builtins:dict needs one subclass of Solver, it has 0"),
+        (catalogue.make_method, "dict", "builtins:dict needs one subclass of Solver or Learner, it has 0"),
         (catalogue.make_problem, "number", "must return a Problem, it returns 5"),
         (catalogue.make_problem, "sum", "needs a function that returns a Problem"),
     ):

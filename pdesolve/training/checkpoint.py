@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pdesolve.training.run import Run
 
 CHECKPOINT = "checkpoint.pt"
-FORMAT = 2
+FORMAT = 3
 _COST = 0.02  # the most that writing checkpoints may take of a run's time
 
 

@@ -13,13 +13,14 @@ from pdesolve.errors import Diverged
 from pdesolve.fields import Coordinates
 from pdesolve.least_squares.objective import first_not_finite
 from pdesolve.training.checkpoint import Checkpoint
+from pdesolve.training.examiner import Examiner
 from pdesolve.training.objective import ResidualObjective
 
 _EXPLODED = 1e6  # times the least loss on the same points
 _EVERY = 20  # steps between two looks at the loss on a GPU, which would have to be waited for
 
 
-class Doctor:
+class Doctor(Examiner):
     """Looks at the losses of an objective, through one stage or several. `best` are the parameters of the least one.
 
     least: that loss, infinite where none was seen on the points and weights of now. first: the first of all. A loss has

@@ -10,16 +10,15 @@ import torch
 from torch import nn
 
 from pdesolve.errors import Diverged
-from pdesolve.method import Solution
 from pdesolve.training.checkpoint import Outcome
 from pdesolve.training.doctor import Doctor
+from pdesolve.training.examiner import Examiner
 from pdesolve.training.interrupts import Interrupts
 from pdesolve.training.objective import Batches, ResidualObjective
 from pdesolve.training.processes import agreed
-from pdesolve.training.reduction import total
-from pdesolve.training.run import Run
+from pdesolve.training.run import Run, Watched
 from pdesolve.training.stationary import stationary
-from pdesolve.training.steppers import Taken, stepper
+from pdesolve.training.steppers import Stepper, Taken, stepper
 
 _IDLE = 2  # steps in a row that find nothing better, on new points where there are any: the end
 _TAIL = 0.8  # of the steps between two draws of points: with less left, new ones would only be begun on
@@ -33,13 +32,14 @@ def fit(
     *,
     run: Run,
     stage: str,
-    solution: Solution,
+    solution: Watched,
     steps: int | None = None,
     seconds: float = math.inf,
     rate: Callable[[int], float] | None = None,
     redraw: int = 0,
     iterations: int = 1,
-    doctor: Doctor | None = None,
+    doctor: Examiner | None = None,
+    stepping: Stepper | None = None,
     opening: Sequence[str] = (),
 ) -> Outcome:
     """Minimise the sum of the objective's terms by one optimiser: a stage of a procedure.
@@ -50,7 +50,8 @@ def fit(
     the beginning, but not where less than most of that is left of the budget; 0: never. iterations: the most that a
     quasi-Newton method makes between two looks at the clock; each counts as a step.
     solution: what `run.watch` measures and stores every few seconds. doctor: of the stages before with this objective,
-    so that the best of them stays the best while the points do. opening: lines to say where it is not over already.
+    so that the best of them stays the best while the points do. stepping: how steps are taken, where the kind of the
+    optimiser does not say it. opening: lines to say where it is not over already.
 
     A run that goes on finds its way by the order of the calls: those that had ended return what they returned, the one
     that was under way goes on bit for bit with what its checkpoint holds, objective, batches and optimiser. What
@@ -62,10 +63,10 @@ def fit(
     """
     run.solution = solution  # an interrupt before the first look leaves it as it is then
     rates = [group["lr"] for group in optimiser.param_groups]
-    stepping = stepper(optimiser)
+    stepping = stepping or stepper(optimiser)
     doctor = doctor or Doctor(objective, run.checkpoint)
     doctor.stage = stage
-    parts = {"objective": objective, "optimiser": optimiser, "batches": batches, "doctor": doctor}
+    parts = {"objective": objective, "optimiser": optimiser, "batches": batches, "doctor": doctor, "stepping": stepping}
     ended = run.checkpoint.enter(run, parts, seconds=seconds)
     if ended is not None:
         return ended
@@ -123,7 +124,7 @@ def fit(
                 if not (reason or came or looks):
                     continue
                 # what is judged and kept must belong to the parameters as they are
-                losses = {name: float(total(term.detach())) for name, term in objective(batches.batch).items()}
+                losses = stepping.losses(objective, batches.batch)
                 at.loss = sum(losses.values())
                 doctor.examine(at.loss)
                 if agreed(run.watch(solution, stage=stage, step=at.step, losses=losses)):

@@ -25,6 +25,15 @@ def total_gradients(parameters: Sequence[Tensor]) -> None:
             gradient.copy_(part.view_as(gradient))
 
 
+def averaged_gradients(parameters: Sequence[Tensor]) -> None:
+    """Average the gradients of parameters over processes, in place and all at once."""
+    total_gradients(parameters)
+    if Sharded.needed():
+        for p in parameters:
+            if p.grad is not None:
+                p.grad.div_(distributed.get_world_size())
+
+
 def largest(values: Tensor) -> Tensor:
     """The largest over processes; the values themselves where there is one."""
     return _reduced(values, distributed.ReduceOp.MAX) if Sharded.needed() else values

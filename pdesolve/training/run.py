@@ -10,17 +10,25 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from pdesolve.errors import InputError
-from pdesolve.method import Solution
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint
 from pdesolve.training.processes import agreed
 
 FORMAT = 1
+_PAUSE = 19  # times what watching took, before it is done again: about a twentieth of the run
+_LONGEST = 12  # times the usual pause: people wait for a line
+
+
+class Watched(Protocol):
+    """What a run measures and stores as it goes: a solution, or a surrogate in the making."""
+
+    def write(self, folder: Path) -> None:
+        """Store what is worth keeping in the run's folder, aside and renamed."""
 
 
 class Run:
@@ -43,7 +51,7 @@ class Run:
         target: float | None = None,
         folder: Path | None = None,
         choices: Mapping[str, Any] | None = None,
-        measure: Callable[[Solution], dict[str, dict[str, float]]] | None = None,
+        measure: Callable[[Any], dict[str, dict[str, float]]] | None = None,
         report: Callable[[dict[str, Any]], None] | None = None,
         say: Callable[[str], None] | None = None,
         every: float = 5.0,
@@ -57,7 +65,7 @@ class Run:
         self.checkpoint = checkpoint or Checkpoint(folder)
         self.generator = torch.Generator().manual_seed(seed)
         self.history: list[dict[str, Any]] = list(self.checkpoint.history)
-        self.solution: Solution | None = None
+        self.solution: Any = None
         self.reached = False
         self._start = time.perf_counter() - self.checkpoint.seconds
         self._next = self.budget.spent + every / 5
@@ -77,8 +85,9 @@ class Run:
         """Whether it is time to watch again. Asking costs nothing."""
         return self.budget.spent >= self._next
 
-    def watch(self, solution: Solution, *, stage: str, step: int, losses: Mapping[str, float]) -> bool:
+    def watch(self, solution: Watched, *, stage: str, step: int, losses: Mapping[str, float]) -> bool:
         """Record where the solver is, store the solution so far, and say whether the target is reached."""
+        began = self.budget.spent
         errors = self.measure(solution) if self.measure else {}
         worst = max((e["relative_l2"] for e in errors.values()), default=math.nan)
         figures = {f"relative_l2 {name}": e["relative_l2"] for name, e in errors.items()}
@@ -90,7 +99,8 @@ class Run:
         if self.report:
             self.report(row)
         self.reached = self.target is not None and worst <= self.target
-        self._next = self.budget.spent + self.every
+        now = self.budget.spent
+        self._next = now + max(self.every, min(_PAUSE * (now - began), _LONGEST * self.every))
         return self.reached
 
     def record(self, *, stage: str, step: int, losses: Mapping[str, float]) -> None:

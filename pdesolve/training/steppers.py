@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pdesolve.least_squares import LeastSquares, LevenbergMarquardt, SelfScaledBroyden
-from pdesolve.training.doctor import Doctor
+from pdesolve.training.examiner import Examiner
 from pdesolve.training.objective import ResidualObjective, sum_of
 from pdesolve.training.reduction import total, total_gradients
 
@@ -41,12 +42,24 @@ class Stepper(ABC):
         self.optimiser = optimiser
 
     @abstractmethod
-    def step(self, objective: nn.Module, batch: Any, doctor: Doctor, iterations: int) -> Taken:
+    def step(self, objective: nn.Module, batch: Any, doctor: Examiner, iterations: int) -> Taken:
         """One step on a batch, of at most so many iterations where it makes several."""
 
     @abstractmethod
     def renew(self) -> None:
         """Be fit for another batch."""
+
+    def losses(self, objective: nn.Module, batch: Any) -> dict[str, float]:
+        """The loss terms to be shown and judged: those of the parameters as they are."""
+        return {name: float(total(term.detach())) for name, term in objective(batch).items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What going on needs beside the state of the optimiser."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Stand where the steps stood whose `state_dict` this was."""
+        return None
 
 
 class FirstOrder(Stepper):
@@ -54,7 +67,7 @@ class FirstOrder(Stepper):
 
     has_rate = True
 
-    def step(self, objective: nn.Module, batch: Any, doctor: Doctor, iterations: int) -> Taken:
+    def step(self, objective: nn.Module, batch: Any, doctor: Examiner, iterations: int) -> Taken:
         _losses(self.optimiser, objective, batch, doctor)
         return Taken()
 
@@ -65,7 +78,7 @@ class FirstOrder(Stepper):
 class QuasiNewton(Stepper):
     """Several iterations a step, each with a line search."""
 
-    def step(self, objective: nn.Module, batch: Any, doctor: Doctor, iterations: int) -> Taken:
+    def step(self, objective: nn.Module, batch: Any, doctor: Examiner, iterations: int) -> Taken:
         name = "max_iter" if isinstance(self.optimiser, torch.optim.LBFGS) else "iterations"
         self.optimiser.param_groups[0][name] = iterations
         first, *trials = map(float, _losses(self.optimiser, objective, batch, doctor))
@@ -81,7 +94,7 @@ class Squares(Stepper):
 
     optimiser: LeastSquares
 
-    def step(self, objective: nn.Module, batch: Any, doctor: Doctor, iterations: int) -> Taken:
+    def step(self, objective: nn.Module, batch: Any, doctor: Examiner, iterations: int) -> Taken:
         assert isinstance(objective, ResidualObjective)
         first = True
 
@@ -118,7 +131,7 @@ def stepper(optimiser: torch.optim.Optimizer) -> Stepper:
     return FirstOrder(optimiser)
 
 
-def _losses(optimiser: torch.optim.Optimizer, objective: nn.Module, batch: Any, doctor: Doctor) -> list[Tensor]:
+def _losses(optimiser: torch.optim.Optimizer, objective: nn.Module, batch: Any, doctor: Examiner) -> list[Tensor]:
     """Take a step of an optimiser that asks for the loss and its gradient; the losses it was given."""
     seen: list[Tensor] = []
     parameters = [p for p in objective.parameters() if p.requires_grad]

@@ -1,0 +1,53 @@
+"""Training data of files and of families."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from pdesolve.data import Dataset
+from pdesolve.datasets.streaming import MEMORY, loader
+from pdesolve.moments import moments
+from pdesolve.signature import Signature, signature_of
+from pdesolve.task import Task
+from pdesolve.training.objective import Batches
+from pdesolve.training_data import Streamed, TrainingData
+from pdesolve.windows import Windows
+
+
+class FromDataset(TrainingData):
+    """The samples of a data set with the splits `train`, `valid` and `test` (the last two may be missing).
+
+    Raises:
+        InputError: a task that does not fit, values that are not finite, no split to train on.
+    """
+
+    def __init__(
+        self, dataset: Dataset, task: Task, *, dtype: torch.dtype = torch.float32, workers: int | None = None,
+        memory: int = MEMORY,
+    ) -> None:  # fmt: skip
+        self.dataset, self.task = dataset, task
+        self.dtype, self.workers, self.memory = dtype, workers, memory
+        used = replace(task.prepared(dataset), splits=dataset.splits)
+        self.signature: Signature = signature_of(dataset.split("train"), task, moments(used))
+        self.about: dict[str, Any] = {
+            "paths": [str(path) for path in dataset.paths],
+            "layout": dataset.layout,
+            "samples": {name: len(numbers) for name, numbers in dataset.splits.items()},
+            **{k: v for k, v in dataset.attributes.items() if isinstance(v, (str, int, float))},
+        }
+
+    def batches(self, task: Task, *, batch: int, device: torch.device, seed: int = 0) -> Batches:
+        stream = loader(
+            self.dataset.split("train"), task, batch=batch, workers=self.workers, seed=seed, memory=self.memory,
+            device=device, dtype=self.dtype,
+        )  # fmt: skip
+        return Streamed(stream, device)
+
+    def held_out(self, split: str) -> Dataset | None:
+        return self.dataset.split(split) if split in self.dataset.splits else None
+
+    def windows(self, task: Task) -> int | None:
+        return len(Windows(self.dataset.split("train"), task))

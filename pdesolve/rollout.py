@@ -1,0 +1,76 @@
+"""Rollouts: a surrogate fed with its own output, step by step, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pdesolve.batch import Batch
+from pdesolve.errors import Diverged, InputError, unknown_name
+from pdesolve.method import Surrogate
+
+OnDivergence = Literal["stop", "raise", "keep"]
+_LARGE = 1e6  # deviations of the training data: no state any more, though still a number
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """States {name: (sample, time, component, *space)} of the frames behind those that were given.
+
+    diverged: (sample,) the step at which each sample diverged, counted from 1; 0 where it did not.
+    """
+
+    states: dict[str, Tensor]
+    diverged: Tensor
+
+
+@torch.no_grad()
+def rolled_out(surrogate: Surrogate, batch: Batch, steps: int, on_divergence: OnDivergence) -> Rollout:
+    """See `Surrogate.rollout`."""
+    signature = surrogate.signature
+    if on_divergence not in ("stop", "raise", "keep"):
+        raise unknown_name("on_divergence", on_divergence, ("stop", "raise", "keep"))
+    if steps < 1:
+        raise InputError(f"a rollout takes at least one step, got {steps}")
+    if not signature.autoregressive:
+        given, wanted = ([slot.name for slot in slots] for slots in (signature.inputs, signature.targets))
+        raise InputError(
+            f"a rollout feeds targets back as inputs, this surrogate maps {', '.join(given)} to {', '.join(wanted)} by "
+            f"{signature.frames or 'one map'}: train on a task of steps in time"
+        )
+    carry = surrogate.start(batch)
+    frames: dict[str, list[Tensor]] = {slot.name: [] for slot in signature.targets}
+    diverged: Tensor | None = None
+    for step in range(1, steps + 1):
+        carry = surrogate.step(carry)
+        found = surrogate.read(carry)
+        bad = _bad(surrogate, found)
+        if on_divergence == "raise" and bool(bad.any()):
+            sample = int(bad.nonzero()[0])
+            name = next(n for n, values in found.items() if _outside(surrogate, n, values)[sample])
+            raise Diverged(
+                f"the rollout diverged at step {step} of {steps}: {name} of sample {sample} is not finite or "
+                f"{_LARGE:g} times its scale; ask for fewer steps, or train on longer rollouts"
+            )
+        diverged = torch.zeros_like(bad, dtype=torch.long) if diverged is None else diverged
+        diverged = torch.where(bad & (diverged == 0), step, diverged)
+        for name, values in found.items():
+            if on_divergence == "stop":
+                values = values.masked_fill((diverged > 0).view(-1, *[1] * (values.ndim - 1)), torch.nan)
+            frames[name].append(values)
+    assert diverged is not None
+    return Rollout({name: torch.cat(parts, 1) for name, parts in frames.items()}, diverged)
+
+
+def _bad(surrogate: Surrogate, found: dict[str, Tensor]) -> Tensor:
+    """(sample,): whether any variable is no state any more."""
+    return torch.stack([_outside(surrogate, name, values) for name, values in found.items()]).any(0)
+
+
+def _outside(surrogate: Surrogate, name: str, values: Tensor) -> Tensor:
+    slot = next(slot for slot in surrogate.signature.targets if slot.name == name)
+    scale = max(abs(m) + s for m, s in zip(slot.mean, slot.std, strict=True))
+    return ~(values.abs() <= _LARGE * scale).flatten(1).all(1)  # NaN compares false

@@ -1,0 +1,1 @@
+"""Surrogates: trained maps between fields, how they are stored, exported and judged."""

@@ -1,0 +1,123 @@
+"""A surrogate in the making: validated now and then, its best weights kept and stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.batch import Batch
+from pdesolve.errors import Diverged
+from pdesolve.metrics import relative_l2
+from pdesolve.surrogates.operator import OperatorSurrogate, write_surrogate
+from pdesolve.training.checkpoint import Checkpoint
+from pdesolve.training.examiner import Examiner
+
+BEST = "best.pt"
+_EXPLODED = 1e6  # times the first loss
+
+
+class Candidate(Examiner):
+    """Validates the weights of `surrogate` on held-out batches and keeps the best of them.
+
+    trained: the module whose weights are trained, of which the surrogate's may be averages. validation: batches whose
+    samples training does not see; without any the last weights count as the best. error: the least validation error,
+    the mean over variables of the relative L2 error over all samples.
+    """
+
+    def __init__(
+        self, surrogate: OperatorSurrogate, trained: nn.Module, validation: Sequence[Batch], checkpoint: Checkpoint
+    ) -> None:
+        self.surrogate, self.trained, self.validation, self.checkpoint = surrogate, trained, validation, checkpoint
+        self.best = _copied(surrogate.module)
+        self.error, self.first = math.inf, math.nan
+
+    def validate(self) -> dict[str, dict[str, float]]:
+        """The relative L2 error of each target over the validation samples; the best weights so far are kept."""
+        found = validated(self.surrogate, self.validation)
+        error = sum(found.values()) / max(1, len(found))
+        if not found or error < self.error:
+            self.error = error
+            self.best = _copied(self.surrogate.module)
+        return {name: {"relative_l2": value} for name, value in found.items()}
+
+    def write(self, folder: Path) -> None:
+        """Store the best surrogate so far."""
+        now = _copied(self.surrogate.module)
+        self.surrogate.module.load_state_dict(self.best, strict=False)
+        write_surrogate(self.surrogate, folder / BEST)
+        self.surrogate.module.load_state_dict(now, strict=False)
+
+    def take_best(self) -> OperatorSurrogate:
+        """The surrogate with its best weights."""
+        self.surrogate.module.load_state_dict(self.best, strict=False)
+        return self.surrogate
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "error": self.error, "first": self.first}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.error, self.first = state["error"], state["first"]
+        for name, kept in self.best.items():
+            kept.copy_(state["best"][name])
+
+    def looks(self) -> bool:
+        return False
+
+    def renew(self) -> None:
+        pass
+
+    def examine(self, loss: float) -> None:
+        if math.isnan(self.first) and math.isfinite(loss):
+            self.first = loss
+        if not math.isfinite(loss) or loss > _EXPLODED * self.first:
+            step = self.checkpoint.position.step + 1
+            raise Diverged(f"the loss is {loss:.3g} at step {step} of stage {self.stage}")
+
+    def restore(self) -> None:
+        """The best weights, in the module that is trained."""
+        self.trained.load_state_dict(self.best, strict=False)
+
+    def diagnosis(self, batch: Any, rate: float | None) -> str:
+        at = self.checkpoint.position
+        when = f"at step {at.step + 1} of stage {self.stage}"
+        broken = [] if batch is None else _broken(batch)
+        if broken:
+            return f"the data are not finite {when}: {'; '.join(broken)}; leave these samples out"
+        advice = "" if rate is None else f"; try a learning rate of {rate / 10:.1g}, or clip gradients"
+        return f"the loss is not finite any more {when}; the best weights so far are kept{advice}"
+
+
+@torch.no_grad()
+def validated(surrogate: OperatorSurrogate, batches: Sequence[Batch]) -> dict[str, float]:
+    """The relative L2 error of each target over all samples of the batches."""
+    was = surrogate.module.training
+    surrogate.module.eval()
+    parts: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
+    for batch in batches:
+        for name, values in surrogate.predict(batch).items():
+            predicted, truth = parts.setdefault(name, ([], []))
+            predicted.append(values)
+            truth.append(batch.targets[name].to(values))
+    surrogate.module.train(was)
+    return {name: relative_l2(torch.cat(u), torch.cat(v)) for name, (u, v) in parts.items()}
+
+
+def _copied(module: nn.Module) -> dict[str, Tensor]:
+    return {name: v.detach().clone() for name, v in module.state_dict().items() if isinstance(v, Tensor)}
+
+
+def _broken(batch: Batch) -> list[str]:
+    """The variables of a batch that are not finite, and of which samples."""
+    found = []
+    for kind, values in (("input", batch.inputs), ("target", batch.targets)):
+        for name, tensor in values.items():
+            bad = ~torch.isfinite(tensor).flatten(1).all(1)
+            if bool(bad.any()):
+                number = int(batch.numbers[bad.nonzero()[0, 0]])
+                found.append(f"the {kind} {name} of {int(bad.sum())} samples, such as number {number} of the split")
+    return found

@@ -1,0 +1,83 @@
+"""The objective of operators: steps of a window, each from the outcome of the one before, held against its truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pdesolve.batch import Batch
+from pdesolve.nn.field_operator import FieldOperator
+from pdesolve.surrogates.operator import following
+from pdesolve.surrogates.placing import Placing
+from pdesolve.training.losses import Loss
+
+
+class OperatorObjective(nn.Module):
+    """The losses of an operator N over a window of k steps, u_{i+1} = N(u_i), from the frames that are given.
+
+    push_forward: steps in front whose outcome is only fed back, without gradient or loss (Brandstetter, Worrall and
+    Welling, 2022, arXiv 2202.03376). noise: deviation of the normal noise on moving inputs, in deviations of the data.
+    precision: bfloat16 computes products in that type; Fourier transforms stay in float32.
+
+    Noise is drawn by the number of the step and the seed, so that a run that goes on draws the same.
+    """
+
+    def __init__(
+        self, module: FieldOperator, losses: Mapping[str, tuple[float, Loss]], *, unroll: int = 1,
+        push_forward: int = 0, noise: float = 0.0, precision: torch.dtype = torch.float32, seed: int = 0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.module = module
+        self.losses = dict(losses)
+        self.unroll, self.push_forward, self.noise = unroll, push_forward, noise
+        self.precision, self.seed = precision, seed
+        self.placing = Placing(module.signature)
+        self.count = 0
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"count": self.count}
+
+    def set_extra_state(self, state: Any) -> None:
+        self.count = int(state["count"])
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The weighted loss terms {name: scalar}, means over the steps of the window."""
+        dtype, device = self.module.dtype, self.module.device
+        places = self.placing.of(batch, dtype=dtype, device=device)
+        inputs = self._noisy(batch.inputs)
+        terms: dict[str, list[Tensor]] = {name: [] for name in self.losses}
+        signature = self.module.signature
+        for step in range(self.push_forward + self.unroll):
+            silent = step < self.push_forward
+            with (
+                torch.set_grad_enabled(not silent and torch.is_grad_enabled()),
+                torch.autocast(device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16),
+            ):
+                outcome = self.module(inputs, batch.parameters, places, places)
+            if not silent:
+                truth = {
+                    slot.name: batch.targets[slot.name][:, step * slot.frames : (step + 1) * slot.frames]
+                    for slot in signature.targets
+                }
+                for name, (weight, loss) in self.losses.items():
+                    terms[name].append(weight * loss(outcome, truth, places, batch))
+            if step + 1 < self.push_forward + self.unroll:
+                inputs = following(signature, inputs, outcome)
+        self.count += self.training
+        return {name: torch.stack(found).mean() for name, found in terms.items()}
+
+    def _noisy(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        if not (self.noise and self.training):
+            return inputs
+        found = dict(inputs)
+        for i, slot in enumerate(self.module.signature.inputs):
+            if slot.moving:
+                values = inputs[slot.name]
+                generator = torch.Generator(values.device).manual_seed((self.seed * 1_000_003 + self.count) * 64 + i)
+                drawn = torch.randn(values.shape, generator=generator, dtype=values.dtype, device=values.device)
+                std = values.new_tensor(slot.std).view(1, 1, -1, *[1] * (values.ndim - 3))
+                found[slot.name] = values + self.noise * std * drawn
+        return found

@@ -1,0 +1,176 @@
+"""How operators are trained: the settings that all of them share, and the procedure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from pdesolve.errors import InputError
+from pdesolve.nn.field_operator import FieldOperator
+from pdesolve.signature import Signature
+from pdesolve.surrogates.operator import OperatorSurrogate
+from pdesolve.task import Steps, Task
+from pdesolve.training.candidate import Candidate
+from pdesolve.training.fit import fit
+from pdesolve.training.losses import Loss, MeanSquare, RelativeL2
+from pdesolve.training.minibatch import Minibatch
+from pdesolve.training.operator_objective import OperatorObjective
+from pdesolve.training.run import Run
+from pdesolve.training.schedules import Schedule, rate_factor
+from pdesolve.training_data import TrainingData
+from pdesolve.windows import Windows
+
+_TRIAL = 8  # steps that are timed
+_SAFE = 0.9  # of the budget is planned for: other work may slow the rest
+
+
+@dataclass(frozen=True)
+class Training:
+    """How an operator is trained.
+
+    Attributes:
+        epochs: passes through the training split; 0 takes as many as the budget allows.
+        batch: windows in a step.
+        loss: what is minimised, relative_l2 or mean_square.
+        optimiser: adamw.
+        learning_rate: at its peak.
+        weight_decay: decoupled, of adamw.
+        schedule: of the learning rate, one_cycle, cosine or constant.
+        warm_up: fraction of the steps in which the learning rate rises.
+        clip: largest norm of the gradient; 0 for none.
+        average: decay of the exponential mean of weights that is validated and kept; 0 keeps the weights themselves.
+        noise: deviation of normal noise on moving inputs, in deviations of the data.
+        unroll: steps of the window that are held against the truth, each from the outcome of the one before.
+        push_forward: steps before these, without gradient and loss.
+        precision: float32 as the data are, or bfloat16 for products where that is fast.
+    """
+
+    epochs: int = 0
+    batch: int = 32
+    loss: Literal["relative_l2", "mean_square"] = "relative_l2"
+    optimiser: Literal["adamw"] = "adamw"
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-4
+    schedule: Schedule = "one_cycle"
+    warm_up: float = 0.0
+    clip: float = 1.0
+    average: float = 0.0
+    noise: float = 0.0
+    unroll: int = 1
+    push_forward: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        bounds = {"epochs": 0, "batch": 1, "unroll": 1, "push_forward": 0, "clip": 0, "noise": 0, "weight_decay": 0}
+        for name, least in bounds.items():
+            if getattr(self, name) < least:
+                raise InputError(f"training.{name} is at least {least}, got {getattr(self, name)}")
+        if not self.learning_rate > 0 or not 0 <= self.average < 1 or not 0 <= self.warm_up < 1:
+            raise InputError(
+                "training needs learning_rate > 0, average and warm_up from 0 to below 1, got "
+                f"{self.learning_rate}, {self.average} and {self.warm_up}"
+            )
+
+
+def train_operator(
+    surrogate: OperatorSurrogate, data: TrainingData, run: Run, training: Training, *, stage: str = "train"
+) -> OperatorSurrogate:
+    """Train the network of a surrogate, and give it its best weights by the validation split.
+
+    Steps are `run.steps`, or the epochs, or as many as fit the budget by a measured trial.
+
+    Raises:
+        InputError: a task that cannot be unrolled.
+        Diverged: a loss that is not finite.
+    """
+    trained = surrogate.module.to(run.device)
+    task = training_task(surrogate.signature, training)
+    objective = OperatorObjective(
+        trained, losses_of(training), unroll=training.unroll, push_forward=training.push_forward,
+        noise=training.noise, seed=run.seed,
+        precision=torch.bfloat16 if training.precision == "bfloat16" else torch.float32,
+    )  # fmt: skip
+    batches = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
+    optimiser = torch.optim.AdamW(trained.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+    average = None
+    if training.average:
+        average = AveragedModel(trained, multi_avg_fn=get_ema_multi_avg_fn(training.average), use_buffers=True)
+        copy = average.module
+        assert isinstance(copy, FieldOperator)
+        surrogate.module = copy
+    candidate = Candidate(surrogate, trained, held_out_batches(data, training.batch, run.device), run.checkpoint)
+    stepping = Minibatch(optimiser, clip=training.clip or math.inf, average=average, trained=trained)
+    epoch = data.windows(task)
+    wanted = training.epochs * math.ceil(epoch / training.batch) if epoch and training.epochs else 0
+    steps = run.steps or wanted or run.choose("steps", lambda: affordable(objective, data, task, training, run))
+    objective.train()
+    fit(
+        objective, batches, optimiser, run=run, stage=stage, solution=candidate, steps=steps, redraw=1,
+        doctor=candidate, stepping=stepping,
+        rate=rate_factor(training.schedule, steps, warm_up=training.warm_up),
+    )  # fmt: skip
+    return candidate.take_best()
+
+
+def training_task(signature: Signature, training: Training) -> Task:
+    """The task whose windows have as many frames as training unrolls.
+
+    Raises:
+        InputError: more than one step of a task that is not one of steps.
+    """
+    count = training.unroll + training.push_forward
+    task = signature.task
+    if count == 1:
+        return task
+    if not signature.autoregressive or not isinstance(task.frames, Steps):
+        raise InputError(
+            f"{count} steps in a row need a task whose targets are the inputs of the next step, got "
+            f"{task.frames or 'one map'}: leave unroll at 1 and push_forward at 0"
+        )
+    return replace(task, frames=replace(task.frames, ahead=task.frames.ahead * count))
+
+
+def losses_of(training: Training) -> Mapping[str, tuple[float, Loss]]:
+    """The losses of a training with their weights."""
+    kinds: dict[str, Loss] = {"relative_l2": RelativeL2(), "mean_square": MeanSquare()}
+    return {training.loss: (1.0, kinds[training.loss])}
+
+
+def held_out_batches(data: TrainingData, batch: int, device: torch.device, split: str = "valid") -> list[Any]:
+    """The windows of a held-out split, in turn, each with one step."""
+    held = data.held_out(split)
+    if held is None:
+        return []
+    windows = Windows(held, data.signature.task)
+    starts = range(0, len(windows), batch)
+    return [windows.batch(range(first, min(first + batch, len(windows)))).to(device) for first in starts]
+
+
+def affordable(objective: OperatorObjective, data: TrainingData, task: Task, training: Training, run: Run) -> int:
+    """How many steps fit what is left of the budget, by the time that a few take; none of them moves anything."""
+    batches = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
+    times = []
+    for _ in range(_TRIAL):
+        batches.renew()
+        began = run.budget.spent
+        torch.stack(list(objective(batches.batch).values())).sum().backward()
+        if run.device.type == "cuda":
+            torch.cuda.synchronize(run.device)
+        times.append(run.budget.spent - began)
+    objective.zero_grad(set_to_none=True)
+    objective.count = 0
+    return max(1, int(_SAFE * run.budget.left / (1.1 * min(times) + 1e-6)))
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside the block torch draws by this seed (weights of networks made by libraries), and as before behind it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
