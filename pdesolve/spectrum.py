@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
+from pdesolve import metrics
 from pdesolve.errors import InputError
+from pdesolve.geometry import Grid
 from pdesolve.gridded import axis_of, member_of
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ def energy_spectrum(fields: Sequence[xr.DataArray]) -> xr.DataArray:
     if "point" in first.dims or not space:
         raise InputError(f"a spectrum needs a grid of space, {first.name} has {', '.join(map(str, first.dims))}")
     fields = [field.sortby(space) for field in fields]
-    lengths = {}
+    members = {}
     for name in space:
         axis = axis_of(first[name])
         if not axis.periodic:
@@ -49,21 +52,16 @@ def energy_spectrum(fields: Sequence[xr.DataArray]) -> xr.DataArray:
             if member_of(axis, thin[0][name]).placement != "periodic":
                 raise InputError(f"a spectrum needs equal steps over the period of {name}: interpolate by .pde.at")
             fields = thin
-        lengths[name] = axis.length
-    lowest = 2 * np.pi / max(lengths.values())
-    squares = [
-        (2 * np.pi / lengths[name] * np.fft.fftfreq(fields[0].sizes[name], 1 / fields[0].sizes[name])) ** 2
-        for name in space
-    ]
-    bands = np.rint(np.sqrt(sum(np.ix_(*squares))) / lowest).astype(int)
+        members[name] = member_of(axis, fields[0][name])
+    grid = Grid(tuple(members[name] for name in space))
+    lowest = 2 * np.pi / max(axis.length for axis in grid.axes)
     others = [dim for dim in first.dims if dim not in space]
-    energy = 0.0
+    leading = [first.sizes[dim] for dim in others]
+    parts = []
     for field in fields:
-        waves = np.fft.fftn(field.transpose(*others, *space).values, axes=range(-len(space), 0), norm="forward")
-        energy = energy + 0.5 * np.abs(waves) ** 2
-    flat = np.asarray(energy).reshape(*[first.sizes[dim] for dim in others], -1)
-    total = np.zeros((*flat.shape[:-1], bands.max() + 1))
-    np.add.at(np.moveaxis(total, -1, 0), bands.reshape(-1), np.moveaxis(flat, -1, 0))
+        values = torch.from_numpy(field.transpose(*others, *space).values.astype(float))
+        parts.append(metrics.energy_spectrum(values.reshape(-1, 1, 1, *grid.shape), grid))
+    total = torch.stack(parts).sum(0).reshape(*leading, -1).numpy()
     unit = str(first.attrs.get("units", "1"))
     along = str(first[space[0]].attrs.get("units", "1"))
     about = {"units": "rad" if along == "1" else f"rad ({along})-1", "long_name": "wavenumber"}
