@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pdesolve.catalogue import make_family as make_family
+    from pdesolve.catalogue import make_learner as make_learner
     from pdesolve.catalogue import make_method as make_method
     from pdesolve.catalogue import make_problem as make_problem
     from pdesolve.comparing import compare as compare
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pdesolve.datasets.generation import generate as generate
     from pdesolve.datasets.opening import open_dataset as open_dataset
     from pdesolve.datasets.streaming import loader as loader
+    from pdesolve.datasets.training import resume_training as resume_training
+    from pdesolve.datasets.training import train as train
     from pdesolve.equation import Conserving as Conserving
     from pdesolve.equation import Energetic as Energetic
     from pdesolve.equation import Equation as Equation
@@ -97,8 +100,11 @@ if TYPE_CHECKING:
     from pdesolve.geometry import refine as refine
     from pdesolve.geometry import triangulate as triangulate
     from pdesolve.geometry import write_mesh as write_mesh
+    from pdesolve.learning import load_surrogate as load_surrogate
+    from pdesolve.method import Learner as Learner
     from pdesolve.method import Solution as Solution
     from pdesolve.method import Solver as Solver
+    from pdesolve.method import Surrogate as Surrogate
     from pdesolve.problem import Evaluation as Evaluation
     from pdesolve.problem import Exact as Exact
     from pdesolve.problem import Problem as Problem
@@ -112,18 +118,20 @@ if TYPE_CHECKING:
     from pdesolve.task import Steps as Steps
     from pdesolve.task import Task as Task
     from pdesolve.task import Trajectory as Trajectory
+    from pdesolve.task_choice import TaskChoice as TaskChoice
 
 __version__ = "0.1.0"
 
 # Where each name lives; a test holds it against the imports above, which are what type checkers and editors read.
 _HOMES = {
-    "pdesolve.catalogue": "make_family make_method make_problem",
+    "pdesolve.catalogue": "make_family make_learner make_method make_problem",
     "pdesolve.comparing": "compare",
     "pdesolve.condition": "Dirichlet Impermeable InitialRate InitialValue Neumann Observed Robin Traction",
     "pdesolve.datasets.family_stream": "FamilyStream",
     "pdesolve.datasets.generation": "generate",
     "pdesolve.datasets.opening": "open_dataset",
     "pdesolve.datasets.streaming": "loader",
+    "pdesolve.datasets.training": "resume_training train",
     "pdesolve.equation": "Conserving Energetic Equation Evolution FluxForm Parameter State Unknown Values",
     "pdesolve.errors": "Diverged InputError",
     "pdesolve.fields": (
@@ -134,13 +142,15 @@ _HOMES = {
         "Axis Ball Box Difference Disk Domain Grid Intersection Interval Mesh MeshDomain PointCloud Polygon Renamed "
         "Union read_mesh refine triangulate write_mesh"
     ),
-    "pdesolve.method": "Solution Solver",
+    "pdesolve.learning": "load_surrogate",
+    "pdesolve.method": "Learner Solution Solver Surrogate",
     "pdesolve.problem": "Evaluation Exact Problem",
     "pdesolve.problem_file": "problem_text read_problem",
     "pdesolve.resuming": "resume",
     "pdesolve.solving": "load solve",
     "pdesolve.splits": "divided",
     "pdesolve.task": "InitialToFinal Steps Task Trajectory",
+    "pdesolve.task_choice": "TaskChoice",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -24,6 +24,8 @@ VERBS = {
     "resume": "go on with a run, bit for bit, or with more time",
     "compare": "the same problem by several methods: one table, one figure",
     "generate": "simulation data of a family of problems",
+    "train": "a surrogate of simulation data, judged on samples it has not seen",
+    "eval": "measure a surrogate again, or on other data",
     "predict": "a stored solution at other points and times",
     "plot": "a picture or an animation of a stored solution",
     "data": "simulation data: info, check, convert",

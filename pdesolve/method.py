@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pdesolve.proof import Proof
     from pdesolve.rollout import OnDivergence, Rollout
     from pdesolve.signature import Signature
+    from pdesolve.surrogates.judging import Report
     from pdesolve.training.run import Run
     from pdesolve.training_data import TrainingData
 
@@ -172,6 +173,7 @@ class Surrogate(ABC):
     dtype: torch.dtype = torch.float32
     device: torch.device
     run: Path | None = None
+    report: Report | None = None
 
     @abstractmethod
     def start(self, batch: Batch) -> Any:

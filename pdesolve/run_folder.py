@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 RUN, CONFIG, SOLUTION, OBSERVATIONS = "run.json", "config.yaml", "solution.nc", "observations.csv"
-_OWN = ("problem", "method", "learn", "observe", "seed", "dtype")  # what makes a run another one
+_OWN = ("problem", "data", "task", "method", "learn", "observe", "seed", "dtype")  # what makes a run another one
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -39,7 +39,9 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads((folder / RUN).read_text())
     except OSError:
-        raise InputError(f"{folder} is no run folder: it holds no {RUN}; runs are written by pdesolve solve") from None
+        raise InputError(
+            f"{folder} is no run folder: it holds no {RUN}; runs are written by pdesolve solve and train"
+        ) from None
     except json.JSONDecodeError as error:
         raise InputError(f"{folder / RUN} is damaged: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -110,7 +112,7 @@ def write_start(folder: Path, config: Mapping[str, Any], run: Run, values: Mappi
     except OSError as error:
         raise InputError(f"cannot make the run folder {folder}: {error.strerror}; give another --out") from error
     write_aside(folder / CONFIG, yaml.safe_dump(plain(config), sort_keys=False))
-    write_json(folder / RUN, _record(config, run, "running") | _given(values))
+    write_json(folder / RUN, record(config, run, "running") | _given(values))
 
 
 def write_end(
@@ -148,8 +150,8 @@ def write_end(
     if marched is not None or len(run.history) > 2:
         history = marched or history_figure({solution.proof.method: run.history})
         save_figure(history, folder / "figures" / "history.png")
-    record = _record(config, run, solution.proof.status) | _given(values)
-    write_json(folder / RUN, record | {"values": _numbers(solution.values), "proof": solution.proof.json()})
+    about = record(config, run, solution.proof.status) | _given(values)
+    write_json(folder / RUN, about | {"values": _numbers(solution.values), "proof": solution.proof.json()})
 
 
 @contextmanager
@@ -168,13 +170,17 @@ def closing(run: Run) -> Iterator[None]:
         raise
 
 
-def _record(config: Mapping[str, Any], run: Run, status: str) -> dict[str, Any]:
+def record(config: Mapping[str, Any], run: Run, status: str) -> dict[str, Any]:
+    """What run.json says of every run: its configuration, choices, versions, machine and how it ended."""
     return {
         "format": FORMAT,
         "status": status,
         "config": plain(config),
         "choices": run.choices,
-        "versions": {name: _version(name) for name in ("pdesolve-suite", "torch", "numpy", "scipy", "torchdiffeq")},
+        "versions": {
+            name: _version(name)
+            for name in ("pdesolve-suite", "torch", "numpy", "scipy", "torchdiffeq", "neuraloperator")
+        },
         "python": platform.python_version(),
         "platform": platform.platform(),
         "seed": run.seed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pdesolve.command.arguments import Parser, number, only_json
 from pdesolve.command.solve import conclude
@@ -21,7 +22,7 @@ exit codes: 0 done, 2 bad input, 3 diverged, 4 a requirement was missed, 130 int
 
 def parser() -> Parser:
     made = Parser("resume", "Go on with a run from its last checkpoint, in the same folder.", _EPILOG)
-    made.add_argument("run", nargs="?", metavar="RUN", help="a run folder that `pdesolve solve` wrote")
+    made.add_argument("run", nargs="?", metavar="RUN", help="a run folder that `pdesolve solve` or `train` wrote")
     made.add_argument("--budget", metavar="VALUE", help="CPU time in all, that before included (default: the run's)")
     made.add_argument("--steps", metavar="VALUE", help="steps in all, those before included (default: the run's)")
     made.add_argument("--target", metavar="VALUE", help="relative L2 error at which to stop (default: the run's)")
@@ -47,6 +48,20 @@ def run(arguments: Sequence[str]) -> int:
 
     from pdesolve.proof import Requirement
     from pdesolve.resuming import resume
+    from pdesolve.run_folder import read_run
+
+    if "data" in read_run(Path(given.run))["config"]:
+        from pdesolve.command import train
+        from pdesolve.datasets.training import resume_training
+
+        if given.require:
+            raise InputError("--require is for solutions: a surrogate is judged by pdesolve eval")
+        with only_json(given.json):
+            surrogate = resume_training(
+                given.run, budget=given.budget, steps=steps, target=target, device=given.device, threads=threads,
+                whole_process=True,
+            )  # fmt: skip
+        return train.conclude(surrogate, given.json)
 
     with only_json(given.json):
         requirements = [Requirement.parse(text) for text in given.require]

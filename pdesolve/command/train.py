@@ -1,0 +1,168 @@
+"""`pdesolve train`: a surrogate of simulation data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pdesolve.cli import DIVERGED, INTERRUPTED
+from pdesolve.command.arguments import Parser, add_settings, only_json, print_json, settings_text, split_settings
+from pdesolve.errors import InputError
+from pdesolve.settings import build, check_names, read_config
+from pdesolve.task_choice import TaskChoice
+
+if TYPE_CHECKING:
+    from pdesolve.method import Surrogate
+
+_EPILOG = """settings:
+  --method.NAME VALUE   a setting of the method; --method.training.NAME one of its training
+  pdesolve train METHOD --help names them, with types, defaults and meaning
+
+examples:
+  pdesolve train fno --data darcy.h5 --budget 10min
+  pdesolve train fno --data flow.h5 --past 10 --ahead 1 --method.modes 24 --method.training.unroll 4
+  pdesolve train fno --data a.h5,b.h5 --inputs permeability --targets pressure --steps 2000
+  torchrun --nproc-per-node 4 -m pdesolve train fno --data flow.h5
+  pdesolve train --config runs/darcy-fno-1/config.yaml --seed 1
+
+exit codes: 0 done, 2 bad input, 3 diverged, 130 interrupted, 143 terminated"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train, whatever the data and the method.
+
+    Attributes:
+        budget: CPU time of the whole process, all threads: 90s, 2min, 1h.
+        target: relative L2 error on the validation split at which to stop.
+        steps: of the optimiser, in place of what fits the budget.
+        seed: of every random choice.
+        device: auto, cpu, cuda or cuda:1.
+        dtype: float32 or float64.
+        threads: CPU threads; chosen by the size of the work when left out.
+    """
+
+    budget: float | str = "10min"
+    target: float | None = None
+    steps: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    dtype: Literal["float32", "float64"] = "float32"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to train on what and how: names, their settings, options."""
+
+    method: str
+    settings: Mapping[str, Any]
+    data: list[str]
+    task: TaskChoice
+    options: Options
+
+
+def parser() -> Parser:
+    made = Parser("train", "Train a surrogate on simulation data, judge it and keep it in a run folder.", _EPILOG)
+    made.add_argument("method", nargs="?", metavar="METHOD", help="a name; pdesolve list methods names them")
+    made.add_argument("--data", metavar="FILE", help="a file, folder or pattern; several with commas")
+    made.add_argument("--config", metavar="FILE", help="YAML file of the same names; the command line wins")
+    made.add_argument("--out", metavar="FOLDER", help="the run folder (default: a new one under runs/)")
+    made.add_argument("--json", action="store_true", help="print the report as one JSON object and nothing else")
+    add_settings(made, TaskChoice, "what to learn")
+    add_settings(made, Options, "how to train")
+    return made
+
+
+def run(arguments: Sequence[str]) -> int:
+    rest, settings = split_settings(arguments)
+    given = parser().read(rest)
+    if given.help:
+        parser().print_help()
+        if given.method:
+            from pdesolve.catalogue import find_method
+            from pdesolve.settings import settings_of
+
+            print(f"\nsettings of the method {given.method}:")
+            print(settings_text(settings_of(find_method(given.method)), "method"))
+        return 0
+    request = _request(vars(given), settings)
+
+    from pdesolve.catalogue import make_learner
+    from pdesolve.datasets.training import train
+
+    told = request.options
+    with only_json(given.json):
+        surrogate = train(
+            make_learner(request.method, request.settings),
+            request.data,
+            request.task,
+            budget=told.budget,
+            target=told.target,
+            steps=told.steps,
+            seed=told.seed,
+            device=told.device,
+            dtype=told.dtype,
+            threads=told.threads,
+            out=given.out,
+            whole_process=True,
+        )
+    return conclude(surrogate, given.json)
+
+
+def conclude(surrogate: Surrogate, as_json: bool) -> int:
+    """Print the report of a surrogate, as one JSON object or for people, and say how the command ends."""
+    report = surrogate.report
+    if report is None or surrogate.run is None:  # in a process beside the first, which says it all
+        return 0
+    if as_json:
+        print_json(report.json())
+    else:
+        print(report.table())
+        if report.status == "finished":
+            print(f"next: pdesolve eval {surrogate.run}")
+        else:
+            print(f"next: pdesolve resume {surrogate.run}")
+    return {"interrupted": INTERRUPTED, "diverged": DIVERGED}.get(report.status, 0)
+
+
+def _request(given: Mapping[str, Any], settings: Mapping[str, Any]) -> Request:
+    """Put together a configuration file and the command line, which wins."""
+    content = {} if given["config"] is None else read_config(Path(given["config"]))
+    options = {field.name for field in fields(Options)}
+    check_names(content, dict.fromkeys(("data", "task", "method", *options)), "")
+    check_names(settings, {"method": None}, "")
+    filed = content.get("method", {})
+    filed = {"name": filed} if isinstance(filed, str) else dict(filed)
+    stated = filed.pop("name", None)
+    name = given["method"] or stated
+    if name is None:
+        raise InputError("which method? write pdesolve train fno --data FILE; pdesolve list methods names them all")
+    if stated is not None and name != stated and filed:
+        raise InputError(f"the configuration has settings of {stated}, the command line asks for {name}: leave one out")
+    data = content.get("data", []) if given["data"] is None else given["data"].split(",")
+    if not data:
+        raise InputError(f"which data? write pdesolve train {name} --data FILE; pdesolve generate makes some")
+    typed = {field.name: given[field.name] for field in fields(TaskChoice) if given[field.name] is not None}
+    for key in ("inputs", "targets"):
+        if key in typed:
+            typed[key] = [word.strip() for word in typed[key].split(",")]
+    told = {key: given[key] for key in options if given[key] is not None}
+    return Request(
+        name,
+        _merged(filed, settings.get("method", {})),
+        [data] if isinstance(data, str) else list(data),
+        build("", TaskChoice, {**content.get("task", {}), **typed})[0],
+        build("", Options, {**{k: v for k, v in content.items() if k in options}, **told})[0],
+    )
+
+
+def _merged(filed: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """The typed settings over those of a file, parts of parts too."""
+    found = dict(filed)
+    for name, value in typed.items():
+        inner = found.get(name)
+        found[name] = _merged(inner, value) if isinstance(value, Mapping) and isinstance(inner, Mapping) else value
+    return found

@@ -1,0 +1,56 @@
+"""How good a stored surrogate is, on its own held-out samples or on other data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pdesolve.datasets.opening import open_dataset
+from pdesolve.errors import InputError, unknown_name
+from pdesolve.learning import load_surrogate
+from pdesolve.run_folder import CONFIG, read_run
+from pdesolve.settings import build, read_config
+from pdesolve.splits import divided
+from pdesolve.surrogates.judging import measured
+from pdesolve.task_choice import TaskChoice
+from pdesolve.training.devices import find_dtype
+from pdesolve.windows import Windows
+
+
+def evaluate(
+    run: str | Path, *, data: Sequence[str] | None = None, split: str | None = None, device: str = "auto"
+) -> dict[str, Any]:
+    """The metrics of a run's surrogate, {variable: {metric: value}} under `metrics`; `stored` is what it was judged to
+    be where the samples are the same, else None.
+
+    data: other data than those it was trained on. split: of these; by default the one it was judged by, of other data
+    `test` where there is one, else all samples.
+
+    Raises:
+        InputError: no run, data that do not fit or are not there any more, no such split.
+    """
+    folder = Path(run)
+    surrogate = load_surrogate(folder, device=device)
+    config, score = read_config(folder / CONFIG), read_run(folder).get("report") or {}
+    own = data is None
+    paths = list(config["data"] if data is None else data)
+    if not paths:
+        raise InputError(f"{folder} was trained on data in memory: write --data FILE")
+    dataset = open_dataset(paths)
+    task: TaskChoice = build("task", TaskChoice, config["task"])[0]
+    if own:
+        dataset = divided(dataset, **({} if dataset.splits else task.parts), seed=config["seed"])
+        split = split or score.get("split") or "test"
+    elif split is None and "test" in dataset.splits:
+        split = "test"
+    if split and split not in dataset.splits:
+        raise unknown_name("split", split, dataset.splits)
+    part = dataset.split(split) if split else dataset
+    windows = Windows(part, surrogate.signature.task, dtype=find_dtype(config["dtype"]))
+    metrics = measured(surrogate, windows)
+    known = own and split == score.get("split")
+    return {
+        "run": str(folder), "data": [str(path) for path in paths], "split": split or "", "samples": part.samples,
+        "metrics": metrics, "stored": score.get("metrics") if known else None, "picture": None,
+    }  # fmt: skip
