@@ -8,11 +8,11 @@ Complex values are real tensors whose last dimension holds both parts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from pdesolve.nn.constants import constant
 from pdesolve.nn.resampling import Layout
 
 Modes = tuple[int, int]  # the first, and the one after the last
@@ -33,13 +33,13 @@ def real_modes(given: int, wanted: int, modes: int) -> Modes:
 
 def first_analysis(x: Tensor, modes: Modes) -> Tensor:
     """x̂_k = 1/n Σ_j x_j exp(-2πi k j / n) over the last dimension of real x: (..., n) to (..., mode, 2)."""
-    matrix = _constant(x, _first_analysis, (x.shape[-1], modes))
+    matrix = constant(x, _first_analysis, (x.shape[-1], modes))
     return (x @ matrix).unflatten(-1, (-1, 2))
 
 
 def analysis(x: Tensor, dim: int, modes: Modes) -> Tensor:
     """The same of complex x (..., 2) over the dimension `dim`."""
-    return _along(x, dim, _constant(x, _analysis, (x.shape[dim], modes)))
+    return _along(x, dim, constant(x, _analysis, (x.shape[dim], modes)))
 
 
 def synthesis(x: Tensor, dim: int, modes: Modes, given: int, wanted: int, kind: Layout) -> Tensor:
@@ -47,12 +47,12 @@ def synthesis(x: Tensor, dim: int, modes: Modes, given: int, wanted: int, kind: 
 
     given: the points that the modes came from; they make one period. wanted: points over the same domain.
     """
-    return _along(x, dim, _constant(x, _synthesis, (modes, given, wanted, kind)))
+    return _along(x, dim, constant(x, _synthesis, (modes, given, wanted, kind)))
 
 
 def last_synthesis(x: Tensor, modes: Modes, given: int, wanted: int, kind: Layout) -> Tensor:
     """The real function with the modes of complex x (..., mode, 2) and their conjugates: (..., wanted)."""
-    return x.flatten(-2) @ _constant(x, _last_synthesis, (modes, given, wanted, kind))
+    return x.flatten(-2) @ constant(x, _last_synthesis, (modes, given, wanted, kind))
 
 
 def _along(x: Tensor, dim: int, matrix: Tensor) -> Tensor:
@@ -104,22 +104,3 @@ def _complex(angle: Tensor) -> Tensor:
     c, s = angle.cos(), angle.sin()
     block = torch.stack([torch.stack([c, s], -1), torch.stack([-s, c], -1)], 1)
     return block.flatten(2).flatten(0, 1)
-
-
-_CACHED = 512
-_constants: dict[tuple, Tensor] = {}
-
-
-def _constant(like: Tensor, make: Callable[..., Tensor], sizes: tuple) -> Tensor:
-    """A matrix, made in float64, as `like` is. It is kept, but not while something traces that has its own tensors."""
-    traced = type(like) is not Tensor or torch.compiler.is_compiling()
-    key = (make.__name__, sizes, like.dtype, like.device)
-    if not traced and key in _constants:
-        return _constants[key]
-    with torch.inference_mode(False):
-        made = make(*sizes).to(dtype=like.dtype, device=like.device)
-    if not traced:
-        if len(_constants) >= _CACHED:
-            _constants.clear()
-        _constants[key] = made
-    return made
