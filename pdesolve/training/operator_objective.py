@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,9 +12,35 @@ from torch import Tensor, nn
 
 from pdesolve.batch import Batch
 from pdesolve.nn.field_operator import FieldOperator
+from pdesolve.nn.places import Places
 from pdesolve.surrogates.operator import following
 from pdesolve.surrogates.placing import Placing
+from pdesolve.training.curriculum import Curriculum
 from pdesolve.training.losses import Loss
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a window in training, as fields {name: (sample, time, component, *space)}.
+
+    number: in the window, from 0. seed: of what is drawn in it, another in each step of the training.
+    """
+
+    inputs: Mapping[str, Tensor]
+    parameters: Mapping[str, Tensor]
+    truth: Mapping[str, Tensor]
+    places: Places
+    batch: Batch
+    number: int
+    seed: int
+
+
+class StepTerms(ABC):
+    """Loss terms of a step beside those of its outcome: what a method asks of the inner parts of its network."""
+
+    @abstractmethod
+    def __call__(self, module: FieldOperator, step: Step) -> dict[str, Tensor]:
+        """Weighted terms {name: scalar}; each is then averaged over the steps of the window that have it."""
 
 
 class OperatorObjective(nn.Module):
@@ -20,7 +48,8 @@ class OperatorObjective(nn.Module):
 
     push_forward: steps in front whose outcome is only fed back, without gradient or loss (Brandstetter, Worrall and
     Welling, 2022, arXiv 2202.03376). noise: deviation of the normal noise on moving inputs, in deviations of the data.
-    precision: bfloat16 computes products in that type; Fourier transforms stay in float32.
+    precision: bfloat16 computes products in that type; Fourier transforms stay in float32. further: terms of each step
+    beside the losses. `curriculum` says which steps are fed with the truth instead; None, and in evaluation: none.
 
     Noise is drawn by the number of the step and the seed, so that a run that goes on draws the same.
     """
@@ -28,9 +57,11 @@ class OperatorObjective(nn.Module):
     def __init__(
         self, module: FieldOperator, losses: Mapping[str, tuple[float, Loss]], *, unroll: int = 1,
         push_forward: int = 0, noise: float = 0.0, precision: torch.dtype = torch.float32, seed: int = 0,
+        further: StepTerms | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.module = module
+        self.module, self.further = module, further
+        self.curriculum: Curriculum | None = None
         self.losses = dict(losses)
         self.unroll, self.push_forward, self.noise = unroll, push_forward, noise
         self.precision, self.seed = precision, seed
@@ -50,22 +81,31 @@ class OperatorObjective(nn.Module):
         inputs = self._noisy(batch.inputs)
         terms: dict[str, list[Tensor]] = {name: [] for name in self.losses}
         signature = self.module.signature
-        for step in range(self.push_forward + self.unroll):
+        window = self.push_forward + self.unroll
+        own = window - 1
+        if self.curriculum is not None and self.training:
+            own = self.curriculum.own(self.count, window)
+        for step in range(window):
             silent = step < self.push_forward
             with (
                 torch.set_grad_enabled(not silent and torch.is_grad_enabled()),
                 torch.autocast(device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16),
             ):
                 outcome = self.module(inputs, batch.parameters, places, places)
+            truth = {
+                slot.name: batch.targets[slot.name][:, step * slot.frames : (step + 1) * slot.frames]
+                for slot in signature.targets
+            }
             if not silent:
-                truth = {
-                    slot.name: batch.targets[slot.name][:, step * slot.frames : (step + 1) * slot.frames]
-                    for slot in signature.targets
-                }
                 for name, (weight, loss) in self.losses.items():
                     terms[name].append(weight * loss(outcome, truth, places, batch))
-            if step + 1 < self.push_forward + self.unroll:
-                inputs = following(signature, inputs, outcome)
+                if self.further is not None:
+                    seed = (self.seed * 1_000_003 + self.count) * 64 + step
+                    now = Step(inputs, batch.parameters, truth, places, batch, step, seed)
+                    for name, term in self.further(self.module, now).items():
+                        terms.setdefault(name, []).append(term)
+            if step + 1 < window:
+                inputs = following(signature, inputs, outcome if step < own else truth)
         self.count += self.training
         return {name: torch.stack(found).mean() for name, found in terms.items()}
 

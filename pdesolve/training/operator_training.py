@@ -17,10 +17,11 @@ from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.task import Steps, Task
 from pdesolve.training.candidate import Candidate
+from pdesolve.training.curriculum import Curriculum
 from pdesolve.training.fit import fit
 from pdesolve.training.losses import Loss, MeanSquare, RelativeL2
 from pdesolve.training.minibatch import Minibatch
-from pdesolve.training.operator_objective import OperatorObjective
+from pdesolve.training.operator_objective import OperatorObjective, StepTerms
 from pdesolve.training.run import Run
 from pdesolve.training.schedules import Schedule, rate_factor
 from pdesolve.training_data import TrainingData
@@ -48,6 +49,7 @@ class Training:
         noise: deviation of normal noise on moving inputs, in deviations of the data.
         unroll: steps of the window that are held against the truth, each from the outcome of the one before.
         push_forward: steps before these, without gradient and loss.
+        curriculum: tanh lets the steps of a window go on from the truth first, and from their outcome later.
         precision: float32 as the data are, or bfloat16 for products where that is fast.
     """
 
@@ -64,6 +66,7 @@ class Training:
     noise: float = 0.0
     unroll: int = 1
     push_forward: int = 0
+    curriculum: Literal["none", "tanh"] = "none"
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
@@ -71,6 +74,8 @@ class Training:
         for name, least in bounds.items():
             if getattr(self, name) < least:
                 raise InputError(f"training.{name} is at least {least}, got {getattr(self, name)}")
+        if self.curriculum != "none" and self.unroll + self.push_forward < 2:
+            raise InputError("a curriculum goes over windows of two steps or more, got training.unroll 1: write 5")
         if not self.learning_rate > 0 or not 0 <= self.average < 1 or not 0 <= self.warm_up < 1:
             raise InputError(
                 "training needs learning_rate > 0, average and warm_up from 0 to below 1, got "
@@ -79,11 +84,18 @@ class Training:
 
 
 def train_operator(
-    surrogate: OperatorSurrogate, data: TrainingData, run: Run, training: Training, *, stage: str = "train"
+    surrogate: OperatorSurrogate,
+    data: TrainingData,
+    run: Run,
+    training: Training,
+    *,
+    stage: str = "train",
+    further: StepTerms | None = None,
 ) -> OperatorSurrogate:
     """Train the network of a surrogate, and give it its best weights by the validation split.
 
-    Steps are `run.steps`, or the epochs, or as many as fit the budget by a measured trial.
+    Steps are `run.steps`, or the epochs, or as many as fit the budget by a measured trial. further: terms of each step
+    beside the loss of its outcome.
 
     Raises:
         InputError: a task that cannot be unrolled.
@@ -93,7 +105,7 @@ def train_operator(
     task = training_task(surrogate.signature, training)
     objective = OperatorObjective(
         trained, losses_of(training), unroll=training.unroll, push_forward=training.push_forward,
-        noise=training.noise, seed=run.seed,
+        noise=training.noise, seed=run.seed, further=further,
         precision=torch.bfloat16 if training.precision == "bfloat16" else torch.float32,
     )  # fmt: skip
     batches = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
@@ -109,6 +121,8 @@ def train_operator(
     epoch = data.windows(task)
     wanted = training.epochs * math.ceil(epoch / training.batch) if epoch and training.epochs else 0
     steps = run.steps or wanted or run.choose("steps", lambda: affordable(objective, data, task, training, run))
+    if training.curriculum == "tanh":
+        objective.curriculum = Curriculum(steps)
     objective.train()
     fit(
         objective, batches, optimiser, run=run, stage=stage, solution=candidate, steps=steps, redraw=1,
