@@ -142,7 +142,7 @@ def signature_of(dataset: Dataset, task: Task, moments: Moments) -> Signature:
             raise InputError(f"the parameter {name} changes in time: name it among the inputs, or leave it out")
         std = tuple(s or 1.0 for s in moments.std[name])
         parameters.append(Slot(name, 1, 1, False, moments.mean[name], std, variable.unit))
-    axes, members = _places(data)
+    axes, members = places_of(data)
     times = data.coordinates.get("t")
     spacing = None
     if times is not None and task.frames is not None and times.points.ndim == 1 and len(times.points) > 1:
@@ -153,7 +153,7 @@ def signature_of(dataset: Dataset, task: Task, moments: Moments) -> Signature:
     )
 
 
-def _places(data: Dataset) -> tuple[tuple[Axis, ...], tuple[GridAxis, ...]]:
+def places_of(data: Dataset) -> tuple[tuple[Axis, ...], tuple[GridAxis, ...]]:
     """The axes of space and the grid on them. Without coordinates points are the centres of cells from 0 to 1."""
     if data.meshes or any(dim in ("node", "cell", "point") for dim in data.space):
         if not data.meshes:

@@ -17,6 +17,7 @@ _EPILOG = """examples:
 
 exit codes: 0 done, 2 bad input, 4 the stored score was not found again"""
 
+_ROUNDING = 1e-4  # of the RMSE: a conserved quantity that is right is off by rounding alone
 _SAME = 1e-3  # relative: another machine, other threads or float32 on a GPU change the last digits
 
 
@@ -67,5 +68,7 @@ def _differing(stored: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]
         "the weights or the versions have changed"
         for variable, row in stored.items()
         for name, value in row.items()
-        if not abs(found.get(variable, {}).get(name, math.nan) - value) <= _SAME * abs(value) + 1e-12
+        if value is not None  # what was not finite
+        and not abs(found.get(variable, {}).get(name, math.nan) - value)
+        <= _SAME * abs(value) + _ROUNDING * (row.get("rmse") or 0.0) + 1e-12
     ]

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
+from torch import Tensor
 
+from pdesolve.batch import Batch
+from pdesolve.geometry import Grid
 from pdesolve.method import Surrogate
-from pdesolve.metrics import max_error, relative_l2
+from pdesolve.metrics import Scores
+from pdesolve.signature import places_of
+from pdesolve.surrogates.envelopes import truth_of
 from pdesolve.training import devices
 from pdesolve.training.run import Run, finite
 from pdesolve.training_data import TrainingData
@@ -51,11 +55,12 @@ class Report:
         return {"split": self.split, "samples": self.samples, "metrics": self.metrics, "data": self.data}
 
     def table(self) -> str:
-        """A row for each variable."""
+        """A row for each metric, a column for each variable."""
         names = list(dict.fromkeys(name for row in self.metrics.values() for name in row))
-        head = [f"on {self.samples} {self.split or 'no'} samples", *names]
-        rows = [head, *([name, *(f"{row[key]:.3e}" for key in names)] for name, row in self.metrics.items())]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        rows = [[f"on {self.samples} {self.split or 'no'} samples", *self.metrics]]
+        for name in names:
+            rows.append([name, *(f"{row[name]:.3e}" if name in row else "" for row in self.metrics.values())])
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         cost = f"{self.parameters} parameters, {self.steps} steps, {self.cpu_seconds:.1f} CPU s, {self.status}"
         return "\n".join([*lines, cost])
@@ -79,14 +84,43 @@ def judged(
 
 def measured(surrogate: Surrogate, windows: Windows, *, batch: int = _BATCH) -> dict[str, dict[str, float]]:
     """The metrics of each target over all windows."""
-    found: dict[str, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}
+    return scored(surrogate, windows, batch=batch).table()
+
+
+def scored(surrogate: Surrogate, windows: Windows, *, steps: int = 0, batch: int = _BATCH) -> Scores:
+    """The errors of each target over all windows: a table, curves over lead time, spectra.
+
+    steps: of a rollout, of which the windows have the targets; 0 for single predictions.
+    """
+    data, task = windows.dataset, windows.task
+    _, members = places_of(data)
+    known = [frame for frame in windows.wanted if frame in windows.given]
+    given = len(known) if task.frames is not None and set(task.targets) <= set(task.inputs) else 0
+    scores = None
     for first in range(0, len(windows), batch):
-        rows = windows.batch(range(first, min(first + batch, len(windows))))
-        for name, values in surrogate.predict(rows).items():
-            predicted, truth = found.setdefault(name, ([], []))
-            predicted.append(values.cpu())
-            truth.append(rows.targets[name])
-    return {
-        name: {"relative_l2": relative_l2(torch.cat(u), torch.cat(v)), "max": max_error(torch.cat(u), torch.cat(v))}
-        for name, (u, v) in found.items()
-    }
+        rows = windows.batch(range(first, min(first + batch, len(windows)))).to(surrogate.device)
+        if scores is None:
+            scores = Scores(
+                grid=Grid(members) if members else None, given=given, leads=_leads(rows, given),
+                axes={name: windows.sources[name].space for name in task.targets},
+            )  # fmt: skip
+        found = surrogate.rollout(rows, steps).states if steps else surrogate.predict(rows)
+        for name, values in found.items():
+            scores.add({name: values}, {name: truth_of(rows, name, values)}, weights=_weights(rows, name))
+    assert scores is not None  # windows are never none
+    return scores
+
+
+def _leads(batch: Batch, given: int) -> list[float] | None:
+    """The times of the wanted frames behind the last one that is given."""
+    if not batch.target_times.numel() or not batch.times.numel():
+        return None
+    return (batch.target_times[0, given:] - batch.times[0, -1]).tolist()
+
+
+def _weights(batch: Batch, name: str) -> Tensor | None:
+    """0 at the padding of samples that differ in size."""
+    for dim in batch.dims.get(name, ()):
+        if dim in batch.mask:
+            return batch.mask[dim][:, None, None].to(batch.targets[name])
+    return None

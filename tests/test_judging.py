@@ -1,0 +1,93 @@
+"""Surrogates are judged on what they were not given, at the right times, on their grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pdesolve.arrays import Memory
+from pdesolve.batch import Batch
+from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.errors import InputError
+from pdesolve.geometry import Axis
+from pdesolve.method import Surrogate
+from pdesolve.moments import moments
+from pdesolve.nn.places import Places
+from pdesolve.signature import signature_of
+from pdesolve.surrogates.judging import measured, scored
+from pdesolve.task import Frames, Steps, Task, Trajectory
+from pdesolve.windows import Windows
+
+FRAMES, SIZE, STEP = 6, 32, 0.25
+
+
+def data(*, periodic: bool = True) -> Dataset:
+    """sin(2 pi (x - t)) times an amplitude of each sample, at t = 0, 0.25, ...: a quarter of a period a frame."""
+    x, t = np.arange(SIZE) / SIZE, STEP * np.arange(FRAMES)
+    u = np.linspace(1.0, 2.0, 5)[:, None, None] * np.sin(2 * np.pi * (x - t[:, None]))
+    places = Coordinate(Axis("x", 0.0, 1.0 if periodic else x[-1], periodic=periodic), x)
+    times = Coordinate(Axis("t", 0.0, t[-1]), t)
+    return Dataset({"u": Variable("u", Memory(u), ("sample", "t", "x"))}, {"t": times, "x": places})
+
+
+class Persistence(Surrogate):
+    """What was given last stays as it is, for as many frames as are wanted."""
+
+    def __init__(self, dataset: Dataset, frames: Frames) -> None:
+        self.signature = signature_of(dataset, Task(("u",), ("u",), frames), moments(dataset, split=""))
+        self.device, self.notes = torch.device("cpu"), {}
+
+    def start(self, batch: Batch) -> Tensor:
+        return batch.inputs["u"]
+
+    def step(self, carry: Tensor) -> Tensor:
+        return carry
+
+    def read(self, carry: Tensor, at: Places | None = None) -> dict[str, Tensor]:
+        wanted = self.signature.targets[0].frames
+        kept = carry[:, : wanted - 1] if wanted > 1 else carry[:, :0]
+        return {"u": torch.cat([kept, carry[:, -1:].expand(-1, wanted - kept.shape[1], -1, -1)], 1)}
+
+    def write(self, folder: Path) -> None:
+        raise NotImplementedError
+
+
+def judged(frames: Frames, **settings: Any) -> tuple[Surrogate, Windows]:
+    dataset = data(**settings)
+    return Persistence(dataset, frames), Windows(dataset, Task(("u",), ("u",), frames), dtype=torch.float64)
+
+
+def test_one_step_of_persistence() -> None:
+    """A quarter of a period later the wave is as wrong as can be without being opposed: |u - v|^2 = 2 |v|^2."""
+    row = measured(*judged(Steps(past=1, ahead=1)), batch=4)["u"]
+    assert row["nrmse"] == row["vrmse"] == pytest.approx(2**0.5)
+    assert row["sample_relative_l2"] == row["relative_l2"] == row["relative_h1"] == pytest.approx(2**0.5)
+    assert row["rmse"] == row["rmse_low"] == pytest.approx(1.5), "of amplitudes 1 to 2, each times sqrt(2) / sqrt(2)"
+    assert row["conserved_rmse"] < 1e-14 and "boundary_rmse" not in row and "correlation_time" not in row
+    assert "boundary_rmse" in measured(*judged(Steps(), periodic=False))["u"]
+
+
+def test_a_rollout_has_its_lead_times() -> None:
+    surrogate, _ = judged(Steps(past=1, ahead=1))
+    windows = Windows(data(), Task(("u",), ("u",), Steps(past=1, ahead=4, every=10)), dtype=torch.float64)
+    scores = scored(surrogate, windows, steps=4)
+    curve = scores.curves()["u"]
+    assert curve["lead"] == [0.25, 0.5, 0.75, 1.0]
+    assert curve["correlation"] == pytest.approx([0, -1, 0, 1], abs=1e-12)
+    assert curve["nrmse"] == pytest.approx([2**0.5, 2, 2**0.5, 0], abs=1e-12)
+    assert scores.table()["u"]["correlation_time"] == 0.25
+    with pytest.raises(InputError, match="predicted for 3 frames and the batch has 4"):
+        scored(surrogate, windows, steps=3)
+
+
+def test_given_frames_of_a_trajectory_are_not_judged() -> None:
+    """Frames 0 and 1 are given and wanted too; what is judged are frames 2 to 5, from the time of frame 1 on."""
+    scores = scored(*judged(Trajectory(past=2)))
+    curve = scores.curves()["u"]
+    assert curve["lead"] == [0.25, 0.5, 0.75, 1.0]
+    assert curve["nrmse"] == pytest.approx([2**0.5, 2, 2**0.5, 0], abs=1e-12)
