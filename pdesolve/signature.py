@@ -117,8 +117,10 @@ class Signature:
         )  # fmt: skip
 
 
-def signature_of(dataset: Dataset, task: Task, moments: Moments) -> Signature:
+def signature_of(dataset: Dataset, task: Task, moments: Moments, *, wanted: Moments | None = None) -> Signature:
     """The signature of a task on a data set, with the moments of its training split.
+
+    wanted: the moments of the targets, where their frames differ from those of the inputs.
 
     Raises:
         InputError: a task that does not fit the data set; samples with grids of their own; parameters that change in
@@ -131,7 +133,8 @@ def signature_of(dataset: Dataset, task: Task, moments: Moments) -> Signature:
         for name in names:
             source, variable = windows.sources[name], data.variables[name]
             count = len(frames) if source.moving else 1
-            mean, std = moments.mean[name], moments.std[name]
+            own = moments if kind == "inputs" or wanted is None else wanted
+            mean, std = own.mean[name], own.std[name]
             if kind == "targets" and not all(s > 0 for s in std):
                 raise InputError(f"the target {name} is {mean[std.index(0.0)]:g} everywhere: there is nothing to learn")
             std = tuple(s or 1.0 for s in std)

@@ -9,9 +9,9 @@ import torch
 
 from pdesolve.data import Dataset
 from pdesolve.datasets.streaming import MEMORY, loader
-from pdesolve.moments import moments
+from pdesolve.moments import Moments, moments
 from pdesolve.signature import Signature, signature_of
-from pdesolve.task import Task
+from pdesolve.task import Steps, Task
 from pdesolve.training.objective import Batches
 from pdesolve.training_data import Streamed, TrainingData
 from pdesolve.windows import Windows
@@ -31,7 +31,8 @@ class FromDataset(TrainingData):
         self.dataset, self.task = dataset, task
         self.dtype, self.workers, self.memory = dtype, workers, memory
         used = replace(task.prepared(dataset), splits=dataset.splits)
-        self.signature: Signature = signature_of(dataset.split("train"), task, moments(used))
+        given, wanted = _moments(used, task)
+        self.signature: Signature = signature_of(dataset.split("train"), task, given, wanted=wanted)
         self.about: dict[str, Any] = {
             "paths": [str(path) for path in dataset.paths],
             "layout": dataset.layout,
@@ -51,3 +52,18 @@ class FromDataset(TrainingData):
 
     def windows(self, task: Task) -> int | None:
         return len(Windows(self.dataset.split("train"), task))
+
+
+def _moments(dataset: Dataset, task: Task) -> tuple[Moments, Moments]:
+    """Those of the frames that are given and of those that are wanted: a decay's ends differ by orders of magnitude."""
+    if task.frames is None or isinstance(task.frames, Steps):
+        found = moments(dataset)
+        return found, found
+    count = dataset.sizes["t"]
+    wanted = moments(_frames(dataset, task.frames.wanted(count)))
+    given = task.frames.given(count)
+    return moments(_frames(dataset, given)) if given else wanted, wanted
+
+
+def _frames(dataset: Dataset, frames: range) -> Dataset:
+    return dataset.isel({"t": slice(frames.start, frames.stop, frames.step)})

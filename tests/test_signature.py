@@ -1,0 +1,41 @@
+"""Signatures of training data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pdesolve.arrays import Memory
+from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.datasets.training_data import FromDataset
+from pdesolve.geometry import Axis
+from pdesolve.task import Frames, InitialToFinal, Steps, Task, Trajectory
+
+
+def decay() -> Dataset:
+    """u = a exp(-t) + number of the frame, 6 samples of which the last two are not trained on."""
+    rng = np.random.default_rng(0)
+    t = np.linspace(0.0, 4.0, 5)
+    u = rng.normal(size=(6, 1, 8)) * np.exp(-t)[:, None] + np.arange(5)[:, None]
+    return Dataset(
+        {"u": Variable("u", Memory(u), ("sample", "t", "x"))},
+        {"t": Coordinate(Axis("t", 0.0, 4.0), t), "x": Coordinate(Axis("x", 0.0, 1.0), np.arange(8) / 7)},
+        splits={"train": np.arange(4), "valid": np.arange(4, 6)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("frames", "given", "wanted"),
+    [
+        (Steps(), slice(None), slice(None)),
+        (InitialToFinal(), slice(0, 1), slice(4, 5)),
+        (Trajectory(past=2), slice(0, 2), slice(None)),
+    ],
+)
+def test_moments_are_of_the_frames_that_are_given_or_wanted(frames: Frames, given: slice, wanted: slice) -> None:
+    data = decay()
+    signature = FromDataset(data, Task(("u",), ("u",), frames)).signature
+    u = data.read("u")[:4]
+    for slot, part in ((signature.inputs[0], given), (signature.targets[0], wanted)):
+        assert slot.mean == pytest.approx((u[:, part].mean(),), rel=1e-12)
+        assert slot.std == pytest.approx((u[:, part].std(),), rel=1e-12)
