@@ -10,6 +10,7 @@ from pdesolve.data import Dataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, Grid, GridAxis
 from pdesolve.moments import Moments
+from pdesolve.symmetries import Symmetries
 from pdesolve.task import Frames, InitialToFinal, Steps, Task, Trajectory
 from pdesolve.windows import Windows
 
@@ -43,7 +44,7 @@ class Signature:
 
     inputs, targets: variables, in the order of channels. parameters: numbers of the equation. frames: of a window.
     axes: of space. members: the grid that it was trained on, empty where places are points. spacing: time between two
-    frames, None where it is not known or not even.
+    frames, None where it is not known or not even. symmetries: predictions are means over the images under these.
     """
 
     inputs: tuple[Slot, ...]
@@ -53,6 +54,7 @@ class Signature:
     axes: tuple[Axis, ...]
     members: tuple[GridAxis, ...] = ()
     spacing: float | None = None
+    symmetries: Symmetries | None = None
 
     @property
     def grid(self) -> Grid | None:
@@ -101,6 +103,7 @@ class Signature:
         frames = None
         if given is not None:
             frames = _FRAMES[given["kind"]](**{k: v for k, v in given.items() if k != "kind"})
+        held = content.get("symmetries")
         inputs, targets, parameters = (
             tuple(_slot(entry) for entry in content[kind]) for kind in ("inputs", "targets", "parameters")
         )
@@ -114,6 +117,7 @@ class Signature:
                 GridAxis(Axis(**m["axis"]), m["placement"], m["size"], tuple(m["listed"])) for m in content["members"]
             ),
             content["spacing"],
+            None if held is None else Symmetries(tuple(held["kinds"]), tuple(held["odd"])),
         )  # fmt: skip
 
 

@@ -65,8 +65,25 @@ class FieldOperator(nn.Module):
     ) -> dict[str, Tensor]:
         """Targets {name: (sample, time, component, *wanted.shape)} of inputs {name: (sample, time, component, *space)}.
 
-        parameters: {name: (sample,)}. Inputs that all samples share may have one sample.
+        parameters: {name: (sample,)}. Inputs that all samples share may have one sample. Where the signature has
+        symmetries, predictions (but not training) are means over their motions M, M⁻¹ N(M u).
         """
+        symmetries = self.signature.symmetries
+        if symmetries is None or self.training or wanted is not given:
+            return self.once(inputs, parameters, given, wanted)
+        members, motions = self.signature.members, symmetries.motions(len(self.signature.axes))
+        sums: dict[str, Tensor] = {}
+        for motion in motions:
+            moved = symmetries.moved(motion, inputs, self.signature.inputs, members)
+            outcome = self.once(moved, parameters, given, wanted)
+            image = symmetries.moved(motion.inverse, outcome, self.signature.targets, members)
+            sums = {name: sums[name] + values if sums else values for name, values in image.items()}
+        return {name: values / len(motions) for name, values in sums.items()}
+
+    def once(
+        self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Tensor], given: Places, wanted: Places
+    ) -> dict[str, Tensor]:
+        """As `forward`, by one pass through the network."""
         x = self.encode(inputs, given)
         p = self.standardised(parameters, len(x), x)
         if self.conditioning == "channels" and p.shape[1]:

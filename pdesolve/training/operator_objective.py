@@ -15,6 +15,7 @@ from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.places import Places
 from pdesolve.surrogates.operator import following
 from pdesolve.surrogates.placing import Placing
+from pdesolve.symmetries import Symmetries
 from pdesolve.training.curriculum import Curriculum
 from pdesolve.training.losses import Loss
 
@@ -48,23 +49,24 @@ class OperatorObjective(nn.Module):
 
     push_forward: steps in front whose outcome is only fed back, without gradient or loss (Brandstetter, Worrall and
     Welling, 2022, arXiv 2202.03376). noise: deviation of the normal noise on moving inputs, in deviations of the data.
+    symmetries: samples are shared out among their motions in every step.
     precision: bfloat16 computes products in that type; Fourier transforms stay in float32. further: terms of each step
     beside the losses. `curriculum` says which steps are fed with the truth instead; None, and in evaluation: none.
 
-    Noise is drawn by the number of the step and the seed, so that a run that goes on draws the same.
+    Noise and motions are drawn by the number of the step and the seed, so that a run that goes on draws the same.
     """
 
     def __init__(
         self, module: FieldOperator, losses: Mapping[str, tuple[float, Loss]], *, unroll: int = 1,
-        push_forward: int = 0, noise: float = 0.0, precision: torch.dtype = torch.float32, seed: int = 0,
-        further: StepTerms | None = None,
+        push_forward: int = 0, noise: float = 0.0, symmetries: Symmetries | None = None,
+        precision: torch.dtype = torch.float32, seed: int = 0, further: StepTerms | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.module, self.further = module, further
         self.curriculum: Curriculum | None = None
         self.losses = dict(losses)
         self.unroll, self.push_forward, self.noise = unroll, push_forward, noise
-        self.precision, self.seed = precision, seed
+        self.precision, self.seed, self.symmetries = precision, seed, symmetries
         self.placing = Placing(module.signature)
         self.count = 0
 
@@ -78,6 +80,9 @@ class OperatorObjective(nn.Module):
         """The weighted loss terms {name: scalar}, means over the steps of the window."""
         dtype, device = self.module.dtype, self.module.device
         places = self.placing.of(batch, dtype=dtype, device=device)
+        if self.symmetries is not None and self.training:
+            turns = torch.Generator().manual_seed(self.seed * 1_000_003 + self.count)
+            batch = self.symmetries.spread(batch, self.module.signature, turns)
         inputs = self._noisy(batch.inputs)
         terms: dict[str, list[Tensor]] = {name: [] for name in self.losses}
         signature = self.module.signature

@@ -15,6 +15,7 @@ from pdesolve.errors import InputError
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
+from pdesolve.symmetries import Symmetries
 from pdesolve.task import Steps, Task
 from pdesolve.training.candidate import Candidate
 from pdesolve.training.curriculum import Curriculum
@@ -50,6 +51,11 @@ class Training:
         unroll: steps of the window that are held against the truth, each from the outcome of the one before.
         push_forward: steps before these, without gradient and loss.
         curriculum: tanh lets the steps of a window go on from the truth first, and from their outcome later.
+        symmetries: of the equation and the domain, whose images of the data are trained on: reflect (along each axis),
+            exchange (of axes). Coefficients are moved with the state; fixed forces must be among the inputs.
+        odd: variables that change sign where left and right are exchanged: a velocity on one axis, a vorticity on two.
+        symmetric: whether symmetries are learnt only (training), or predictions are means over all images too (mean),
+            which takes a network pass for each of them: 8 on a square.
         precision: float32 as the data are, or bfloat16 for products where that is fast.
     """
 
@@ -67,6 +73,9 @@ class Training:
     unroll: int = 1
     push_forward: int = 0
     curriculum: Literal["none", "tanh"] = "none"
+    symmetries: tuple[Literal["reflect", "exchange"], ...] = ()
+    odd: tuple[str, ...] = ()
+    symmetric: Literal["training", "mean"] = "training"
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
@@ -103,9 +112,10 @@ def train_operator(
     """
     trained = surrogate.module.to(run.device)
     task = training_task(surrogate.signature, training)
+    symmetries = symmetries_of(surrogate, training)
     objective = OperatorObjective(
         trained, losses_of(training), unroll=training.unroll, push_forward=training.push_forward,
-        noise=training.noise, seed=run.seed, further=further,
+        noise=training.noise, symmetries=symmetries, seed=run.seed, further=further,
         precision=torch.bfloat16 if training.precision == "bfloat16" else torch.float32,
     )  # fmt: skip
     batches = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
@@ -148,6 +158,21 @@ def training_task(signature: Signature, training: Training) -> Task:
             f"{task.frames or 'one map'}: leave unroll at 1 and push_forward at 0"
         )
     return replace(task, frames=replace(task.frames, ahead=task.frames.ahead * count))
+
+
+def symmetries_of(surrogate: OperatorSurrogate, training: Training) -> Symmetries | None:
+    """The symmetries to train by; those that predictions are to have enter the surrogate's signature.
+
+    Raises:
+        InputError: a grid or variables that the motions do not take to themselves.
+    """
+    if not training.symmetries:
+        return None
+    symmetries = Symmetries(training.symmetries, training.odd)
+    symmetries.check(surrogate.signature)
+    if training.symmetric == "mean":
+        surrogate.signature = surrogate.module.signature = replace(surrogate.signature, symmetries=symmetries)
+    return symmetries
 
 
 def losses_of(training: Training) -> Mapping[str, tuple[float, Loss]]:

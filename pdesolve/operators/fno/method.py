@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator, Predicts
@@ -27,6 +28,8 @@ class FNO(Learner):
         width: channels of the hidden layers; 16 to 64.
         depth: Fourier layers.
         padding: part of each axis that is added with zeros, for fields that are not periodic; 0 for none.
+        positions: whether the network reads coordinates. `none` where no place differs from another (periodic boxes
+            whose forces are inputs): the operator then commutes with translations.
         predicts: the state of the targets, or their increment over the last given frame.
         training: how it is trained.
     """
@@ -35,6 +38,7 @@ class FNO(Learner):
     width: int = 32
     depth: int = 4
     padding: float = 0.0
+    positions: Literal["coordinates", "none"] = "coordinates"
     predicts: Predicts = "state"
     training: Training = _TRAINING
 
@@ -47,10 +51,12 @@ class FNO(Learner):
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
         axes = len(signature.axes)
-        inputs = signature.input_channels + len(signature.parameters) + position_channels(signature.periodic)
+        inputs = signature.input_channels + len(signature.parameters)
+        if self.positions == "coordinates":
+            inputs += position_channels(signature.periodic)
         network = FourierNetwork(
             inputs, signature.target_channels, axes, modes=self.modes, width=self.width, depth=self.depth,
-            padding=self.padding,
+            padding=self.padding, placed=self.positions == "coordinates",
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts)
 

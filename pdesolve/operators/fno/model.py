@@ -14,19 +14,29 @@ from pdesolve.nn.positions import positions
 
 
 class FourierNetwork(OperatorNetwork):
-    """neuraloperator's FNO, given the coordinates of the places as channels beside the values.
+    """neuraloperator's FNO.
 
-    modes: along each axis, both signs counted.
+    modes: along each axis, both signs counted. placed: whether it is given the coordinates of the places as channels
+    beside the values.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, axes: int, *, modes: int, width: int, depth: int, padding: float = 0.0
+        self,
+        inputs: int,
+        outputs: int,
+        axes: int,
+        *,
+        modes: int,
+        width: int,
+        depth: int,
+        padding: float = 0.0,
+        placed: bool = True,
     ) -> None:
         super().__init__()
         from neuralop.models import FNO
 
         make: Any = FNO  # its annotations leave out None
-        self.modes = modes
+        self.modes, self.placed = modes, placed
         self.model = make(
             n_modes=(modes,) * axes, in_channels=inputs, out_channels=outputs, hidden_channels=width, n_layers=depth,
             positional_embedding=None, domain_padding=padding or None,
@@ -34,6 +44,8 @@ class FourierNetwork(OperatorNetwork):
 
     def forward(self, x: Tensor, parameters: Tensor, given: Places, wanted: Places) -> Tensor:
         assert isinstance(given, GridPlaces)
+        if not self.placed:
+            return self.model(x)
         return self.model(torch.cat([x, positions(given).expand(len(x), *[-1] * (x.ndim - 1))], 1))
 
     def check(self, given: Places) -> None:
