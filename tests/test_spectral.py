@@ -14,6 +14,7 @@ from torch import Tensor
 from pdesolve.nn.neuraloperator import quiet
 from pdesolve.nn.resampling import Layout, resampled
 from pdesolve.nn.spectral import SpectralConvolution
+from pdesolve.nn.waves import Line
 
 DOUBLE = torch.float64
 
@@ -93,7 +94,7 @@ def test_values_do_not_depend_on_the_resolution(modes: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("kind", ["nodes", "cells"])
 def test_other_points_of_a_domain_with_ends_get_the_values_that_belong_there(kind: Layout) -> None:
-    made = layer((6, 6), kinds=("periodic", kind))
+    made = layer((6, 6), lines=(Line(), Line(kind, 1.2)))
     x = torch.randn(2, 3, 10, 12, dtype=DOUBLE, generator=torch.Generator().manual_seed(1))
     here, there = made(x), made(x, output_shape=(10, 23 if kind == "nodes" else 36))
     # each second node, and the middle of each three cells, are points of the coarse grid

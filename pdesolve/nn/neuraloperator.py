@@ -1,4 +1,4 @@
-"""The neuraloperator package, imported and called without what it says beside.
+"""The neuraloperator package, used without what it says and stores beside.
 
 Its import sets a filter of warnings for the whole process, and its constructors print. Import it only through `quiet`,
 and only where a model is made: it takes seconds.
@@ -10,6 +10,9 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+from torch import nn
 
 
 @contextmanager
@@ -18,3 +21,12 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
+
+
+def without_metadata(module: nn.Module) -> None:
+    """Leave out of the state of a module what the package adds for models inside: functions, which no file holds."""
+
+    def forget(_: nn.Module, state: dict[str, Any], prefix: str, local: Any) -> None:
+        state.pop("_metadata", None)
+
+    module.register_state_dict_post_hook(forget)

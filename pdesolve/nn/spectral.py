@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from pdesolve.fields.stencils import apply_matrix
 from pdesolve.nn.neuraloperator import quiet
-from pdesolve.nn.resampling import Layout, resampled
+from pdesolve.nn.resampling import resampled
 from pdesolve.nn.waves import (
+    Line,
     Modes,
     analysis,
     first_analysis,
@@ -34,7 +35,8 @@ class SpectralConvolution(nn.Module):
 
     n_modes: of each axis, both signs counted: -m/2 ... m/2 - 1, of the last axis 0 ... m/2 and their conjugates. A grid
     too coarse for some of them leaves these out. resolution_scaling_factor: of the output, over all axes or for each.
-    kinds: how the points of each axis lie, which counts where the resolution changes.
+    lines: how the points of each axis lie and the period of its waves; û are integrals over the domain. Where functions
+    do not go round, a period longer than the axis is what padding with zeros is elsewhere.
 
     It takes the place of the package's own layer (`conv_module`), which its initial weights are drawn by. That one
     rounds float64 to float32, cannot run under bfloat16, shifts modes on axes of odd size by one, and loses the
@@ -50,7 +52,7 @@ class SpectralConvolution(nn.Module):
         fixed_rank_modes: Any = None, implementation: str = "factorized", separable: bool = False,
         factorization: str | None = None, fno_block_precision: str = "full",
         decomposition_kwargs: dict | None = None, complex_data: bool = False,
-        kinds: tuple[Layout, ...] | None = None,
+        lines: tuple[Line, ...] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         form = (factorization or "dense").lower()
@@ -71,7 +73,7 @@ class SpectralConvolution(nn.Module):
         self.modes = tuple(made.n_modes)  # of the last axis, half
         count = len(self.modes)
         self.scaling = None if resolution_scaling_factor is None else _each(resolution_scaling_factor, count)
-        self.kinds: tuple[Layout, ...] = kinds or ("periodic",) * count
+        self.lines = lines or (Line(),) * count
 
     def forward(self, x: Tensor, output_shape: Sequence[int] | None = None) -> Tensor:
         """(sample, channel, *space) to (sample, channel, *space) of `output_shape`, else scaled by `scaling`."""
@@ -81,7 +83,7 @@ class SpectralConvolution(nn.Module):
 
     def transform(self, x: Tensor, output_shape: Sequence[int] | None = None) -> Tensor:
         """x at the resolution that `forward` gives: what goes past the convolution."""
-        return resampled(x, self._shape(x, output_shape), self.kinds)
+        return resampled(x, self._shape(x, output_shape), [line.layout for line in self.lines])
 
     def _shape(self, x: Tensor, output_shape: Sequence[int] | None) -> list[int]:
         given = list(x.shape[2:])
@@ -91,16 +93,16 @@ class SpectralConvolution(nn.Module):
 
     def _convolved(self, x: Tensor, output_shape: Sequence[int] | None) -> Tensor:
         given, wanted = list(x.shape[2:]), self._shape(x, output_shape)
-        sizes = list(zip(given, wanted, self.modes, strict=True))
+        sizes = list(zip(self.lines, given, wanted, self.modes, strict=True))
         kept = [signed_modes(*size) for size in sizes[:-1]]
         last = real_modes(*sizes[-1])
-        spectrum = first_analysis(x, last)
+        spectrum = first_analysis(x, self.lines[-1], last)
         for i, modes in enumerate(kept):
-            spectrum = analysis(spectrum, i + 2, modes)
+            spectrum = analysis(spectrum, i + 2, self.lines[i], modes)
         product = self._multiplied(spectrum, [*kept, last])
         for i, modes in enumerate(kept):
-            product = synthesis(product, i + 2, modes, given[i], wanted[i], self.kinds[i])
-        return last_synthesis(product, last, given[-1], wanted[-1], self.kinds[-1]) + self.bias
+            product = synthesis(product, i + 2, self.lines[i], modes, wanted[i])
+        return last_synthesis(product, self.lines[-1], last, wanted[-1]) + self.bias
 
     def _multiplied(self, spectrum: Tensor, kept: list[Modes]) -> Tensor:
         """The product of modes (sample, channel, *mode, 2) with their matrices."""

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator, Predicts
+from pdesolve.nn.fourier_network import FourierNetwork, lines_of
 from pdesolve.nn.positions import position_channels
-from pdesolve.operators.fno.model import FourierNetwork
 from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
 from pdesolve.training.operator_training import Training, seeded, train_operator
@@ -27,7 +27,7 @@ class FNO(Learner):
         modes: along each axis, both signs counted; 12 to 32, fewer than points.
         width: channels of the hidden layers; 16 to 64.
         depth: Fourier layers.
-        padding: part of each axis that is added with zeros, for fields that are not periodic; 0 for none.
+        padding: by which part waves on axes that do not go round are longer than these, as if zeros were added there.
         positions: whether the network reads coordinates. `none` where no place differs from another (periodic boxes
             whose forces are inputs): the operator then commutes with translations.
         predicts: the state of the targets, or their increment over the last given frame.
@@ -50,13 +50,13 @@ class FNO(Learner):
 
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
-        axes = len(signature.axes)
+        lines = lines_of(signature, padding=self.padding, method="fno")
         inputs = signature.input_channels + len(signature.parameters)
         if self.positions == "coordinates":
             inputs += position_channels(signature.periodic)
         network = FourierNetwork(
-            inputs, signature.target_channels, axes, modes=self.modes, width=self.width, depth=self.depth,
-            padding=self.padding, placed=self.positions == "coordinates",
+            inputs, signature.target_channels, lines, modes=self.modes, width=self.width, depth=self.depth,
+            placed=self.positions == "coordinates",
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts)
 

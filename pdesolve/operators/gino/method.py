@@ -1,0 +1,60 @@
+"""The settings and the procedure of the geometry-informed neural operator."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pdesolve.method import Learner
+from pdesolve.nn.field_operator import FieldOperator, Predicts
+from pdesolve.operators.gino.model import GeometryNetwork
+from pdesolve.signature import Signature
+from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
+from pdesolve.training.operator_training import Training, seeded, train_operator
+from pdesolve.training.run import Run
+from pdesolve.training_data import TrainingData
+
+_TRAINING = Training()
+
+
+@dataclass(frozen=True)
+class GINO(Learner):
+    """The geometry-informed neural operator.
+
+    Attributes:
+        latent: points of the latent grid along each axis; 12 to 64.
+        radius: of the neighbourhoods, in axes; a few distances of points, two of the latent grid.
+        modes: of the latent grid along each axis, both signs counted.
+        width: channels of the hidden layers; 16 to 64.
+        depth: Fourier layers.
+        margin: by which part the latent grid goes beyond ends of axes.
+        predicts: the state of the targets, or their increment over the last given frame.
+        training: how it is trained.
+    """
+
+    latent: int = 16
+    radius: float = 0.15
+    modes: int = 12
+    width: int = 24
+    depth: int = 4
+    margin: float = 0.1
+    predicts: Predicts = "state"
+    training: Training = _TRAINING
+
+    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
+        with seeded(run.seed):
+            module = self.module(data.signature)
+        surrogate = OperatorSurrogate(module, method="gino", settings=asdict(self), device=run.device)
+        return train_operator(surrogate, data, run, self.training)
+
+    def module(self, signature: Signature) -> FieldOperator:
+        """The network between the fields of a signature."""
+        inputs = signature.input_channels + len(signature.parameters)
+        network = GeometryNetwork(
+            inputs, signature.target_channels, signature.periodic, latent=self.latent, radius=self.radius,
+            modes=self.modes, width=self.width, depth=self.depth, margin=self.margin,
+        )  # fmt: skip
+        return FieldOperator(network, signature, predicts=self.predicts)
+
+    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
+        return read_surrogate(folder / SURROGATE, self.module, method="gino", settings=asdict(self), device=device)

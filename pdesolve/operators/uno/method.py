@@ -1,0 +1,63 @@
+"""The settings and the procedure of the U-shaped neural operator."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pdesolve.errors import InputError
+from pdesolve.method import Learner
+from pdesolve.nn.field_operator import FieldOperator, Predicts
+from pdesolve.nn.fourier_network import lines_of
+from pdesolve.nn.positions import position_channels
+from pdesolve.operators.uno.model import UNetwork
+from pdesolve.signature import Signature
+from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
+from pdesolve.training.operator_training import Training, seeded, train_operator
+from pdesolve.training.run import Run
+from pdesolve.training_data import TrainingData
+
+_TRAINING = Training()
+
+
+@dataclass(frozen=True)
+class UNO(Learner):
+    """The U-shaped neural operator.
+
+    Attributes:
+        modes: along each axis on the grid given, both signs counted; half of them on each coarser one.
+        width: channels on the grid given; twice as many on each coarser one; 16 to 64.
+        levels: how often the grid is halved; 1 to 3.
+        padding: by which part waves on axes that do not go round are longer than these, as if zeros were added there.
+        predicts: the state of the targets, or their increment over the last given frame.
+        training: how it is trained.
+    """
+
+    modes: int = 16
+    width: int = 16
+    levels: int = 2
+    padding: float = 0.0
+    predicts: Predicts = "state"
+    training: Training = _TRAINING
+
+    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
+        with seeded(run.seed):
+            module = self.module(data.signature)
+        surrogate = OperatorSurrogate(module, method="uno", settings=asdict(self), device=run.device)
+        return train_operator(surrogate, data, run, self.training)
+
+    def module(self, signature: Signature) -> FieldOperator:
+        """The network between the fields of a signature."""
+        if min(self.modes, self.width) < 2 or self.levels < 1:
+            raise InputError(
+                f"uno needs modes and width of 2 and one level at least, got {self.modes}, {self.width}, {self.levels}"
+            )
+        lines = lines_of(signature, padding=self.padding, method="uno")
+        inputs = signature.input_channels + len(signature.parameters) + position_channels(signature.periodic)
+        network = UNetwork(
+            inputs, signature.target_channels, lines, modes=self.modes, width=self.width, levels=self.levels
+        )
+        return FieldOperator(network, signature, predicts=self.predicts)
+
+    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
+        return read_surrogate(folder / SURROGATE, self.module, method="uno", settings=asdict(self), device=device)
