@@ -1,4 +1,4 @@
-"""Geometry-informed neural operator: between points of any placing, through Fourier layers on a regular latent grid.
+"""Geometry-informed neural operator: between points of any placing, by Fourier layers on a latent grid.
 
     h(z) = ∫_{|y - z| < r} κ(y, z) f(y) dy,   g = FNO(h),   u(x) = ∫_{|z - x| < r} κ'(z, x) g(z) dz
 

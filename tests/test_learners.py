@@ -1,0 +1,120 @@
+"""Every learner of the catalogue: it overfits a few samples, predicts at another resolution, is stored and read."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pdesolve import catalogue
+from pdesolve.arrays import Memory
+from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.datasets.training_data import FromDataset
+from pdesolve.errors import InputError
+from pdesolve.geometry import Axis
+from pdesolve.method import Learner, Surrogate
+from pdesolve.metrics import relative_l2
+from pdesolve.task import Steps, Task
+from pdesolve.training.run import Run
+from pdesolve.windows import Windows
+
+SAMPLES, COARSE, FINE, STEPS = 6, 32, 48, 120
+SMALL = {"modes": 8, "width": 16, "depth": 2, "latent": 32, "radius": 0.15, "levels": 1}
+
+
+def learners() -> list[str]:
+    return [e.name for e in catalogue.entries("method") if issubclass(catalogue.find_method(e.name), Learner)]
+
+
+def waves(size: int) -> Dataset:
+    """Waves of two lengths that move by a speed of their own, known at two times: (sample, t, x), periodic in x."""
+    draw = np.random.default_rng(4)
+    a, b, phase = draw.normal(size=(3, SAMPLES, 1, 1))
+    speed = draw.uniform(0.5, 1.0, SAMPLES)
+    x, t = np.arange(size) / size, np.array([0.0, 0.1])
+    moved = 2 * np.pi * (x - speed[:, None, None] * t[:, None])
+    u = 1 + a * np.sin(moved + phase) + b * np.cos(2 * moved)
+    return Dataset(
+        {"u": Variable("u", Memory(u), ("sample", "t", "x"))},
+        {
+            "t": Coordinate(Axis("t", 0.0, 0.1), t),
+            "x": Coordinate(Axis("x", 0.0, 1.0, periodic=True), x),
+        },
+        {"speed": Variable("speed", Memory(speed), ("sample",))},
+        splits={"train": np.arange(SAMPLES)},
+    )
+
+
+TASK = Task(("u",), ("u",), Steps(past=1, ahead=1), ("speed",))
+
+
+def made(name: str) -> Learner:
+    """The learner with small settings, where it has settings of these names, and few steps."""
+    known = {f.name for f in dataclasses.fields(catalogue.find_method(name))}  # type: ignore[arg-type]
+    return catalogue.make_learner(name, {key: value for key, value in SMALL.items() if key in known})
+
+
+@cache
+def trained(name: str) -> tuple[Learner, Surrogate]:
+    """The learner, and what it learnt. Skips where it needs an extra that is not installed, which it must say."""
+    learner = made(name)
+    try:
+        run = Run(seed=1, steps=STEPS, dtype=torch.float32, measure=lambda candidate: candidate.validate())
+        return learner, learner.learn(FromDataset(waves(COARSE), TASK), run)
+    except InputError as error:
+        if "pdesolve-suite[" not in str(error):
+            raise
+        pytest.skip(str(error))
+
+
+def error_at(surrogate: Surrogate, size: int) -> float:
+    batch = Windows(waves(size), TASK).batch(range(SAMPLES))
+    return relative_l2(surrogate.predict(batch)["u"], batch.targets["u"])
+
+
+@pytest.mark.parametrize("name", learners())
+def test_it_overfits_a_few_samples_and_predicts_at_another_resolution(
+    name: str, record_property: Any, capsys: pytest.CaptureFixture
+) -> None:
+    _, surrogate = trained(name)
+    here, there = error_at(surrogate, COARSE), error_at(surrogate, FINE)
+    record_property("relative_l2", {COARSE: here, FINE: there})
+    still = Windows(waves(COARSE), TASK).batch(range(SAMPLES))
+    before = relative_l2(still.inputs["u"], still.targets["u"])
+    assert here < 0.25 * before, f"{name} has the error {here:.3g} where what was given has {before:.3g}"
+    assert there < 2 * here + 0.02, f"{name} has the error {there:.3g} at {FINE} points, {here:.3g} at {COARSE}"
+    said = capsys.readouterr()
+    assert not said.out, f"{name} prints {said.out[:80]!r}"
+    count = sum(p.numel() * (2 if p.is_complex() else 1) for p in parameters(surrogate))
+    assert surrogate.parameters == count > 0
+
+
+def parameters(surrogate: Surrogate) -> list[torch.nn.Parameter]:
+    return [p for m in vars(surrogate).values() if isinstance(m, torch.nn.Module) for p in m.parameters()]
+
+
+@pytest.mark.parametrize("name", learners())
+def test_it_is_stored_and_read_again(name: str, tmp_path: Path) -> None:
+    learner, surrogate = trained(name)
+    batch = Windows(waves(FINE), TASK).batch(range(2))
+    surrogate.write(tmp_path)
+    again = learner.restore(tmp_path)
+    assert again.signature == surrogate.signature and again.parameters == surrogate.parameters
+    assert torch.equal(again.predict(batch)["u"], surrogate.predict(batch)["u"])
+
+
+@pytest.mark.parametrize("name", learners())
+def test_a_grid_that_is_too_coarse_is_refused_in_one_line_or_worked_on(name: str) -> None:
+    _, surrogate = trained(name)
+    batch = Windows(waves(4), TASK).batch(range(2))
+    try:
+        found = surrogate.predict(batch)["u"]
+    except InputError as error:
+        assert "4 points" in str(error) and "\n" not in str(error)
+    else:
+        assert bool(found.isfinite().all())
