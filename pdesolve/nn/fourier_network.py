@@ -23,7 +23,7 @@ class FourierNetwork(OperatorNetwork):
 
     inputs: channels of the values and of the positions. lines: the axes of space. modes: along each axis, both signs
     counted. rank: fraction of the spectral weights that Tucker factors of them hold; None keeps them whole. placed:
-    whether it is given the coordinates of the places as channels beside the values. method: the name errors are said by.
+    whether it is given the coordinates of the places as channels beside the values. method: its name in errors.
     """
 
     def __init__(
