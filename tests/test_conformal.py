@@ -33,7 +33,7 @@ from pdesolve.operators.fno.method import FNO
 from pdesolve.signature import signature_of
 from pdesolve.surrogates.bands import Bands, calibrated, read_bands
 from pdesolve.surrogates.ensemble import Ensemble, read_ensemble
-from pdesolve.surrogates.envelopes import SpreadEnvelope, error_envelope
+from pdesolve.surrogates.envelopes import LearnedEnvelope, SpreadEnvelope, error_envelope
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.task import Steps, Task
 from pdesolve.training.operator_training import seeded
@@ -271,6 +271,22 @@ def test_bands_of_an_ensembles_rollouts(data, surrogate, tmp_path: Path) -> None
         read_bands(tmp_path, surrogate)
     with pytest.raises(InputError, match="predicted for 3 frames and the batch has 1"):
         bands.judge(batches(data, range(300, 350), 1))
+
+
+def test_bands_of_a_surrogate_of_errors(data, surrogate, tmp_path: Path) -> None:
+    """Even of one that knows nothing of errors: the promise is kept, the band is only wider."""
+    of_error = untrained(data, 3)
+    envelope = LearnedEnvelope(surrogate, of_error)
+    bands = calibrated(envelope, batches(data, range(300)), rule=MissedFraction())
+    test = batches(data, range(300, 600))
+    found = bands.judge(test)
+    assert 0.07 < found["u"]["missed"] < 0.13
+    bands.write(tmp_path)
+    assert read_bands(tmp_path, surrogate, of_error=of_error).judge(test) == found
+    with pytest.raises(InputError, match="need the surrogate of errors"):
+        read_bands(tmp_path, surrogate)
+    with pytest.raises(InputError, match="single predictions: calibrate with steps=0"):
+        calibrated(envelope, batches(data, range(300), 3), rule=LeadTimes(), steps=3)
 
 
 def test_bands_that_cannot_be_are_refused_in_one_line(data, surrogate, tmp_path: Path) -> None:

@@ -137,7 +137,9 @@ def trained(flows: Dataset, steps: int, budget: str, seed: int, folder: Path) ->
     for i in range(seed, seed + MEMBERS):
         out = folder / f"fno-{steps}-{i}"
         done = (out / "run.json").exists()
-        members.append(ps.load_surrogate(out) if done else ps.train(method, own, task, budget=budget, seed=i, out=out))
+        members.append(
+            ps.load_surrogate(out) if done else ps.train(method, own, task, budget=budget, seed=i, out=out, threads=1)
+        )
     return Ensemble(members)
 
 

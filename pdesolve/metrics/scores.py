@@ -128,8 +128,8 @@ class Scores:
             "constant": (
                 alike.isnan() & correlation(v, v, weights).isnan() & v.isfinite().flatten(LEADING).all(-1)
             ).sum(),
-            "squares of u - v": spatial_mean((u - v).square(), weights).double().sum(),
-            "squares of v": spatial_mean(v.square(), weights).double().sum(),
+            "squares of u - v": spatial_mean((u - v).square(), weights).sum(),
+            "squares of v": spatial_mean(v.square(), weights).sum(),
             "sample_relative_l2": norms.sample_relative_l2(u, v, weights).sum(),
             "conserved": norms.conserved_error(u, v, weights).square().sum(0),
         }

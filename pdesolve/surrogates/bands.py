@@ -18,7 +18,7 @@ from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
 from pdesolve.surrogates.description import read_description
 from pdesolve.surrogates.ensemble import Ensemble
-from pdesolve.surrogates.envelopes import Envelope, ErrorEnvelope, SpreadEnvelope, truth_of
+from pdesolve.surrogates.envelopes import Envelope, ErrorEnvelope, LearnedEnvelope, SpreadEnvelope, truth_of
 from pdesolve.training.run import write_json
 
 BANDS, TENSORS = "bands.json", "bands.safetensors"
@@ -85,7 +85,7 @@ class Bands:
         for batch in batches:
             for name, (ratios, envelope, truth) in _ratios(self.envelope, batch, self.steps).items():
                 factor = self.factors[name].to(ratios)
-                missed = self.rule.missed(ratios, factor, weights).double()
+                missed = self.rule.missed(ratios, factor, weights)
                 bound = _by_time(factor, ratios)
                 inside = metrics.spatial_mean((ratios <= bound).to(ratios), weights).mean((1, 2))
                 width = metrics.spatial_mean(2 * (bound * envelope).expand_as(ratios), weights).mean((1, 2))
@@ -103,14 +103,14 @@ class Bands:
         return found
 
     def write(self, folder: Path) -> None:
-        """Store the rule, the factors and the envelope in a folder, beside the surrogate, aside and renamed."""
+        """Store the rule, the factors and the envelope in a folder, aside and renamed; not the surrogates."""
         from safetensors.torch import save_file
 
         tensors = {f"factor {name}": value.detach().cpu().contiguous() for name, value in self.factors.items()}
         about: dict[str, Any] = {"envelope": type(self.envelope).__name__}
         if isinstance(self.envelope, ErrorEnvelope):
             tensors |= {f"envelope {name}": v.detach().cpu().contiguous() for name, v in self.envelope.values.items()}
-        elif isinstance(self.envelope, SpreadEnvelope):
+        elif isinstance(self.envelope, (SpreadEnvelope, LearnedEnvelope)):
             about["floor"] = self.envelope.floor
         else:
             raise InputError(f"an envelope of the kind {about['envelope']} is not stored: store its parts apart")
@@ -123,8 +123,10 @@ class Bands:
         write_json(folder / BANDS, about)
 
 
-def read_bands(folder: Path, surrogate: Surrogate) -> Bands:
+def read_bands(folder: Path, surrogate: Surrogate, *, of_error: Surrogate | None = None) -> Bands:
     """The bands that `Bands.write` stored in a folder, of the surrogate that they were calibrated for.
+
+    of_error: the surrogate of its errors, for a `LearnedEnvelope`.
 
     Raises:
         InputError: no such files, damaged ones, of another format or of an ensemble where the surrogate is none.
@@ -146,11 +148,18 @@ def read_bands(folder: Path, surrogate: Surrogate) -> Bands:
         raise InputError(
             f"the bands in {folder} are of {', '.join(parts['factor'])}, the surrogate of {', '.join(names)}"
         )
+    envelope: Envelope
     if kind == "ErrorEnvelope":
-        return Bands(ErrorEnvelope(surrogate, parts["envelope"]), rule, parts["factor"], steps, samples)
-    if not isinstance(surrogate, Ensemble):
+        envelope = ErrorEnvelope(surrogate, parts["envelope"])
+    elif kind == "LearnedEnvelope":
+        if of_error is None:
+            raise InputError(f"the bands in {folder} need the surrogate of errors that they were made with: of_error=")
+        envelope = LearnedEnvelope(surrogate, of_error, floor=float(about["floor"]))
+    elif isinstance(surrogate, Ensemble):
+        envelope = SpreadEnvelope(surrogate, floor=float(about["floor"]))
+    else:
         raise InputError(f"the bands in {folder} are those of an ensemble's spread, the surrogate is none")
-    return Bands(SpreadEnvelope(surrogate, floor=float(about["floor"])), rule, parts["factor"], steps, samples)
+    return Bands(envelope, rule, parts["factor"], steps, samples)
 
 
 def calibrated(

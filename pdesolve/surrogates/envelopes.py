@@ -58,6 +58,31 @@ class SpreadEnvelope(Envelope):
         return mean(apart), {name: values.std(0).clamp_min(least[name]) for name, values in apart.items()}
 
 
+class LearnedEnvelope(Envelope):
+    """What a second surrogate, of the same task and targets, predicts for the size of the first one's errors.
+
+    Its sign does not matter. floor: least value, as a part of the deviation of the training data of the second.
+
+    Source: Z. Ma, D. Pitt, K. Azizzadenesheli and A. Anandkumar (2024), arXiv 2402.01960, where it is trained on the
+    absolute errors on samples of its own by the pinball loss of the quantile 1 - alpha.
+    """
+
+    def __init__(self, surrogate: Surrogate, of_error: Surrogate, *, floor: float = 1e-3) -> None:
+        names, own = ({slot.name for slot in one.signature.targets} for one in (surrogate, of_error))
+        if names != own:
+            raise InputError(
+                f"an envelope has the targets of its surrogate, {', '.join(names)}, got one of {', '.join(own)}"
+            )
+        self.surrogate, self.of_error, self.floor = surrogate, of_error, floor
+
+    def predicted(self, batch: Batch, steps: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        if steps:
+            raise InputError("an envelope that is learnt is one of single predictions: calibrate with steps=0")
+        least = {slot.name: self.floor * max(slot.std) for slot in self.of_error.signature.targets}
+        sizes = {name: values.abs().clamp_min(least[name]) for name, values in self.of_error.predict(batch).items()}
+        return self.surrogate.predict(batch), sizes
+
+
 def error_envelope(
     surrogate: Surrogate, batches: Iterable[Batch], *, steps: int = 0, floor: float = 1e-3
 ) -> ErrorEnvelope:
