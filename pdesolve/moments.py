@@ -45,7 +45,7 @@ def moments(dataset: Dataset, *, split: str = "train") -> Moments:
     for name, variable in {**data.variables, **data.parameters}.items():
         if variable.array.dtype.kind not in "fiub":
             continue
-        n, m, squares = _moments(variable)
+        n, m, squares = _moments(variable, split)
         if n == 0:
             raise InputError(
                 f"{name} has no values in the split {split or 'of all samples'}: nothing to take a mean of"
@@ -55,7 +55,7 @@ def moments(dataset: Dataset, *, split: str = "train") -> Moments:
     return Moments(mean, std, count, split, data.samples)
 
 
-def _moments(variable: Variable) -> tuple[int, np.ndarray, np.ndarray]:
+def _moments(variable: Variable, split: str) -> tuple[int, np.ndarray, np.ndarray]:
     """How many values each component has, their means, and sums of squared distances from these."""
     components = max(1, len(variable.components))
     n, m, squares = 0, np.zeros(components), np.zeros(components)
@@ -65,12 +65,16 @@ def _moments(variable: Variable) -> tuple[int, np.ndarray, np.ndarray]:
             values = np.moveaxis(values, variable.dims.index(COMPONENT), 0)
         rows = values.reshape(components, -1)
         if not np.isfinite(rows).all():
-            place = ", ".join(
-                f"{d} {part.start} to {part.stop - 1}" for d, part in zip(variable.dims, index, strict=True)
-            )
-            raise InputError(f"{variable.name} has values that are not finite ({place}): leave these samples out")
+            read = variable.array.read(index)
+            first = np.argwhere(~np.isfinite(read.astype(float)))[0]
+            place = ", ".join(f"{d} {part.start + i}" for d, part, i in zip(variable.dims, index, first, strict=True))
+            raise InputError(f"{variable.name} is {read[tuple(first)]} at {place}{_of(split)}: leave such samples out")
         n, m, squares = merged((n, m, squares), rows)
     return n, m, squares
+
+
+def _of(split: str) -> str:
+    return f" of the split {split}" if split else ""
 
 
 Running = tuple[int, np.ndarray, np.ndarray]

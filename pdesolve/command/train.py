@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -125,6 +126,8 @@ def conclude(surrogate: Surrogate, as_json: bool) -> int:
             print(f"next: pdesolve eval {surrogate.run}")
         else:
             print(f"next: pdesolve resume {surrogate.run}")
+    if "diverged" in surrogate.notes:
+        print(f"pdesolve: {surrogate.notes['diverged']}", file=sys.stderr)
     return {"interrupted": INTERRUPTED, "diverged": DIVERGED}.get(report.status, 0)
 
 

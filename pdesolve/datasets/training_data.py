@@ -31,6 +31,9 @@ class FromDataset(TrainingData):
         self.dataset, self.task = dataset, task
         self.dtype, self.workers, self.memory = dtype, workers, memory
         used = replace(task.prepared(dataset), splits=dataset.splits)
+        for split in dataset.splits:
+            if split != "train":
+                moments(used, split=split)  # values that are not finite are found before time is spent
         given, wanted = _moments(used, task)
         self.signature: Signature = signature_of(dataset.split("train"), task, given, wanted=wanted)
         self.about: dict[str, Any] = {

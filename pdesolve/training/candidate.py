@@ -35,6 +35,7 @@ class Candidate(Examiner):
         self.surrogate, self.trained, self.validation, self.checkpoint = surrogate, trained, validation, checkpoint
         self.best = _copied(surrogate.module)
         self.error, self.first = math.inf, math.nan
+        self._stored = False
 
     def validate(self) -> dict[str, dict[str, float]]:
         """The relative L2 error of each target over the validation samples; the best weights so far are kept."""
@@ -42,15 +43,18 @@ class Candidate(Examiner):
         error = sum(found.values()) / max(1, len(found))
         if not found or error < self.error:
             self.error = error
-            self.best = _copied(self.surrogate.module)
+            self.best, self._stored = _copied(self.surrogate.module), False
         return {name: {"relative_l2": value} for name, value in found.items()}
 
     def write(self, folder: Path) -> None:
-        """Store the best surrogate so far."""
+        """Store the best surrogate so far, where it is not stored yet."""
+        if self._stored:
+            return
         now = _copied(self.surrogate.module)
         self.surrogate.module.load_state_dict(self.best, strict=False)
         write_surrogate(self.surrogate, folder / BEST)
         self.surrogate.module.load_state_dict(now, strict=False)
+        self._stored = True
 
     def take_best(self) -> OperatorSurrogate:
         """The surrogate with its best weights."""
@@ -79,8 +83,9 @@ class Candidate(Examiner):
             raise Diverged(f"the loss is {loss:.3g} at step {step} of stage {self.stage}")
 
     def restore(self) -> None:
-        """The best weights, in the module that is trained."""
-        self.trained.load_state_dict(self.best, strict=False)
+        """The best weights, in the module that is trained and in the one that averages it."""
+        for module in (self.trained, self.surrogate.module):
+            module.load_state_dict(self.best, strict=False)
 
     def diagnosis(self, batch: Any, rate: float | None) -> str:
         at = self.checkpoint.position

@@ -184,7 +184,8 @@ def read_checkpoint(folder: Path, owner: str) -> dict[str, Any]:
         InputError: there is none, it is damaged, of another format or of another run.
     """
     path = folder / CHECKPOINT
-    again = f"start again by pdesolve solve --config {folder / 'config.yaml'}"
+    verb = "train" if owner.startswith("data:") else "solve"
+    again = f"start again by pdesolve {verb} --config {folder / 'config.yaml'}"
     if not path.exists():
         raise InputError(f"{folder} holds no {CHECKPOINT}: its method writes none, or ended before the first; {again}")
     try:
@@ -215,9 +216,12 @@ def _first_difference(theirs: str, ours: str) -> str:
 
 
 def _plain(state: Any) -> Any:
-    """The same state of plain dictionaries: those of modules carry metadata that weights_only refuses."""
+    """The same state of plain dictionaries, without the metadata of modules, which weights_only refuses.
+
+    That is an attribute of torch's dictionaries, and an entry in those of neuraloperator's models.
+    """
     if isinstance(state, Mapping):
-        return {key: _plain(value) for key, value in state.items()}
+        return {key: _plain(value) for key, value in state.items() if str(key).split(".")[-1] != "_metadata"}
     if isinstance(state, torch.Tensor):
         return state.detach()
     return state

@@ -15,7 +15,7 @@ from pdesolve.training.doctor import Doctor
 from pdesolve.training.examiner import Examiner
 from pdesolve.training.interrupts import Interrupts
 from pdesolve.training.objective import Batches, ResidualObjective
-from pdesolve.training.processes import agreed
+from pdesolve.training.processes import Pace, agreed
 from pdesolve.training.run import Run, Watched
 from pdesolve.training.stationary import stationary
 from pdesolve.training.steppers import Stepper, Taken, stepper
@@ -38,6 +38,7 @@ def fit(
     rate: Callable[[int], float] | None = None,
     redraw: int = 0,
     iterations: int = 1,
+    look: int = 0,
     doctor: Examiner | None = None,
     stepping: Stepper | None = None,
     opening: Sequence[str] = (),
@@ -48,8 +49,9 @@ def fit(
     steps, seconds: the stage stops at the earlier of the two, `seconds` counting CPU time of this stage.
     rate: factor of the learning rate as a function of the step. redraw: steps after which a new batch is drawn, and at
     the beginning, but not where less than most of that is left of the budget; 0: never. iterations: the most that a
-    quasi-Newton method makes between two looks at the clock; each counts as a step.
-    solution: what `run.watch` measures and stores every few seconds. doctor: of the stages before with this objective,
+    quasi-Newton method makes between two looks at the clock; each counts as a step. look: steps between two looks at
+    how good the solution is, where what is kept depends on when that is; 0: every few seconds.
+    solution: what `run.watch` measures and stores at each look. doctor: of the stages before with this objective,
     so that the best of them stays the best while the points do. stepping: how steps are taken, where the kind of the
     optimiser does not say it. opening: lines to say where it is not over already.
 
@@ -77,7 +79,7 @@ def fit(
         at.since = redraw  # a stage begins with points of its own
         run.checkpoint.write(run, parts)
     said: set[str] = set()
-    reason, opened, before = "", run.budget.spent, at.step
+    reason, opened, before, pace = "", run.budget.spent, at.step, Pace()
 
     def late() -> bool:
         """Whether the budget's end is too near for points that nobody has seen; those with nothing more to give go."""
@@ -111,18 +113,29 @@ def fit(
                 if not taken.moved and redraw:
                     at.since = redraw  # these points have nothing more to give
 
+                over = steps is not None and at.step >= steps
+                planned = over or bool(look and at.step % look == 0)  # all processes know it
+                if not (pace.due() or planned):
+                    continue
                 now = run.budget.spent
                 long = now - began if now - began > 1.0 else 0.0
                 if at.idle >= _IDLE:
                     reason = "converged" if stationary(objective, batches.batch, doctor.first) else "stalled"
-                elif steps is not None and at.step >= steps:
+                elif over:
                     reason = "steps"
                 elif now + long / 2 >= min(at.until, run.budget.cpu_seconds):
                     reason = "share" if at.until < run.budget.cpu_seconds else "budget"
                 # clocks and signals differ between processes
-                reason, came, looks = agreed((reason, interrupts.came, run.due()))
-                if not (reason or came or looks):
+                reason, came, looks, stores = pace.agreed(
+                    reason, interrupts.came, not look and run.due(), run.checkpoint.due()
+                )
+                if not (reason or came or looks or planned):
+                    if look and stores:
+                        run.checkpoint.write(run, parts)
                     continue
+                extra = came is not None and not (reason or planned)
+                if extra:  # the look is for whoever reads the result: who goes on has not had it
+                    run.checkpoint.write(run, parts)
                 # what is judged and kept must belong to the parameters as they are
                 losses = stepping.losses(objective, batches.batch)
                 at.loss = sum(losses.values())
@@ -130,7 +143,7 @@ def fit(
                 if agreed(run.watch(solution, stage=stage, step=at.step, losses=losses)):
                     reason = "target"
                 at.reason = reason
-                if reason or came or run.checkpoint.due():
+                if not extra and (reason or came or stores):
                     run.checkpoint.write(run, parts)
                 if came is not None:
                     raise came

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 from pdesolve.errors import Diverged
 from pdesolve.training.examiner import Examiner
 from pdesolve.training.objective import sum_of
-from pdesolve.training.reduction import averaged_gradients
+from pdesolve.training.reduction import averaged_gradients, mean
 from pdesolve.training.steppers import Stepper, Taken
 
 _EVERY = 50  # steps between two looks at whether the loss is finite
@@ -37,7 +37,8 @@ class Minibatch(Stepper):
         self._sums: dict[str, Tensor] = {}
         self._steps = 0
 
-    def step(self, objective: nn.Module, batch: Any, doctor: Examiner, iterations: int) -> Taken:
+    def take(self, objective: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """A step, and the loss terms before it."""
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         self.optimiser.zero_grad(set_to_none=True)
         terms = objective(batch)
@@ -48,12 +49,18 @@ class Minibatch(Stepper):
         self.optimiser.step()
         if self.average is not None and self.trained is not None:
             self.average.update_parameters(self.trained)
-        with torch.no_grad():
-            for name, term in terms.items():
-                self._sums[name] = self._sums[name] + term.detach() if name in self._sums else term.detach()
+        return {name: term.detach() for name, term in terms.items()}
+
+    def step(self, objective: nn.Module, batch: Any, doctor: Examiner, iterations: int) -> Taken:
+        terms = self.take(objective, batch)
+        self._sums = {name: self._sums[name] + term if name in self._sums else term for name, term in terms.items()}
         self._steps += 1
-        if self._steps % _EVERY == 1:
-            doctor.examine(float(sum_of({name: term.detach() for name, term in terms.items()})))
+        if (self._steps - 1) % _EVERY == 0:
+            try:
+                doctor.examine(float(mean(sum_of(terms))))
+            except Diverged:
+                self._sums, self._steps = {}, 0
+                raise
         return Taken()
 
     def renew(self) -> None:
@@ -61,7 +68,7 @@ class Minibatch(Stepper):
 
     def losses(self, objective: nn.Module, batch: Any) -> dict[str, float]:
         """The means of the terms over the steps since the last look."""
-        found = {name: float(total) / max(1, self._steps) for name, total in self._sums.items()}
+        found = {name: float(mean(total)) / max(1, self._steps) for name, total in self._sums.items()}
         self._sums, self._steps = {}, 0
         if not all(map(math.isfinite, found.values())):
             name = next(n for n, value in found.items() if not math.isfinite(value))

@@ -25,11 +25,12 @@ from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.operator_objective import OperatorObjective, StepTerms
 from pdesolve.training.run import Run
 from pdesolve.training.schedules import Schedule, rate_factor
+from pdesolve.training.trial import affordable
 from pdesolve.training_data import TrainingData
 from pdesolve.windows import Windows
 
-_TRIAL = 8  # steps that are timed
-_SAFE = 0.9  # of the budget is planned for: other work may slow the rest
+_MOST_LOOKS, _LEAST_LOOKS = 200, 5  # validations in a training
+_PAUSE = 19  # times what a validation takes, before the next
 
 
 @dataclass(frozen=True)
@@ -130,12 +131,18 @@ def train_operator(
     stepping = Minibatch(optimiser, clip=training.clip or math.inf, average=average, trained=trained)
     epoch = data.windows(task)
     wanted = training.epochs * math.ceil(epoch / training.batch) if epoch and training.epochs else 0
-    steps = run.steps or wanted or run.choose("steps", lambda: affordable(objective, data, task, training, run))
+    objective.train()
+
+    def fitting() -> int:
+        trial = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
+        return affordable(objective, stepping, trial, run)
+
+    steps = run.steps or wanted or run.choose("steps", fitting)
     if training.curriculum == "tanh":
         objective.curriculum = Curriculum(steps)
-    objective.train()
+    look = steps_apart(steps, validation=len(candidate.validation), training=training)
     fit(
-        objective, batches, optimiser, run=run, stage=stage, solution=candidate, steps=steps, redraw=1,
+        objective, batches, optimiser, run=run, stage=stage, solution=candidate, steps=steps, redraw=1, look=look,
         doctor=candidate, stepping=stepping,
         rate=rate_factor(training.schedule, steps, warm_up=training.warm_up),
     )  # fmt: skip
@@ -191,20 +198,14 @@ def held_out_batches(data: TrainingData, batch: int, device: torch.device, split
     return [windows.batch(range(first, min(first + batch, len(windows)))).to(device) for first in starts]
 
 
-def affordable(objective: OperatorObjective, data: TrainingData, task: Task, training: Training, run: Run) -> int:
-    """How many steps fit what is left of the budget, by the time that a few take; none of them moves anything."""
-    batches = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
-    times = []
-    for _ in range(_TRIAL):
-        batches.renew()
-        began = run.budget.spent
-        torch.stack(list(objective(batches.batch).values())).sum().backward()
-        if run.device.type == "cuda":
-            torch.cuda.synchronize(run.device)
-        times.append(run.budget.spent - began)
-    objective.zero_grad(set_to_none=True)
-    objective.count = 0
-    return max(1, int(_SAFE * run.budget.left / (1.1 * min(times) + 1e-6)))
+def steps_apart(steps: int, *, validation: int, training: Training) -> int:
+    """Steps between two validations of so many batches, which then take a twentieth of the work, with a backward pass
+    counted as two forward ones.
+
+    By counts, not by clocks: which weights are the best then follows from the seed, through interrupts too.
+    """
+    affordable = _PAUSE * validation / (training.push_forward + 3 * training.unroll)
+    return max(1, math.ceil(min(max(steps / _MOST_LOOKS, affordable), steps / _LEAST_LOOKS)))
 
 
 @contextmanager

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as distributed
 
 T = TypeVar("T")
+_APART = 0.2  # seconds between two agreements
 
 
 @contextmanager
@@ -54,6 +56,33 @@ def agreed(value: T) -> T:
     values = [value]
     distributed.broadcast_object_list(values, 0)
     return values[0]
+
+
+class Pace:
+    """How often processes agree on what their clocks and signals say: five times a second, since all wait for all."""
+
+    def __init__(self) -> None:
+        self._steps, self._each, self._began = 0, 1, time.perf_counter()
+
+    def due(self) -> bool:
+        """Whether it is time to, asked once in a step: the same on all processes, and always so where there is one."""
+        self._steps += 1
+        return self._steps >= self._each
+
+    def agreed(
+        self, reason: str, came: BaseException | None, look: bool, store: bool
+    ) -> tuple[str, BaseException | None, bool, bool]:
+        """What the first process says: a reason to stop, whether to look, whether to store; and the interrupt that came
+        to any of them."""
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return reason, came, look, store
+        each = int(_APART * self._steps / (time.perf_counter() - self._began + 1e-9))
+        each = max(1, min(each, 4 * self._each))  # the first steps are slower than the others
+        found: list[Any] = [None] * distributed.get_world_size()
+        distributed.all_gather_object(found, (reason, came, look, store, each))
+        reason, _, look, store, self._each = found[0]
+        self._steps, self._began = 0, time.perf_counter()
+        return reason, next((said[1] for said in found if said[1] is not None), None), look, store
 
 
 def own(count: int) -> slice:

@@ -34,6 +34,11 @@ def averaged_gradients(parameters: Sequence[Tensor]) -> None:
                 p.grad.div_(distributed.get_world_size())
 
 
+def mean(values: Tensor) -> Tensor:
+    """The mean over processes; the values themselves where there is one."""
+    return _reduced(values, distributed.ReduceOp.SUM) / distributed.get_world_size() if Sharded.needed() else values
+
+
 def largest(values: Tensor) -> Tensor:
     """The largest over processes; the values themselves where there is one."""
     return _reduced(values, distributed.ReduceOp.MAX) if Sharded.needed() else values

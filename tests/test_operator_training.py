@@ -1,0 +1,270 @@
+"""Training of surrogates by `ps.train`: gone on with bit for bit, stopped by all that stops it, refused early."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from waves import waves, waves_file
+
+import pdesolve as ps
+from pdesolve.arrays import Memory
+from pdesolve.cli import main
+from pdesolve.errors import InputError
+from pdesolve.method import Surrogate
+from pdesolve.operators.fno.method import FNO
+from pdesolve.surrogates.operator import OperatorSurrogate
+from pdesolve.training.checkpoint import CHECKPOINT
+from pdesolve.training.operator_objective import OperatorObjective
+from pdesolve.training.operator_training import Training, steps_apart
+from pdesolve.training.run import read_history
+
+STEPS = 14
+SMALL = FNO(modes=4, width=4, depth=1, training=Training(batch=16))
+SETTINGS: dict[str, Any] = {"steps": STEPS, "threads": 1, "device": "cpu", "budget": 600}
+VARIANTS = {
+    "plain": {},
+    "average": {"average": 0.8},
+    "noise": {"noise": 0.1},
+    "unroll": {"unroll": 2, "push_forward": 1},
+    "all": {"average": 0.8, "noise": 0.1, "unroll": 2, "schedule": "cosine", "warm_up": 0.2},
+}
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return waves_file(tmp_path)
+
+
+def method(**training: Any) -> FNO:
+    return replace(SMALL, training=replace(SMALL.training, **training))
+
+
+def weights(surrogate: Surrogate) -> dict[str, torch.Tensor]:
+    assert isinstance(surrogate, OperatorSurrogate)
+    return {k: v for k, v in surrogate.module.state_dict().items() if isinstance(v, torch.Tensor)}
+
+
+def same(first: Surrogate, second: Surrogate) -> bool:
+    one, two = weights(first), weights(second)
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def rows(folder: str | Path) -> list[tuple[Any, ...]]:
+    """The history without its clocks."""
+    return [tuple(v for k, v in row.items() if not k.endswith("seconds")) for row in read_history(Path(folder))]
+
+
+def as_killed(folder: str) -> None:
+    record = json.loads(Path(folder, "run.json").read_text())
+    Path(folder, "run.json").write_text(json.dumps({**record, "status": "running"}))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_killed_training_ends_as_if_nothing_had_been(name: str, data: Path, stopping_after) -> None:
+    """Killed in the first epoch and within a later one: the same weights, those kept as the best and the history."""
+    learner = method(**VARIANTS[name])
+    whole = ps.train(learner, data, out="whole", **SETTINGS)
+    for n in (2, 5):
+        with stopping_after(n):
+            ps.train(learner, data, out=f"run{n}", **SETTINGS)
+        assert json.loads(Path(f"run{n}/run.json").read_text())["status"] == "failed"
+        position = torch.load(f"run{n}/{CHECKPOINT}", weights_only=True)["position"]
+        assert 0 < position["step"] < STEPS
+        found = ps.resume_training(f"run{n}")
+        assert same(found, whole) and rows(f"run{n}") == rows("whole")
+        assert found.report is not None and whole.report is not None
+        assert found.report.metrics == whole.report.metrics and found.report.status == "finished"
+
+
+@pytest.mark.slow  # three processes that import torch
+def test_a_killed_command_ends_as_if_nothing_had_been(data: Path) -> None:
+    words = ["train", "fno", "--data", str(data), "--method.modes", "4", "--method.width", "6", "--method.depth", "2"]
+    words += ["--method.training.batch", "16", "--method.training.average", "0.9", "--method.training.noise", "0.05"]
+    words += ["--steps", "400", "--threads", "1", "--device", "cpu"]
+    command = [sys.executable, "-m", "pdesolve"]
+    subprocess.run([*command, *words, "--out", "whole"], check=True, capture_output=True, timeout=300)
+    running = subprocess.Popen([*command, *words, "--out", "run"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and running.poll() is None:
+        if len(read_history(Path("run"))) > 12:
+            running.kill()
+        time.sleep(0.01)
+    assert running.wait() == -signal.SIGKILL
+    assert json.loads(Path("run/run.json").read_text())["status"] == "running"
+    subprocess.run([*command, "resume", "run"], check=True, capture_output=True, timeout=300)
+    assert same(ps.load_surrogate("run"), ps.load_surrogate("whole")) and rows("run") == rows("whole")
+
+
+def interrupting(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
+    """Send this process a signal while a step is taken."""
+    forward, calls = OperatorObjective.forward, []
+
+    def interrupted(self: OperatorObjective, batch: Any) -> Any:
+        calls.append(1)
+        if len(calls) == step:
+            os.kill(os.getpid(), number)
+        return forward(self, batch)
+
+    defaults = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    monkeypatch.setattr(signal, "getsignal", defaults.get)  # whatever started the tests
+    monkeypatch.setattr(OperatorObjective, "forward", interrupted)
+
+
+def test_an_interrupt_within_an_epoch_is_gone_on_from(data: Path, monkeypatch) -> None:
+    """Between two looks: the look that the interrupt makes for its reader has no part in what is gone on with."""
+    learner = method(average=0.8, noise=0.1)
+    whole = ps.train(learner, data, out="whole", **SETTINGS)
+    with monkeypatch.context() as patch:
+        interrupting(patch, 7, signal.SIGINT)
+        stopped = ps.train(learner, data, out="run", **SETTINGS)
+    assert stopped.report is not None and stopped.report.status == "interrupted" and stopped.report.steps == 7
+    assert not same(stopped, whole)
+    assert same(ps.load_surrogate("run"), stopped)
+    assert same(ps.resume_training("run"), whole) and rows("run") == rows("whole")
+
+
+def test_a_terminated_training_is_stored_before_the_process_ends(data: Path, monkeypatch, capsys) -> None:
+    whole = ps.train(SMALL, data, out="whole", **SETTINGS)
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
+        interrupting(patch, 5, signal.SIGTERM)
+        ps.train(SMALL, data, out="run", **SETTINGS)
+    assert end.value.code == 143
+    record = json.loads(Path("run/run.json").read_text())
+    assert record["status"] == record["report"]["status"] == "terminated"
+    assert "next: pdesolve resume run" in capsys.readouterr().err
+    assert same(ps.resume_training("run"), whole)
+
+
+def test_a_finished_training_goes_on_with_more_steps(data: Path) -> None:
+    ps.train(SMALL, data, out="run", **SETTINGS)
+    with pytest.raises(InputError, match="run is finished: give it more in all"):
+        ps.resume_training("run")
+    more = ps.resume_training("run", steps=2 * STEPS)
+    assert more.report is not None and more.report.steps == 2 * STEPS
+
+
+@pytest.mark.parametrize("average", [0.0, 0.8])
+def test_a_divergence_keeps_the_best_weights_and_says_so(average: float, data: Path, monkeypatch, capsys) -> None:
+    """The learning rate becomes absurd at the eighth step; the run can be gone on with."""
+    training = ["--method.modes", "4", "--method.width", "4", "--method.depth", "1", "--method.training.batch", "16"]
+    words = ["train", "fno", "--data", str(data), *training, "--method.training.average", str(average)]
+    steps = ["--steps", str(STEPS), "--threads", "1", "--device", "cpu", "--out", "run"]
+    assert main([*words, *steps, "--method.training.learning_rate", "1e6"]) == 3
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if line.startswith("pdesolve:")]
+    assert len(lines) == 1 and "the best weights so far are kept; try a learning rate of" in lines[0]
+    assert "next: pdesolve resume run" in out and "diverged" in out
+    stored = ps.load_surrogate("run")
+    assert all(bool(torch.isfinite(value).all()) for value in weights(stored).values())
+    content = torch.load(f"run/{CHECKPOINT}", weights_only=True)
+    assert content["position"]["shrink"] == pytest.approx(0.1)
+    parts = content["parts"]
+    for state in (parts["objective"], parts["stepping"]["sums"], parts["stepping"].get("average", {})):
+        assert all(bool(torch.isfinite(v).all()) for v in state.values() if isinstance(v, torch.Tensor))
+    assert main(["resume", "run"]) == 3  # 1e5 is no better, and it says so again
+    assert "try a learning rate of" in capsys.readouterr().err
+
+
+def test_data_that_break_within_a_training_are_named(data: Path, monkeypatch) -> None:
+    """What the check of the beginning cannot see: values of a file that change."""
+    forward = OperatorObjective.forward
+
+    def broken(self: OperatorObjective, batch: Any) -> Any:
+        if self.count == 3:
+            batch.targets["u"][4] = float("nan")
+        return forward(self, batch)
+
+    monkeypatch.setattr(OperatorObjective, "forward", broken)
+    monkeypatch.setattr("pdesolve.training.minibatch._EVERY", 1)
+    found = ps.train(SMALL, data, **SETTINGS)
+    assert found.report is not None and found.report.status == "diverged"
+    assert "the target u of 1 samples, such as number" in found.notes["diverged"]
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_data_that_are_not_finite_are_refused_before_time_is_spent(split: str, monkeypatch) -> None:
+    whole = waves()
+    u = whole.variables["u"].array.all().copy()
+    u[whole.splits[split][1], 2, 5] = np.nan
+    broken = replace(whole, variables={"u": replace(whole.variables["u"], array=Memory(u))})
+    monkeypatch.setattr("pdesolve.training.operator_training.fit", None)
+    with pytest.raises(InputError, match=f"u is nan at sample 1, t 2, x 5 of the split {split}: leave such samples"):
+        ps.train(SMALL, broken, out="run", **SETTINGS)
+    assert not Path("run").exists()
+
+
+def test_the_budget_and_the_target_stop_a_training(data: Path) -> None:
+    short = ps.train(SMALL, data, budget=1.0, threads=1, device="cpu", steps=10**6, out="short")
+    assert short.report is not None and short.report.steps < 10**6 and short.report.cpu_seconds < 3.0
+    again = ps.resume_training("short", budget=2.0)
+    assert again.report is not None and again.report.steps > short.report.steps
+    planned = ps.train(SMALL, data, budget=2.0, threads=1, device="cpu")
+    assert planned.report is not None and planned.run is not None
+    choices = json.loads((planned.run / "run.json").read_text())["choices"]
+    assert 0.6 * choices["steps"] < planned.report.steps <= choices["steps"]  # looks count in so short a run
+    assert 0.8 < planned.report.cpu_seconds < 3.0
+    aimed = ps.train(SMALL, data, target=10.0, out="aimed", **SETTINGS)
+    assert aimed.report is not None and aimed.report.steps < STEPS
+    assert torch.load(f"aimed/{CHECKPOINT}", weights_only=True)["position"]["reason"] == "target"
+
+
+def test_other_runs_methods_and_versions_are_refused(data: Path, capsys) -> None:
+    ps.train(SMALL, data, out="run", **SETTINGS)
+    checkpoint, config = Path(f"run/{CHECKPOINT}"), Path("run/config.yaml")
+    content, text = checkpoint.read_bytes(), config.read_text()
+
+    def refused() -> str:
+        capsys.readouterr()
+        assert main(["resume", "run", "--steps", "99"]) == 2
+        return capsys.readouterr().err
+
+    config.write_text(text.replace("width: 4", "width: 5"))
+    assert "belongs to another run: it has width: 4, the folder width: 5; start again by pdesolve train" in refused()
+    config.write_text(text.replace("batch: 16", "batch: 8"))
+    assert "it has batch: 16, the folder batch: 8" in refused()
+    config.write_text(text)
+    parts = torch.load(checkpoint, weights_only=True)
+    torch.save({**parts, "format": 99}, checkpoint)
+    assert "has format 99" in refused()
+    other = {**parts, "parts": {**parts["parts"], "objective": {"other": torch.zeros(3)}}}
+    torch.save(other, checkpoint)
+    assert "does not fit the objective of this run" in refused()
+    checkpoint.write_bytes(content[: len(content) // 2])
+    assert "is damaged" in refused()
+    checkpoint.write_bytes(content)
+    surrogate = Path("run/surrogate.pt")
+    stored = torch.load(surrogate, weights_only=True)
+    torch.save({**stored, "method": "tfno"}, surrogate)
+    with pytest.raises(InputError, match="is a surrogate of tfno, not of fno"):
+        ps.load_surrogate("run")
+    torch.save({**stored, "format": 99}, surrogate)
+    with pytest.raises(InputError, match="has format 99"):
+        ps.load_surrogate("run")
+
+
+def test_validations_are_planned_by_counts() -> None:
+    assert steps_apart(10_000, validation=0, training=Training()) == 50
+    assert steps_apart(10_000, validation=12, training=Training()) == 76
+    assert steps_apart(20, validation=100, training=Training()) == 4
+    assert steps_apart(3, validation=100, training=Training()) == 1
+
+
+def test_counted_looks_do_not_ask_the_clock(data: Path, monkeypatch) -> None:
+    found = ps.train(SMALL, data, out="run", **SETTINGS)
+    assert [row["step"] for row in read_history(Path("run"))] == [3, 6, 9, 12, 14]
+    monkeypatch.setattr("pdesolve.training.run.Run.due", lambda self: True)
+    again = ps.train(SMALL, data, out="again", **SETTINGS)
+    assert rows("again") == rows("run") and same(found, again)
