@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import torch
+
 from pdesolve.data import Dataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, Grid, GridAxis
@@ -14,6 +17,7 @@ from pdesolve.symmetries import Symmetries
 from pdesolve.task import Frames, InitialToFinal, Steps, Task, Trajectory
 from pdesolve.windows import Windows
 
+_LOOKED_AT = 64  # windows, for the size of changes
 _FRAMES = {kind.__name__: kind for kind in (Steps, InitialToFinal, Trajectory)}
 
 
@@ -21,7 +25,8 @@ _FRAMES = {kind.__name__: kind for kind in (Steps, InitialToFinal, Trajectory)}
 class Slot:
     """A variable of a signature: its frames and components, and their means and deviations over the training split.
 
-    frames: how many of one window. moving: whether it differs between frames. mean, std: by component.
+    frames: how many of one window. moving: whether it differs between frames. mean, std: by component. change: of a
+    target that is also given, the root mean square by component of what is added to its last given frame; else empty.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Slot:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     unit: str | None = None
+    change: tuple[float, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -142,7 +148,8 @@ def signature_of(dataset: Dataset, task: Task, moments: Moments, *, wanted: Mome
             if kind == "targets" and not all(s > 0 for s in std):
                 raise InputError(f"the target {name} is {mean[std.index(0.0)]:g} everywhere: there is nothing to learn")
             std = tuple(s or 1.0 for s in std)
-            slots[kind].append(Slot(name, count, source.shape[0], source.moving, mean, std, variable.unit))
+            change = _change(windows, name) if kind == "targets" and name in task.inputs and source.moving else ()
+            slots[kind].append(Slot(name, count, source.shape[0], source.moving, mean, std, variable.unit, change))
     parameters = []
     for name, variable in data.parameters.items():
         if "t" in variable.dims:
@@ -160,6 +167,20 @@ def signature_of(dataset: Dataset, task: Task, moments: Moments, *, wanted: Mome
     )
 
 
+def _change(windows: Windows, name: str) -> tuple[float, ...]:
+    """The root mean square by component of wanted frames less the last given one, over windows spread evenly."""
+    squares, count = torch.zeros(()), 0
+    for number in sorted(set(np.linspace(0, len(windows) - 1, _LOOKED_AT).round().astype(int).tolist())):
+        sample = windows[number]
+        last, wanted = sample.inputs[name][-1:], sample.targets[name]
+        if last.shape[2:] != wanted.shape[2:]:  # points were drawn for targets
+            return ()
+        squares = squares + (wanted - last).double().square().flatten(2).mean((0, 2))
+        count += 1
+    found = (squares / count).sqrt().tolist()
+    return tuple(found) if all(value > 0 for value in found) else ()
+
+
 def places_of(data: Dataset) -> tuple[tuple[Axis, ...], tuple[GridAxis, ...]]:
     """The axes of space and the grid on them. Without coordinates points are the centres of cells from 0 to 1."""
     if data.meshes or any(dim in ("node", "cell", "point") for dim in data.space):
@@ -175,4 +196,4 @@ def places_of(data: Dataset) -> tuple[tuple[Axis, ...], tuple[GridAxis, ...]]:
 
 
 def _slot(entry: Mapping[str, Any]) -> Slot:
-    return Slot(**{**entry, "mean": tuple(entry["mean"]), "std": tuple(entry["std"])})
+    return Slot(**{**entry, **{name: tuple(entry.get(name, ())) for name in ("mean", "std", "change")}})

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from pdesolve.arrays import Memory
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.geometry import Axis
+from pdesolve.operators.fno.method import FNO
+from pdesolve.signature import Signature
 from pdesolve.task import Frames, InitialToFinal, Steps, Task, Trajectory
 
 
@@ -39,3 +42,21 @@ def test_moments_are_of_the_frames_that_are_given_or_wanted(frames: Frames, give
     for slot, part in ((signature.inputs[0], given), (signature.targets[0], wanted)):
         assert slot.mean == pytest.approx((u[:, part].mean(),), rel=1e-12)
         assert slot.std == pytest.approx((u[:, part].std(),), rel=1e-12)
+
+
+def test_changes_are_measured_from_the_last_given_frame_and_scale_increments() -> None:
+    times, x = np.arange(4.0), np.arange(8) / 8
+    u = np.ones((6, 4, 8)) + 0.01 * times[:, None] + np.arange(6.0)[:, None, None]
+    data = Dataset(
+        {"u": Variable("u", Memory(u), ("sample", "t", "x"))},
+        {"t": Coordinate(Axis("t", 0.0, 3.0), times), "x": Coordinate(Axis("x", 0.0, 1.0, periodic=True), x)},
+        splits={"train": np.arange(6)},
+    )
+    known = FromDataset(data, Task(("u",), ("u",), Steps(past=2, ahead=2))).signature
+    (slot,) = known.targets
+    assert slot.change == pytest.approx((0.01 * np.sqrt((1 + 4) / 2),), rel=1e-4)
+    assert known.inputs[0].change == ()
+    assert Signature.of_json(known.json()) == known
+    increment, state = (FNO(modes=4, width=4, predicts=what) for what in ("increment", "state"))
+    torch.testing.assert_close(increment.module(known).target_std, torch.tensor(slot.change * 2))
+    torch.testing.assert_close(state.module(known).target_std, torch.tensor(slot.std * 2))

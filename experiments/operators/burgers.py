@@ -2,8 +2,8 @@
 
 python experiments/operators/burgers.py [--seeds 0,1,2] [--folder runs/operators]
 
-Of 1200 samples of `pdesolve generate burgers`, numbers 0 to 899 are trained on, 900 to 999 chose the settings and choose
-the weights that are kept, 1000 to 1199 are the test. Without coordinates the operator commutes with translations.
+Of 1200 samples of `pdesolve generate burgers`, 0 to 899 are trained on, 900 to 999 chose the settings and choose the
+weights that are kept, 1000 to 1199 are the test. Without coordinates the operator commutes with translations.
 """
 
 from __future__ import annotations

@@ -100,9 +100,8 @@ def judge(folder: Path) -> Callable[[Surrogate], dict[str, float]]:
 
 def example(folder: Path, seed: int) -> dict[str, float]:
     """neuraloperator's own example: its model, loss, optimiser and Trainer, 15 epochs in batches of 64."""
-    from neuralop import H1Loss, LpLoss, Trainer
+    from neuralop import H1Loss, LpLoss, Trainer, models
     from neuralop.data.datasets.darcy import DarcyDataset
-    from neuralop.models import FNO as TheirFNO
     from neuralop.training import AdamW
 
     torch.manual_seed(seed)
@@ -112,7 +111,7 @@ def example(folder: Path, seed: int) -> dict[str, float]:
     )  # fmt: skip
     loader = torch.utils.data.DataLoader(data.train_db, batch_size=64, shuffle=True)
     tests = {n: torch.utils.data.DataLoader(data.test_dbs[n], batch_size=50) for n in (16, 32)}
-    model = TheirFNO(n_modes=(8, 8), in_channels=1, out_channels=1, hidden_channels=24, projection_channel_ratio=2)
+    model = models.FNO(n_modes=(8, 8), in_channels=1, out_channels=1, hidden_channels=24, projection_channel_ratio=2)
     optimiser = AdamW(model.parameters(), lr=1e-2, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=30)
     losses = {"l2": LpLoss(d=2, p=2)}

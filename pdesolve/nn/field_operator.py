@@ -23,7 +23,8 @@ class FieldOperator(nn.Module):
         û = (u − mean_u) / std_u,   ŷ = N(û, p̂),   y = mean_y + std_y ŷ
 
     The channels of û are the variables in the order of the signature, of each its frames, of each frame its components.
-    predicts: with `increment` a target that is also an input is what is added to its last given frame, y = u + std_y ŷ.
+    predicts: with `increment` a target that is also an input is what is added to its last given frame, y = u + s ŷ
+    with s the root mean square of such changes in training, which may be small beside std_y.
     conditioning: parameters of the equation as constant channels behind those of û, or `apart` as the network's own
     argument (sample, parameter).
 
@@ -47,6 +48,8 @@ class FieldOperator(nn.Module):
         for kind, slots in (("input", signature.inputs), ("target", signature.targets)):
             for what in ("mean", "std"):
                 rows = [value for slot in slots for value in getattr(slot, what) * slot.frames]
+                if predicts == "increment" and (kind, what) == ("target", "std"):
+                    rows = [value for slot in slots for value in (slot.change or slot.std) * slot.frames]
                 self.register_buffer(f"{kind}_{what}", torch.tensor(rows, dtype=torch.float32))
         for what in ("mean", "std"):
             rows = [getattr(slot, what)[0] for slot in signature.parameters]
