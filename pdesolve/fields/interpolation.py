@@ -194,7 +194,15 @@ def lagrange(member: GridAxis, targets: Tensor, like: Tensor, *, degree: int = _
         start = (torch.searchsorted(points, where) - width // 2).clamp(0, size - width)
         indices = start[:, None] + torch.arange(width, device=like.device)
         nodes = points[indices]
-    others = torch.tensor([[j for j in range(width) if j != i] for i in range(width)], device=like.device)
+    return indices, lagrange_weights(nodes, targets)
+
+
+def lagrange_weights(nodes: Tensor, targets: Tensor) -> Tensor:
+    """The Lagrange polynomials (target, width) of nodes (target, width) at targets (target,), exact on the nodes."""
+    width = nodes.shape[-1]
+    if width == 1:
+        return torch.ones_like(nodes)
+    others = torch.tensor([[j for j in range(width) if j != i] for i in range(width)], device=nodes.device)
     ratios = (targets[:, None, None] - nodes[:, others]) / (nodes[:, :, None] - nodes[:, others])
     # not prod(): its derivatives divide by the factors, which loses all digits of high ones near a node
-    return indices, reduce(torch.mul, ratios.unbind(-1)) if width > 1 else torch.ones_like(nodes)
+    return reduce(torch.mul, ratios.unbind(-1))

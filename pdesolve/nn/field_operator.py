@@ -143,6 +143,20 @@ class FieldOperator(nn.Module):
             found[slot.name] = part
         return found
 
+    def encode_targets(self, targets: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
+        """The output (sample, channel, *space) of a network that would give these targets: `decode` the other way."""
+        increment = self.predicts == "increment"
+        given = {slot.name for slot in self.signature.inputs if slot.moving} if increment else set()
+        rows, first = [], 0
+        for slot in self.signature.targets:
+            part = targets[slot.name]
+            mean = self.target_mean[first : first + slot.channels].view(1, slot.frames, slot.components)
+            first += slot.channels
+            away = inputs[slot.name][:, -1:] if slot.name in given else mean.view(*mean.shape, *[1] * (part.ndim - 3))
+            rows.append((part - away).flatten(1, 2))
+        y = torch.cat(rows, 1)
+        return y / _over(self.target_std, y)
+
 
 def _over(values: Tensor, x: Tensor) -> Tensor:
     """One value a channel, over the places of x (sample, channel, *space)."""
