@@ -141,6 +141,8 @@ def read_surrogate(
         raise InputError(f"{path} is a surrogate of {content['method']}, not of {method}")
     signature = Signature.of_json(content["signature"])
     module = build(signature)
+    floating = [value.dtype for value in content["weights"].values() if value.is_floating_point()]
+    module = module.to(dtype=floating[0]) if floating else module
     try:
         module.load_state_dict(content["weights"], strict=False)
         missing = [n for n, v in module.state_dict().items() if isinstance(v, Tensor) and n not in content["weights"]]

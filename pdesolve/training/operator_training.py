@@ -111,7 +111,7 @@ def train_operator(
         InputError: a task that cannot be unrolled.
         Diverged: a loss that is not finite.
     """
-    trained = surrogate.module.to(run.device)
+    trained = surrogate.module.to(device=run.device, dtype=run.dtype)
     task = training_task(surrogate.signature, training)
     symmetries = symmetries_of(surrogate, training)
     objective = OperatorObjective(

@@ -35,8 +35,8 @@ class CODANO(Learner):
     """
 
     modes: int = 12
-    width: int = 24
-    depth: int = 3
+    width: int = 16
+    depth: int = 2
     heads: int = 2
     normalised: bool = False
     padding: float = 0.0
