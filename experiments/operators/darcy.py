@@ -45,10 +45,10 @@ SYMMETRIC = FNO(
     modes=12,
     width=32,
     training=Training(
-        epochs=24, batch=16, average=0.99, warm_up=0.1, symmetries=("reflect", "exchange"), symmetric="mean"
+        epochs=16, batch=16, average=0.99, warm_up=0.1, symmetries=("reflect", "exchange"), symmetric="mean"
     ),
 )
-PLAIN = FNO(modes=12, width=32, training=Training(epochs=24, batch=16, average=0.99, warm_up=0.1))
+PLAIN = FNO(modes=12, width=32, training=Training(epochs=16, batch=16, average=0.99, warm_up=0.1))
 TRAIN, TESTS = "darcy_train_16.pt", {"at 16": "darcy_test_16.pt", "at 32": "darcy_test_32.pt"}
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pdesolve.errors import InputError
 from pdesolve.nn.field_operator import FieldOperator
@@ -17,6 +16,7 @@ from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.symmetries import Symmetries
 from pdesolve.task import Steps, Task
+from pdesolve.training.averaging import averaged
 from pdesolve.training.candidate import Candidate
 from pdesolve.training.curriculum import Curriculum
 from pdesolve.training.fit import fit
@@ -123,7 +123,7 @@ def train_operator(
     optimiser = torch.optim.AdamW(trained.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
     average = None
     if training.average:
-        average = AveragedModel(trained, multi_avg_fn=get_ema_multi_avg_fn(training.average), use_buffers=True)
+        average = averaged(trained, training.average)
         copy = average.module
         assert isinstance(copy, FieldOperator)
         surrogate.module = copy

@@ -1,0 +1,37 @@
+"""Means of weights: what they forget, and how soon."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pdesolve.geometry import Axis, GridAxis
+from pdesolve.nn.field_operator import FieldOperator
+from pdesolve.operators.fno.method import FNO
+from pdesolve.signature import Signature, Slot
+from pdesolve.training.averaging import averaged
+
+
+def module() -> FieldOperator:
+    x = Axis("x", 0.0, 1.0, periodic=True)
+    slot = Slot("u", 1, 1, False, (0.0,), (1.0,))
+    return FNO(modes=4, width=3, depth=1).module(
+        Signature((slot,), (slot,), (), None, (x,), (GridAxis(x, "periodic", 8),))
+    )
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.99])
+def test_the_mean_is_the_recursion_of_its_definition(decay: float) -> None:
+    trained = module()
+    mean = averaged(trained, decay)
+    expected: list[torch.Tensor] = []
+    for n in range(6):
+        with torch.no_grad():
+            for p in trained.parameters():
+                p.fill_(float(n * n))
+        mean.update_parameters(trained)
+        d = min(decay, (1 + n) / (10 + n))
+        now = [p.detach().clone() for p in trained.parameters()]
+        expected = [d * e + (1 - d) * p for e, p in zip(expected, now, strict=True)] if n else now
+    for found, value in zip(mean.parameters(), expected, strict=True):
+        torch.testing.assert_close(found.detach(), value)
