@@ -13,8 +13,8 @@ Papers: Ronneberger, Fischer, Brox, "U-Net", MICCAI 2015, arXiv 1505.04597; Gupt
 Multi-spatiotemporal-scale Generalized PDE Modeling", 2022, arXiv 2209.15616 (the residual blocks, parameters that scale
 and shift); Berner, Liu-Schiaffini, Kossaifi, Duruisseaux, Bonev, Azizzadenesheli, Anandkumar, "Principled Approaches
 for Extending Neural Architectures to Function Spaces for Operator Learning", 2025, arXiv 2506.10973. Departures: the
-coarser scales are of fixed spacing; resampling is band-limited in place of strides; functions are extended oddly over
-boundaries, or as chosen.
+coarser scales are of fixed spacing; resampling is band-limited in place of strides; integrals end at boundaries, or
+functions are extended over them.
 
 Needs: data on a regular grid of even spacing, the same kind of grid in training and use.
 """

@@ -29,7 +29,8 @@ class UNet(Learner):
         width: channels of the finest scale; 16 to 64, four times as many on the coarsest ones.
         depth: scales, each of twice the spacing of the one before; fewer where the grid ends at 4 points.
         blocks: residual blocks of each scale on either way; 1 or 2.
-        extension: of functions over boundaries that are not periodic: odd, even or zero.
+        extension: of functions over boundaries that are not periodic: zero, even or odd (linear functions
+            stay linear).
         predicts: the state of the targets, or their increment over the last given frame.
         training: how it is trained.
     """
@@ -37,7 +38,7 @@ class UNet(Learner):
     width: int = 24
     depth: int = 5
     blocks: int = 1
-    extension: Extension = "odd"
+    extension: Extension = "zero"
     predicts: Predicts = "state"
     training: Training = _TRAINING
 

@@ -34,7 +34,7 @@ class UNetNetwork(OperatorNetwork):
 
     def __init__(
         self, inputs: int, outputs: int, parameters: int, *, base: Sequence[int], kinds: Sequence[Layout], width: int,
-        depth: int, blocks: int = 1, extension: Extension = "odd",
+        depth: int, blocks: int = 1, extension: Extension = "zero",
     ) -> None:  # fmt: skip
         super().__init__()
         self.base, self.kinds = tuple(base), tuple(kinds)
