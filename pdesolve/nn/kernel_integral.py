@@ -38,7 +38,8 @@ class KernelIntegral(nn.Module):
         u(x) = ∫ χ(y - x) κ(y - x) ⊙ v(y) dy / ∫ χ(y - x) dy ≈ Σ_j w_j χ_j κ_j ⊙ v_j / Σ_j w_j χ_j
 
     The division takes the place of what a window lacks over a boundary, and of the density of points; without it
-    (`total`) the integral itself is what comes out. Outcomes are zero where a window is empty.
+    (`total`) the integral itself is what comes out. Outcomes are zero where a window is empty. The perceptron reads
+    offsets alone, without waves of them: kernels that a grid of training cannot resolve would be right on it only.
 
     channels: of v and u. hidden: units of the perceptron's two layers.
 
@@ -48,12 +49,17 @@ class KernelIntegral(nn.Module):
     def __init__(self, channels: int, axes: int, *, hidden: int = 64, total: bool = False) -> None:
         super().__init__()
         self.total = total
-        self.kernel = nn.Sequential(nn.Linear(axes * (1 + 2 * _WAVES), hidden), nn.GELU(), nn.Linear(hidden, channels))
+        first, last = nn.Linear(axes, hidden), nn.Linear(hidden, channels)
+        for layer in (first, last):
+            # kernels of size one, each of its own shape: the usual start leaves them small, smooth and much alike
+            nn.init.normal_(layer.weight, std=1.5 / math.sqrt(layer.in_features))
+            nn.init.normal_(layer.bias, std=0.5)
+        self.kernel = nn.Sequential(first, nn.GELU(), last)
 
     def forward(self, v: Tensor, pairs: Pairs, weights: Tensor) -> Tensor:
         """(sample, source, channel) to (sample, target, channel). weights: (sample or 1, source), of a quadrature."""
         share = pairs.window * weights.expand(len(pairs.sources), -1).gather(1, pairs.sources)
-        kernel = self.kernel(_waves(pairs.offsets)) * share[..., None]
+        kernel = self.kernel(pairs.offsets) * share[..., None]
         found = gathered(v, pairs.sources) * kernel
         u = scattered(found, pairs.targets, pairs.count)
         if self.total:
@@ -167,14 +173,3 @@ def scattered(rows: Tensor, numbers: Tensor, count: int) -> Tensor:
     if len(numbers) == 1:
         return found.index_add(1, numbers[0], rows)
     return found.scatter_add(1, numbers[..., None].expand_as(rows), rows)
-
-
-_WAVES = 2  # up to as many half waves over the window
-
-
-def _waves(offsets: Tensor) -> Tensor:
-    """Offsets from -1 to 1 with cosines and sines, that a small perceptron may bend well."""
-    rows = [offsets]
-    for k in range(1, _WAVES + 1):
-        rows += [torch.cos(math.pi * k * offsets), torch.sin(math.pi * k * offsets)]
-    return torch.cat(rows, -1)

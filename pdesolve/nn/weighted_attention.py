@@ -83,7 +83,7 @@ class Rotary(nn.Module):
     Source: Su et al., 2021, arXiv 2104.09864; Li, Meidani and Farimani, 2022, arXiv 2205.13671 (of coordinates).
     """
 
-    frequencies: Tensor
+    turns: Tensor
 
     def __init__(self, channels: int, periodic: Sequence[bool], *, highest: int = 16) -> None:
         super().__init__()
@@ -97,12 +97,12 @@ class Rotary(nn.Module):
             count = len(range(a, channels // 2, axes))
             for i in range(count):
                 f = highest ** (i / max(count - 1, 1)) if around else 0.5 * (2 * highest) ** (i / max(count - 1, 1))
-                rows[a + i * axes, a] = 2 * math.pi * (round(f) if around else f)
-        self.register_buffer("frequencies", rows, persistent=False)
+                rows[a + i * axes, a] = round(f) if around else f
+        self.register_buffer("turns", rows, persistent=False)
 
     def forward(self, places: Tensor) -> Tensor:
         """The angles (sample or 1, 1, place, channel / 2) of coordinates (sample or 1, place, axis) in the unit box."""
-        return (places @ self.frequencies.T)[:, None]
+        return 2 * math.pi * (places @ self.turns.T)[:, None]
 
 
 def turned(x: Tensor, angles: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from pdesolve.training.operator_training import Training, seeded, train_operator
 from pdesolve.training.run import Run
 from pdesolve.training_data import TrainingData
 
-_TRAINING = Training(learning_rate=1e-3, warm_up=0.1)
+_TRAINING = Training(learning_rate=2e-3)
 _ALONG = {1: 64, 2: 16, 3: 8}
 
 
@@ -26,13 +26,14 @@ class Transformer(Learner):
 
     Attributes:
         tokens: intervals of the lattice of tokens along the longest axis; 0 takes 64 on a line, 16 in the plane, 8 in
-            space, or half as many as the grid has points.
+            space, or a quarter of the points of the grid.
         moments: channels of the integrals to and from tokens; more than the points of the grid to each token.
         width: channels of a token; 64 to 256.
         depth: blocks of attention.
         heads: of attention; they share the width.
         kernel: of attention, softmax, or linear, whose cost does not grow as the square of the tokens.
-        positions: absolute, or relative where a shift of the inputs is to shift the outcome and nothing else.
+        positions: whether tokens know where they are. `none` where no place differs from another: the operator then
+            commutes with translations by whole tokens.
         predicts: the state of the targets, or their increment over the last given frame.
         training: how it is trained.
     """
@@ -43,7 +44,7 @@ class Transformer(Learner):
     depth: int = 4
     heads: int = 4
     kernel: Kernel = "softmax"
-    positions: Positions = "absolute"
+    positions: Positions = "coordinates"
     predicts: Predicts = "state"
     training: Training = _TRAINING
 

@@ -15,7 +15,7 @@ from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import Places
 from pdesolve.nn.weighted_attention import Attention, Kernel, Rotary
 
-Positions = Literal["absolute", "relative"]
+Positions = Literal["coordinates", "none"]
 _HARMONICS = 4  # of coordinates, that tell tokens where they are
 
 
@@ -23,8 +23,8 @@ class TransformerNetwork(OperatorNetwork):
     """Integrals from places to tokens, blocks of attention between tokens, integrals from tokens to places.
 
     tokens: of the lattice along each axis. periodic: axes that go around. moments: channels of the integrals to and
-    from tokens, which should exceed the points of a grid to each token. positions: relative where nothing but
-    differences of places counts, absolute where tokens also know where they are.
+    from tokens, which should exceed the points of a grid to each token. positions: none where nothing but differences
+    of places counts, coordinates where tokens also know where they are.
     """
 
     lattice: Tensor
@@ -32,7 +32,7 @@ class TransformerNetwork(OperatorNetwork):
     def __init__(
         self, inputs: int, outputs: int, parameters: int, *, tokens: Sequence[int], periodic: Sequence[bool],
         width: int, depth: int, heads: int, moments: int = 32, kernel: Kernel = "softmax",
-        positions: Positions = "absolute",
+        positions: Positions = "coordinates",
     ) -> None:  # fmt: skip
         super().__init__()
         axes = len(tokens)
@@ -41,13 +41,18 @@ class TransformerNetwork(OperatorNetwork):
         self.lift = nn.Sequential(nn.Linear(inputs, moments), nn.GELU(), nn.Linear(moments, moments))
         self.encoder = KernelIntegral(moments, axes)
         self.into = nn.Linear(moments, width)
-        self.place = nn.Linear(2 * axes * _HARMONICS, width) if positions == "absolute" else None
+        self.place = nn.Linear(2 * axes * _HARMONICS, width) if positions == "coordinates" else None
         self.given = nn.Linear(parameters, width) if parameters else None
         self.rotary = Rotary(width // heads, self.periodic, highest=max(2, max(self.tokens) // 2))
         self.blocks = nn.ModuleList(Block(width, heads, kernel) for _ in range(depth))
         self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, moments))
         self.decoder = KernelIntegral(moments, axes, total=True)
         self.head = nn.Sequential(nn.Linear(moments, 2 * moments), nn.GELU(), nn.Linear(2 * moments, outputs))
+
+        for part in (self.lift, self.into, self.out, self.head):
+            for layer in part.modules():
+                if isinstance(layer, nn.Linear):
+                    nn.init.xavier_normal_(layer.weight)  # what is given must not fade beside positions
 
     @property
     def elsewhere(self) -> bool:
@@ -107,11 +112,11 @@ def lattice(tokens: Sequence[int], periodic: Sequence[bool]) -> Tensor:
 
 
 def token_counts(along: int, lengths: Sequence[float], periodic: Sequence[bool], shape: Sequence[int]) -> list[int]:
-    """Tokens along each axis for so many intervals of the longest one, two points of a grid to each at least."""
-    limits = shape or [2 * along] * len(lengths)
+    """Tokens along each axis for so many intervals of the longest one, four points of a grid to each at least."""
+    limits = shape or [4 * along] * len(lengths)
     found = []
     for length, around, n in zip(lengths, periodic, limits, strict=True):
-        cells = max(1, min(round(along * length), n // 2))
+        cells = max(1, min(round(along * length), n // 4))
         found.append(max(cells, 2) if around else cells + 1)
     return found
 

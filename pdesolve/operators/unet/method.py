@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from pdesolve.errors import InputError
 from pdesolve.method import Learner
@@ -31,6 +32,7 @@ class UNet(Learner):
         blocks: residual blocks of each scale on either way; 1 or 2.
         extension: of functions over boundaries that are not periodic: zero, even or odd (linear functions
             stay linear).
+        positions: whether the network reads coordinates; `none` where no place differs from another.
         predicts: the state of the targets, or their increment over the last given frame.
         training: how it is trained.
     """
@@ -39,6 +41,7 @@ class UNet(Learner):
     depth: int = 5
     blocks: int = 1
     extension: Extension = "zero"
+    positions: Literal["coordinates", "none"] = "coordinates"
     predicts: Predicts = "state"
     training: Training = _TRAINING
 
@@ -61,6 +64,7 @@ class UNet(Learner):
         network = UNetNetwork(
             signature.input_channels, signature.target_channels, len(signature.parameters), base=places.shape,
             kinds=layouts(places), width=self.width, depth=self.depth, blocks=self.blocks, extension=self.extension,
+            placed=self.positions == "coordinates",
         )  # fmt: skip
         network.check(places)
         return FieldOperator(network, signature, predicts=self.predicts, conditioning="apart")

@@ -30,18 +30,20 @@ class UNetNetwork(OperatorNetwork):
 
     base: points of each axis of the grid whose spacing is s. kinds: how the points of each axis lie. width: channels of
     the finest scale. depth: scales, as far as the base grid has points for them. blocks: at each scale, on either way.
+    placed: whether it reads coordinates.
     """
 
     def __init__(
         self, inputs: int, outputs: int, parameters: int, *, base: Sequence[int], kinds: Sequence[Layout], width: int,
-        depth: int, blocks: int = 1, extension: Extension = "zero",
+        depth: int, blocks: int = 1, extension: Extension = "zero", placed: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         self.base, self.kinds = tuple(base), tuple(kinds)
         self.scales = scales(self.base, self.kinds, depth)
         widths = [min(2**level, WIDEST) * width for level in range(len(self.scales))]
         filters = [Lattice(spacings(self.kinds, shape)) for shape in self.scales]
-        channels = inputs + position_channels(tuple(kind == "periodic" for kind in self.kinds))
+        channels = inputs + (position_channels(tuple(kind == "periodic" for kind in self.kinds)) if placed else 0)
+        self.placed = placed
 
         def block(given: int, wanted: int, level: int) -> Block:
             convolutions = [
@@ -67,7 +69,8 @@ class UNetNetwork(OperatorNetwork):
 
     def forward(self, x: Tensor, parameters: Tensor, given: Places, wanted: Places) -> Tensor:
         assert isinstance(given, GridPlaces)
-        x = torch.cat([x, positions(given).expand(len(x), *[-1] * (x.ndim - 1))], 1)
+        if self.placed:
+            x = torch.cat([x, positions(given).expand(len(x), *[-1] * (x.ndim - 1))], 1)
         shape = x.shape[2:]
         finest = tuple(max(n, base) for n, base in zip(shape, self.base, strict=True))
         x = self.lift(interpolated(x, finest, self.kinds))
