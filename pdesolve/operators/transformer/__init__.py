@@ -1,4 +1,4 @@
-"""Operator transformer: attention between tokens of fixed places in space, for values on grids or at scattered points.
+"""Operator transformer: attention between tokens of fixed places in space, on grids or at scattered points.
 
     t_m = ∫ Λ_m κ(y - z_m) ⊙ P v(y) dy / a_m,   a_m = ∫ Λ_m dy                from the places that are given to tokens
     t_m ← t_m + ∑_n a_n exp(q_m · k_n / √c) v_n / ∑_n a_n exp(q_m · k_n / √c)  between tokens, layer by layer
