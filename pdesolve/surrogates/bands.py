@@ -1,4 +1,12 @@
-"""Bands around what a surrogate predicts, calibrated on samples that it was not trained on."""
+"""Bands around what a surrogate predicts, calibrated on samples that it was not trained on.
+
+    envelope = error_envelope(surrogate, some)                            # or SpreadEnvelope(ensemble)
+    bands = calibrated(envelope, others, rule=Simultaneous(alpha=0.1))
+    bands.predict(batch)["u"].upper
+    bands.judge(test)["u"]["missed"]                                      # near 0.1
+
+`some`, `others` and `test` are batches of samples that have nothing in common.
+"""
 
 from __future__ import annotations
 
