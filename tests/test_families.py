@@ -69,6 +69,7 @@ SMALL: dict[str, dict[str, object]] = {
     "euler_2d": {"points": 16, "frames": 6, "final_time": 0.2},
     "heat": {"points": 40, "frames": 6},
     "helmholtz": {"points": 17, "modes": 8},
+    "korteweg_de_vries": {"points": 64, "frames": 4},
     "kuramoto_sivashinsky": {"points": 128, "frames": 4, "spin_up": 2.0},
     "navier_stokes": {"points": 32, "frames": 3},
     "poisson": {"points": 17, "modes": 8},
@@ -81,7 +82,7 @@ SMALL: dict[str, dict[str, object]] = {
     "wave": {"points": 33, "frames": 10},
 }
 # largest relative change of a quantity that the equation conserves, where it is not rounding
-DRIFT: dict[str, float] = {}
+DRIFT = {"korteweg_de_vries": 1e-6}  # waves that the stored points do not resolve: of u^2 1e-8, of u_x^2 more
 NAMES = [entry.name for entry in entries("family")]
 every = pytest.mark.parametrize("name", NAMES)
 

@@ -62,6 +62,7 @@ REFERENCES = {
     "reaction_diffusion": ({"points": 256, "frames": 10}, 512, 800, 2e-5),
     "allen_cahn": ({"frames": 10}, 1024, 400, 1e-5),
     "kuramoto_sivashinsky": ({"frames": 10, "spin_up": 2.0}, 256, 1400, 1e-5),
+    "korteweg_de_vries": ({"frames": 10}, 256, 500, 1e-6),
     "navier_stokes": ({"points": 48, "frames": 2}, 48, 64, 1e-7),
 }
 
