@@ -14,12 +14,17 @@ import pdesolve as ps
 from pdesolve import catalogue
 from pdesolve.arrays import Memory
 from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis
 from pdesolve.nn.branch import BranchShape
 from pdesolve.nn.places import PointPlaces
 from pdesolve.nn.trunk import TrunkShape
+from pdesolve.surrogates.placing import Placing
+from pdesolve.task import Steps, Task, Trajectory
 from pdesolve.task_choice import TaskChoice
+from pdesolve.training.losses import MeanSquare
+from pdesolve.training.operator_objective import OperatorObjective
 from pdesolve.training.operator_training import Training
 from pdesolve.windows import Windows
 
@@ -67,7 +72,7 @@ def learner(name: str, **settings: Any) -> Any:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_learns_predicts_at_another_resolution_and_comes_back_from_its_folder(name: str, tmp_path: Path) -> None:
-    trained = ps.train(learner(name), data(), TASK, steps=200, threads=1, out=tmp_path / "run")
+    trained = ps.train(learner(name), data(), TASK, steps=150, threads=1, out=tmp_path / "run")
     assert trained.report is not None
     fine = Windows(data(64), trained.signature.task).batch(range(220, 240))
     coarse = Windows(data(), trained.signature.task).batch(range(220, 240))
@@ -77,7 +82,7 @@ def test_it_learns_predicts_at_another_resolution_and_comes_back_from_its_folder
         assert found.shape == batch.targets["v"].shape
         spread = (batch.targets["v"] - 5).norm()
         errors.append(float((found - batch.targets["v"]).norm() / spread))
-    assert errors[0] < 0.35, "one is the error of the mean"
+    assert errors[0] < 0.5, "one is the error of the mean"
     assert errors[1] < errors[0] + 0.05
     again = catalogue.make_learner(name, {}).__class__(**vars(learner(name))).restore(tmp_path / "run")
     assert torch.equal(again.predict(fine)["v"], trained.predict(fine)["v"])
@@ -138,7 +143,7 @@ def test_mionet_is_a_product_of_its_branches() -> None:
 
 def test_mionet_learns_a_product_better_than_its_first_guess() -> None:
     affine = learner("mionet", affine=("a", "parameters"), training=Training(learning_rate=1e-2, weight_decay=0.0))
-    trained = ps.train(affine, data(), TASK, steps=250, threads=1)
+    trained = ps.train(affine, data(), TASK, steps=200, threads=1)
     batch = Windows(data(), trained.signature.task).batch(range(220, 240))
     error = (trained.predict(batch)["v"] - batch.targets["v"]).norm() / (batch.targets["v"] - 5).norm()
     assert float(error) < 0.05, "the operator is exactly of this form"
@@ -167,3 +172,51 @@ def test_points_for_a_grid_and_empty_shapes_are_refused() -> None:
         ps.train(learner("pod_deeponet", modes=0), data(), TASK, steps=1)
     with pytest.raises(InputError, match="sensors from 2"):
         BranchShape(sensors=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_training_on_points_of_the_fields(name: str) -> None:
+    training = Training(learning_rate=5e-3, weight_decay=0.0, batch=16, points=5)
+    trained = ps.train(learner(name, training=training), data(), TASK, steps=200, threads=1)
+    batch = Windows(data(), trained.signature.task).batch(range(220, 240))
+    error = (trained.predict(batch)["v"] - batch.targets["v"]).norm() / (batch.targets["v"] - 5).norm()
+    assert float(error) < 0.6, "one is the error of the mean"
+
+
+@pytest.mark.parametrize("predicts", ["state", "increment"])
+@pytest.mark.parametrize("frames", ["steps", "trajectory"])
+def test_all_points_of_a_field_have_the_loss_of_the_field(predicts: str, frames: str) -> None:
+    x, rng = np.arange(8) / 4, np.random.default_rng(0)
+    u = rng.normal(size=(6, 3, 8))
+    moving = Dataset(
+        {"u": Variable("u", Memory(u), ("sample", "t", "x"))},
+        {"t": Coordinate(Axis("t", 0.0, 1.0), np.array([0.0, 0.4, 1.0])), "x": Coordinate(RING, x)},
+        splits={"train": np.arange(6)},
+    )
+    task = Task(("u",), ("u",), Steps() if frames == "steps" else Trajectory())
+    signature = FromDataset(moving, task).signature
+    module = learner("deeponet", predicts=predicts).module(signature)
+    count = 8 if frames == "steps" else 24
+    losses = {
+        points: OperatorObjective(module, {"mean_square": (1.0, MeanSquare())}, points=points)(
+            Windows(moving, replace(task, points=points or None)).batch(range(6))
+        )["mean_square"]
+        for points in (0, count)
+    }
+    torch.testing.assert_close(losses[0], losses[count])
+
+
+def test_points_are_refused_where_a_network_speaks_of_grids_alone() -> None:
+    with pytest.raises(InputError, match=r"not at points: leave training.points at 0"):
+        ps.train(catalogue.make_learner("fno", {"modes": 4, "training": {"points": 5}}), data(), TASK, steps=1)
+    several = Training(points=5, unroll=2)
+    with pytest.raises(InputError, match="drawn of one step"):
+        ps.train(learner("deeponet", training=several), data(), TASK, steps=1)
+
+
+def test_parameters_alone_may_be_given() -> None:
+    only = FromDataset(data(), Task((), ("v",), None, ("k",))).signature
+    module = learner("deeponet").module(only)
+    places = Placing(only).of(Windows(data(), only.task).batch(range(4)))
+    found = module({}, {"k": torch.tensor([0.5, 1.0, 1.5, 1.0])}, places, places)["v"]
+    assert found.shape == (4, 1, 1, 16) and torch.equal(found[1], found[3]) and not torch.equal(found[0], found[1])

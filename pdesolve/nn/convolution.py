@@ -63,13 +63,13 @@ class LocalConvolution(nn.Module):
     def _apart(self, x: Tensor, ratios: Sequence[int]) -> Tensor:
         """On a grid whole times finer than a lattice: κ * v = Σ_m θ_m (Λ * v)(x + m s), whose cost for each point is
         that of the lattice's own grid."""
-        axes = len(ratios)
+        axes, channels = len(ratios), x.shape[1]
         x = self._extended(x, [r * self._reach + r - 1 for r in ratios])
         for i, r in enumerate(ratios):
             if r > 1:
                 hat = (r - torch.arange(1 - r, r, device=x.device).abs()).to(x) / r**2
-                shape = [1, 1, *[-1 if i == j else 1 for j in range(axes)]]
-                x = _CONVOLUTIONS[axes](x.flatten(0, 1)[:, None], hat.view(shape)).view(*x.shape[:2], *_less(x, i, r))
+                hat = hat.view(1, 1, *[-1 if i == j else 1 for j in range(axes)]).expand(channels, -1, *[-1] * axes)
+                x = _CONVOLUTIONS[axes](x, hat, groups=channels)
         weight = self.weight.unflatten(2, (2 * self._reach + 1,) * axes)
         return _CONVOLUTIONS[axes](x, weight, self.bias, dilation=tuple(ratios))
 
@@ -170,8 +170,3 @@ def _ratios(filters: Filters, kinds: tuple[Layout, ...], shape: tuple[int, ...])
     whole = tuple(round(ratio) for ratio in exact)
     fits = all(r >= 1 and abs(r - ratio) < 1e-9 * ratio for r, ratio in zip(whole, exact, strict=True))
     return whole if fits else None
-
-
-def _less(x: Tensor, axis: int, ratio: int) -> list[int]:
-    """The shape of space after a filter that lacks neighbours at both ends of an axis."""
-    return [n - 2 * (ratio - 1) * (i == axis) for i, n in enumerate(x.shape[2:])]

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pdesolve.errors import InputError
+from pdesolve.nn.interpolation import Interpolation
 from pdesolve.nn.operator_network import OperatorNetwork
-from pdesolve.nn.places import Places
+from pdesolve.nn.places import GridPlaces, Places
 from pdesolve.signature import Signature, Slot
 
 Predicts = Literal["state", "increment"]
@@ -88,12 +89,28 @@ class FieldOperator(nn.Module):
     ) -> dict[str, Tensor]:
         """As `forward`, by one pass through the network."""
         x = self.encode(inputs, given)
-        p = self.standardised(parameters, len(x), x)
+        samples = max(len(x), *(len(p) for p in parameters.values())) if parameters else len(x)
+        x = x.expand(samples, *x.shape[1:])
+        p = self.standardised(parameters, samples, x)
         if self.conditioning == "channels" and p.shape[1]:
             x = torch.cat([x, p.reshape(*p.shape, *[1] * len(given.shape)).expand(-1, -1, *given.shape)], 1)
             p = p[:, :0]
         y = self.network(x, p, given, wanted)
+        if wanted is not given:
+            inputs = self._carried(inputs, given, wanted)
         return self.decode(y, inputs, wanted)
+
+    def _carried(self, inputs: Mapping[str, Tensor], given: Places, wanted: Places) -> Mapping[str, Tensor]:
+        """The last frames that increments are added to, at the wanted places."""
+        names = {slot.name for slot in self.signature.targets} if self.predicts == "increment" else set()
+        moving = [slot.name for slot in self.signature.inputs if slot.moving and slot.name in names]
+        if not moving:
+            return inputs
+        if not isinstance(given, GridPlaces):
+            raise InputError("increments at other places need values on a grid: train with predicts=state")
+        cubic = Interpolation(given, degree=3)
+        carried = {name: cubic.to(inputs[name][:, -1], wanted)[:, None] for name in moving}
+        return {**inputs, **carried}
 
     def encode(self, inputs: Mapping[str, Tensor], given: Places) -> Tensor:
         """The standardised inputs (sample, channel, *space)."""

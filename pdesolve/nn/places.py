@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from pdesolve.geometry import Axes, Grid
+from pdesolve.geometry import Axes, Axis, Grid
 
 
 class Places(ABC):
@@ -111,3 +112,15 @@ class PointPlaces(Places):
 
     def weights(self) -> Tensor:
         return self.parts
+
+
+def axis_lengths(axes: Iterable[Axis]) -> tuple[float, ...]:
+    """Lengths of axes over the longest of them, where all have one unit; else each is one.
+
+    By these a distance in the unit box is one in space.
+    """
+    axes = tuple(axes)
+    if len({axis.unit for axis in axes}) > 1:
+        return (1.0,) * len(axes)
+    longest = max(axis.length for axis in axes)
+    return tuple(axis.length / longest for axis in axes)

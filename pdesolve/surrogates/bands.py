@@ -1,4 +1,12 @@
-"""Bands around what a surrogate predicts, calibrated on samples that it was not trained on."""
+"""Bands around what a surrogate predicts, calibrated on samples that it was not trained on.
+
+    envelope = error_envelope(surrogate, some)                            # or SpreadEnvelope(ensemble)
+    bands = calibrated(envelope, others, rule=Simultaneous(alpha=0.1))
+    bands.predict(batch)["u"].upper
+    bands.judge(test)["u"]["missed"]                                      # near 0.1
+
+`some`, `others` and `test` are batches of samples that have nothing in common.
+"""
 
 from __future__ import annotations
 
@@ -83,12 +91,12 @@ class Bands:
         """
         sums: dict[str, Tensor] = {}
         for batch in batches:
-            for name, (ratios, envelope, truth) in _ratios(self.envelope, batch, self.steps).items():
-                factor = self.factors[name].to(ratios)
-                missed = self.rule.missed(ratios, factor, weights)
-                bound = _by_time(factor, ratios)
-                inside = metrics.spatial_mean((ratios <= bound).to(ratios), weights).mean((1, 2))
-                width = metrics.spatial_mean(2 * (bound * envelope).expand_as(ratios), weights).mean((1, 2))
+            for name, (far, envelope, truth) in ratios(self.envelope, batch, self.steps).items():
+                factor = self.factors[name].to(far)
+                missed = self.rule.missed(far, factor, weights)
+                bound = _by_time(factor, far)
+                inside = metrics.spatial_mean((far <= bound).to(far), weights).mean((1, 2))
+                width = metrics.spatial_mean(2 * (bound * envelope).expand_as(far), weights).mean((1, 2))
                 square = metrics.spatial_mean(truth.square(), weights).mean((1, 2))
                 row = torch.stack([torch.ones_like(missed), missed, missed.square(), inside, width, square]).sum(1)
                 sums[name] = sums.get(name, 0.0) + row.double().cpu()
@@ -175,16 +183,16 @@ def calibrated(
     """
     scores: dict[str, list[Tensor]] = {}
     for batch in batches:
-        for name, (ratios, _, _) in _ratios(envelope, batch, steps).items():
-            scores.setdefault(name, []).append(rule.score(ratios, weights))
+        for name, (far, _, _) in ratios(envelope, batch, steps).items():
+            scores.setdefault(name, []).append(rule.score(far, weights))
     if not scores:
         raise InputError("there are no samples to calibrate by: give a split that training has not seen")
     factors = {name: rule.factor(torch.cat(parts)) for name, parts in scores.items()}
     return Bands(envelope, rule, factors, steps, sum(len(part) for part in next(iter(scores.values()))))
 
 
-def _ratios(envelope: Envelope, batch: Batch, steps: int) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-    """|u - v| / s, s and v of each target."""
+def ratios(envelope: Envelope, batch: Batch, steps: int = 0) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    """|u - v| / s, s and v of each target: what rules see, the envelope and the truth."""
     found, envelopes = envelope.predicted(batch, steps)
     rows = {}
     for name, u in found.items():

@@ -41,6 +41,21 @@ class Placing:
             self._kept[key] = GridPlaces.of(self._grid(batch, shape), dtype=dtype, device=device)
         return self._kept[key]
 
+    def drawn(self, batch: Batch, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Places:
+        """The places of targets that were drawn, of each window its own.
+
+        Raises:
+            InputError: axes without coordinates, of which the places are not known.
+        """
+        axes = Axes(self.signature.axes)
+        unknown = [name for name in axes.names if name not in batch.target_coordinates]
+        if unknown:
+            raise InputError(
+                f"{', '.join(unknown)} has no coordinates, so that drawn points have no place: train on whole fields"
+            )
+        columns = [batch.target_coordinates[name].to(dtype=dtype, device=device) for name in axes.names]
+        return PointPlaces.of(axes, torch.stack(columns, -1))
+
     def _grid(self, batch: Batch, shape: tuple[int, ...]) -> Grid:
         from pdesolve.gridded import member_at
 

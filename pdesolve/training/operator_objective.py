@@ -49,7 +49,8 @@ class OperatorObjective(nn.Module):
 
     push_forward: steps in front whose outcome is only fed back, without gradient or loss (Brandstetter, Worrall and
     Welling, 2022, arXiv 2202.03376). noise: deviation of the normal noise on moving inputs, in deviations of the data.
-    symmetries: samples are shared out among their motions in every step.
+    symmetries: samples are shared out among their motions in every step. points: places of the targets that batches
+    have in the place of whole fields, of one step; 0 where they have fields.
     precision: bfloat16 computes products in that type; Fourier transforms stay in float32. further: terms of each step
     beside the losses. `curriculum` says which steps are fed with the truth instead; None, and in evaluation: none.
 
@@ -58,14 +59,14 @@ class OperatorObjective(nn.Module):
 
     def __init__(
         self, module: FieldOperator, losses: Mapping[str, tuple[float, Loss]], *, unroll: int = 1,
-        push_forward: int = 0, noise: float = 0.0, symmetries: Symmetries | None = None,
+        push_forward: int = 0, noise: float = 0.0, points: int = 0, symmetries: Symmetries | None = None,
         precision: torch.dtype = torch.float32, seed: int = 0, further: StepTerms | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.module, self.further = module, further
         self.curriculum: Curriculum | None = None
         self.losses = dict(losses)
-        self.unroll, self.push_forward, self.noise = unroll, push_forward, noise
+        self.unroll, self.push_forward, self.noise, self.points = unroll, push_forward, noise, points
         self.precision, self.seed, self.symmetries = precision, seed, symmetries
         self.placing = Placing(module.signature)
         self.count = 0
@@ -79,7 +80,9 @@ class OperatorObjective(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted loss terms {name: scalar}, means over the steps of the window."""
         dtype, device = self.module.dtype, self.module.device
-        places = self.placing.of(batch, dtype=dtype, device=device)
+        places = wanted = self.placing.of(batch, dtype=dtype, device=device)
+        if self.points:
+            wanted = self.placing.drawn(batch, dtype=dtype, device=device)
         if self.symmetries is not None and self.training:
             turns = torch.Generator().manual_seed(self.seed * 1_000_003 + self.count)
             batch = self.symmetries.spread(batch, self.module.signature, turns)
@@ -96,14 +99,17 @@ class OperatorObjective(nn.Module):
                 torch.set_grad_enabled(not silent and torch.is_grad_enabled()),
                 torch.autocast(device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16),
             ):
-                outcome = self.module(inputs, batch.parameters, places, places)
+                outcome = self.module(inputs, batch.parameters, places, wanted)
             truth = {
                 slot.name: batch.targets[slot.name][:, step * slot.frames : (step + 1) * slot.frames]
                 for slot in signature.targets
             }
+            if self.points:
+                outcome = _at_times(outcome, batch)
+                truth = dict(batch.targets)
             if not silent:
                 for name, (weight, loss) in self.losses.items():
-                    terms[name].append(weight * loss(outcome, truth, places, batch))
+                    terms[name].append(weight * loss(outcome, truth, wanted, batch))
                 if self.further is not None:
                     seed = (self.seed * 1_000_003 + self.count) * 64 + step
                     now = Step(inputs, batch.parameters, truth, places, batch, step, seed)
@@ -126,3 +132,15 @@ class OperatorObjective(nn.Module):
                 std = values.new_tensor(slot.std).view(1, 1, -1, *[1] * (values.ndim - 3))
                 found[slot.name] = values + self.noise * std * drawn
         return found
+
+
+def _at_times(outcome: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    """The frame that each point was drawn in, (sample, 1, component, point) of (sample, time, component, point)."""
+    if "t" not in batch.target_coordinates:
+        return dict(outcome)
+    drawn, frames = batch.target_coordinates["t"], batch.target_times
+    numbers = (drawn[:, None] - frames[:, :, None]).abs().argmin(1)[:, None, None]  # (sample, 1, 1, point)
+    return {
+        name: values if values.shape[1] == 1 else values.gather(1, numbers.expand(-1, 1, values.shape[2], -1))
+        for name, values in outcome.items()
+    }

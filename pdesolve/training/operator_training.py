@@ -50,6 +50,7 @@ class Training:
         average: decay of the exponential mean of weights that is validated and kept; 0 keeps the weights themselves.
         noise: deviation of normal noise on moving inputs, in deviations of the data.
         unroll: steps of the window that are held against the truth, each from the outcome of the one before.
+        points: places of the targets that are drawn for each window and held against the truth; 0 takes whole fields.
         push_forward: steps before these, without gradient and loss.
         curriculum: tanh lets the steps of a window go on from the truth first, and from their outcome later.
         symmetries: of the equation and the domain, whose images of the data are trained on: reflect (along each axis),
@@ -71,6 +72,7 @@ class Training:
     clip: float = 1.0
     average: float = 0.0
     noise: float = 0.0
+    points: int = 0
     unroll: int = 1
     push_forward: int = 0
     curriculum: Literal["none", "tanh"] = "none"
@@ -80,7 +82,10 @@ class Training:
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
-        bounds = {"epochs": 0, "batch": 1, "unroll": 1, "push_forward": 0, "clip": 0, "noise": 0, "weight_decay": 0}
+        bounds = {
+            "epochs": 0, "batch": 1, "points": 0, "unroll": 1, "push_forward": 0, "clip": 0, "noise": 0,
+            "weight_decay": 0,
+        }  # fmt: skip
         for name, least in bounds.items():
             if getattr(self, name) < least:
                 raise InputError(f"training.{name} is at least {least}, got {getattr(self, name)}")
@@ -114,9 +119,13 @@ def train_operator(
     trained = surrogate.module.to(device=run.device, dtype=run.dtype)
     task = training_task(surrogate.signature, training)
     symmetries = symmetries_of(surrogate, training)
+    if training.points and (further is not None or not trained.network.elsewhere):
+        raise InputError(
+            f"{surrogate.method} gives values where it is given some, not at points: leave training.points at 0"
+        )
     objective = OperatorObjective(
         trained, losses_of(training), unroll=training.unroll, push_forward=training.push_forward,
-        noise=training.noise, symmetries=symmetries, seed=run.seed, further=further,
+        noise=training.noise, points=training.points, symmetries=symmetries, seed=run.seed, further=further,
         precision=torch.bfloat16 if training.precision == "bfloat16" else torch.float32,
     )  # fmt: skip
     batches = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
@@ -157,6 +166,10 @@ def training_task(signature: Signature, training: Training) -> Task:
     """
     count = training.unroll + training.push_forward
     task = signature.task
+    if training.points:
+        if count > 1 or training.symmetries:
+            raise InputError("points of the targets are drawn of one step, and know no symmetries: leave points at 0")
+        return replace(task, points=training.points)
     if count == 1:
         return task
     if not signature.autoregressive or not isinstance(task.frames, Steps):
