@@ -24,7 +24,7 @@ from pdesolve.training.run import Run
 from pdesolve.windows import Windows
 
 SAMPLES, COARSE, FINE, STEPS = 6, 32, 48, 120
-SMALL = {"modes": 8, "width": 16, "depth": 2, "latent": 32, "radius": 0.15, "levels": 1}
+SMALL = {"modes": 8, "width": 16, "depth": 2, "latent": 32, "radius": 0.15, "levels": 1, "alpha": 0.3}
 
 
 def learners() -> list[str]:
@@ -87,7 +87,7 @@ def test_it_overfits_a_few_samples_and_predicts_at_another_resolution(
     record_property("relative_l2", {COARSE: here, FINE: there})
     still = Windows(waves(COARSE), TASK).batch(range(SAMPLES))
     before = relative_l2(still.inputs["u"], still.targets["u"])
-    assert here < 0.25 * before, f"{name} has the error {here:.3g} where what was given has {before:.3g}"
+    assert here < 0.3 * before, f"{name} has the error {here:.3g} where what was given has {before:.3g}"
     assert there < 2 * here + 0.02, f"{name} has the error {there:.3g} at {FINE} points, {here:.3g} at {COARSE}"
     said = capsys.readouterr()
     assert not said.out, f"{name} prints {said.out[:80]!r}"

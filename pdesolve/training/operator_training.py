@@ -106,11 +106,12 @@ def train_operator(
     *,
     stage: str = "train",
     further: StepTerms | None = None,
+    share: float = 1.0,
 ) -> OperatorSurrogate:
     """Train the network of a surrogate, and give it its best weights by the validation split.
 
     Steps are `run.steps`, or the epochs, or as many as fit the budget by a measured trial. further: terms of each step
-    beside the loss of its outcome.
+    beside the loss of its outcome. share: of the steps and the budget, where further stages follow.
 
     Raises:
         InputError: a task that cannot be unrolled.
@@ -144,9 +145,10 @@ def train_operator(
 
     def fitting() -> int:
         trial = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
-        return affordable(objective, stepping, trial, run)
+        return max(1, round(share * affordable(objective, stepping, trial, run)))
 
-    steps = run.steps or wanted or run.choose("steps", fitting)
+    asked = run.steps and max(1, round(share * run.steps))
+    steps = asked or wanted or run.choose("steps", fitting)
     if training.curriculum == "tanh":
         objective.curriculum = Curriculum(steps)
     look = steps_apart(steps, validation=len(candidate.validation), training=training)

@@ -7,10 +7,10 @@ import statistics
 import time
 
 import torch
+from torch import nn
 
 from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.objective import Batches
-from pdesolve.training.operator_objective import OperatorObjective
 from pdesolve.training.run import Run
 
 _STEPS = 9  # that are timed
@@ -18,12 +18,12 @@ _SHARE = 0.05  # of what is left of the budget, the most that a trial takes once
 _SAFE = 0.9  # of the budget is planned for: validations and the last judgement take the rest
 
 
-def affordable(objective: OperatorObjective, stepping: Minibatch, batches: Batches, run: Run) -> int:
+def affordable(objective: nn.Module, stepping: Minibatch, batches: Batches, run: Run) -> int:
     """How many steps fit what is left of the budget, by the CPU time that a few take."""
     return max(1, int(_SAFE * run.budget.left / step_seconds(objective, stepping, batches, run)))
 
 
-def step_seconds(objective: OperatorObjective, stepping: Minibatch, batches: Batches, run: Run) -> float:
+def step_seconds(objective: nn.Module, stepping: Minibatch, batches: Batches, run: Run) -> float:
     """The CPU seconds of a step: the mean of some, without the first ones, which make plans and warm caches."""
     trial, takes = copy.deepcopy((objective, stepping))
     left = run.budget.left

@@ -1,0 +1,88 @@
+"""Bands of a learned operator of errors: the quantile it learns, the samples it learns from, what it promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pdesolve.arrays import Memory
+from pdesolve.batch import collated
+from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.datasets.training_data import FromDataset
+from pdesolve.errors import InputError
+from pdesolve.geometry import Axis
+from pdesolve.operators.uqno.method import UQNO
+from pdesolve.operators.uqno.sharing import Share, chosen
+from pdesolve.splits import divided
+from pdesolve.task import Task
+from pdesolve.training.operator_training import Training
+from pdesolve.training.run import Run
+from pdesolve.windows import Windows
+
+SIZE = 64
+TASK = Task(("a",), ("u",), None)
+
+
+def noisy(samples: int = 120) -> Dataset:
+    """u = 2 a + s(x) n with normal noise n, whose deviation s is 0.1 on the left half and 1 on the right one."""
+    draw = np.random.default_rng(3)
+    x = np.arange(SIZE) / SIZE
+    a = sum(
+        draw.normal(size=(samples, 1)) * np.sin(2 * np.pi * k * x + draw.uniform(size=(samples, 1))) for k in (1, 2)
+    )
+    u = 2 * a + np.where(x < 0.5, 0.1, 1.0) * draw.normal(size=(samples, SIZE))
+    places = {"x": Coordinate(Axis("x", 0.0, 1.0, periodic=True), x)}
+    variables = {name: Variable(name, Memory(v), ("sample", "x")) for name, v in (("a", a), ("u", u))}
+    return divided(Dataset(variables, places), train=0.6, valid=0.3, test=0.1)
+
+
+def test_it_learns_where_errors_are_large_and_keeps_its_promise(tmp_path: Path) -> None:
+    learner = UQNO(modes=12, width=16, depth=2, alpha=0.2, delta=0.2, training=Training(batch=24, learning_rate=1e-2))
+    run = Run(seed=0, steps=240, dtype=torch.float32, measure=lambda candidate: candidate.validate())
+    surrogate = learner.learn(FromDataset(noisy(), TASK), run)
+    batch = Windows(noisy().split("test"), TASK).batch(range(12))
+    size = surrogate.of_error.predict(batch)["u"].abs().mean((0, 1, 2))
+    left, right = float(size[4:28].mean()), float(size[36:60].mean())
+    # the quantile 0.8 of |n| is 1.28 deviations; eleven modes of the wave blur the jump
+    assert left < 0.35 and 1.28 * 0.7 < right < 1.28 * 1.4
+    band = surrogate.predict_bands(batch)["u"]
+    inside = ((batch.targets["u"] >= band.lower) & (batch.targets["u"] <= band.upper)).float().mean((1, 2, 3))
+    assert float((inside < 0.8).float().mean()) <= 0.25
+    assert torch.equal(band.middle, surrogate.predict(batch)["u"])
+    surrogate.write(tmp_path)
+    again = learner.restore(tmp_path)
+    assert torch.equal(again.predict_bands(batch)["u"].upper, band.upper)
+    assert surrogate.notes["bands"]["calibrated_on"] == 18
+
+
+def test_no_sample_is_in_both_shares() -> None:
+    data = FromDataset(noisy(), TASK)
+    whole = Windows(noisy().split("train"), TASK).batch(range(8))
+    picked = chosen(whole, torch.tensor([1, 6]))
+    expected = collated([whole.samples()[i] for i in (1, 6)])
+    for name in ("inputs", "targets", "coordinates"):
+        found, wanted = getattr(picked, name), getattr(expected, name)
+        assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+    assert picked.numbers.tolist() == [1, 6]
+    seen: list[set[int]] = []
+    for belongs in (lambda n: n % 4 > 0, lambda n: n % 4 == 0):
+        batches = Share(data, belongs, 0.5).batches(TASK, batch=10, device=torch.device("cpu"))
+        found: set[int] = set()
+        for _ in range(16):
+            batches.renew()
+            found |= set(batches.batch.numbers.tolist())
+        seen.append(found)
+    assert not seen[0] & seen[1] and seen[0] | seen[1] == set(range(72))
+
+
+def test_what_cannot_be_promised_is_refused_before_training() -> None:
+    few = Dataset(noisy().variables, noisy().coordinates, splits={"train": np.arange(90)})
+    with pytest.raises(InputError, match="validation split of 2 samples"):
+        UQNO().learn(FromDataset(few, TASK), Run(steps=1))
+    with pytest.raises(InputError, match="cannot be promised on 64 places"):
+        UQNO(alpha=0.05).learn(FromDataset(noisy(), TASK), Run(steps=1))
+    with pytest.raises(InputError, match="between 0 and 1, got 1"):
+        UQNO(share=1.0).learn(FromDataset(noisy(), TASK), Run(steps=1))
