@@ -29,9 +29,11 @@ CORE_SECONDS = 240.0
 DATA_SECONDS = 120.0
 METHOD_SECONDS = 16.0
 NOTEBOOK_SECONDS = 30.0
+LEARNER_SECONDS = 6.0  # of each learner in tests/test_learners.py
 SETUP_SECONDS = 120.0  # of building the wheel and running README from it
 NOTEBOOKS = 2  # docs/first_steps.ipynb and the page beside it
 METHODS = {path.parent.name for path in Path(__file__).parent.parent.glob("pdesolve/*/**/method.py")} - {"reference"}
+LEARNERS = len(list(Path(__file__).parent.parent.glob("pdesolve/operators/*/method.py")))
 
 TESTS = Path(__file__).parent
 _ABOUT_DATA = re.compile(r"^from pdesolve\.(datasets|family|data|task)\b", re.MULTILINE)
@@ -59,6 +61,7 @@ def too_long(spent: dict[str, float]) -> list[str]:
     """One line for each share that is exceeded."""
     shares = {f"test_{method}": METHOD_SECONDS for method in METHODS}
     shares["test_packaging"] = SETUP_SECONDS
+    shares["test_learners"] = LEARNER_SECONDS * LEARNERS
     shares["test_notebook"] = NOTEBOOKS * NOTEBOOK_SECONDS
     lines = [
         f"{name} takes {seconds:.0f} CPU s, its share is {shares[name]:.0f}: make it shorter or mark parts slow"

@@ -96,7 +96,14 @@ def test_it_overfits_a_few_samples_and_predicts_at_another_resolution(
 
 
 def parameters(surrogate: Surrogate) -> list[torch.nn.Parameter]:
-    return [p for m in vars(surrogate).values() if isinstance(m, torch.nn.Module) for p in m.parameters()]
+    """Those of its modules, and of the surrogates it is made of."""
+    found: list[torch.nn.Parameter] = []
+    for part in vars(surrogate).values():
+        if isinstance(part, torch.nn.Module):
+            found += part.parameters()
+        elif isinstance(part, Surrogate):
+            found += parameters(part)
+    return found
 
 
 @pytest.mark.parametrize("name", learners())
