@@ -1,6 +1,6 @@
 """Whether conformal bands hold what they promise: 90 % on held-out fields, and what a shift does to it.
 
-python experiments/operators/conformal.py [--seed 0] [--folder runs/conformal] [--budget 90s] [--synthetic]
+python experiments/operators/conformal.py [--seed 0] [--folder runs/conformal] [--budget 20s] [--synthetic]
 
 First on synthetic residual fields of a known distribution (256 points, S sum_k a_k sin(pi k x) / k, S log-normal), 300
 times with 100 samples to calibrate by and 200 to test. Then Burgers flows of the FNO's data
@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("runs/conformal"))
-    parser.add_argument("--budget", default="90s", help="CPU time of each of the six trainings")
+    parser.add_argument("--budget", default="20s", help="CPU time of each of the six trainings")
     parser.add_argument("--synthetic", action="store_true", help="only the synthetic fields")
     given = parser.parse_args()
     torch.set_num_threads(1)
