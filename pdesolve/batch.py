@@ -46,7 +46,8 @@ class Batch:
 
     coordinates: (n,) by axis where all samples share them, else (sample, n). mask: (sample, size) by dimension whose
     size differs between samples: True where there is a number; the rest is 0. numbers, first: (sample,) integers.
-    discretisations: one for all samples, or one for each.
+    discretisations: one for all samples, or one for each. begin, whole: where these windows stand in the batch that all
+    processes of a run have together, and how many that has; 0 where this is all of it.
     """
 
     inputs: Named
@@ -61,6 +62,8 @@ class Batch:
     mask: Named = field(default_factory=dict)
     dims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     discretisations: tuple[Discretisation, ...] = ()
+    begin: int = 0
+    whole: int = 0
 
     def __len__(self) -> int:
         return len(self.numbers)

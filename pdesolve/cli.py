@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from pdesolve import __version__
-from pdesolve.errors import Diverged, InputError, unknown_name
+from pdesolve.errors import BAD_INPUT, Diverged, InputError, Stopped, unknown_name
 
-BAD_INPUT, DIVERGED, MISSED, INTERRUPTED = 2, 3, 4, 130
+DIVERGED, MISSED, INTERRUPTED = 3, 4, 130
 
 VERBS = {
     "list": "what problems, families, methods and equations there are",
@@ -57,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(arguments)
         sys.stdout.flush()
         return code
+    except Stopped as error:  # by the only process that says so, whichever that is
+        print(_line(error), file=sys.stderr)
+        return BAD_INPUT
     except InputError as error:
         return _fail(error, BAD_INPUT)
     except Diverged as error:
@@ -93,8 +96,12 @@ def _follows() -> bool:
 
 def _fail(error: Exception | str, code: int) -> int:
     if not _follows():
-        print(f"pdesolve: {' '.join(str(error).split())}", file=sys.stderr)
+        print(_line(error), file=sys.stderr)
     return code
+
+
+def _line(error: Exception | str) -> str:
+    return f"pdesolve: {' '.join(str(error).split())}"
 
 
 def _warn(message: str, told: set[str]) -> None:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+BAD_INPUT = 2  # the exit code of the command
+
 
 class InputError(ValueError):
     """Something given cannot work: what was expected, what came, what to write. The command exits with 2."""
+
+
+class Stopped(InputError):
+    """A run of several processes that one of them has ended, said by the one process that says so. Exits with 2."""
 
 
 class UnitError(InputError):

@@ -135,7 +135,9 @@ class Symmetries:
         """The batch with its samples shared out evenly among the motions, which take turns by the generator."""
         motions = self.motions(len(signature.axes))
         turns = torch.randperm(len(motions), generator=generator).tolist()
-        edges = torch.linspace(0, len(batch), len(motions) + 1).round().int().tolist()
+        # shared out in the batch of all processes, so that each sample moves as it does in one
+        edges = torch.linspace(0, batch.whole or len(batch), len(motions) + 1).round().int() - batch.begin
+        edges = edges.clamp(0, len(batch)).tolist()
         parts: dict[str, list[dict[str, Tensor]]] = {"inputs": [], "targets": []}
         for turn, first, last in zip(turns, edges, edges[1:], strict=False):
             if last > first:

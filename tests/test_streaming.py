@@ -189,6 +189,21 @@ def test_ranks_and_lanes_get_equal_parts_of_one_order(ranks: int, lanes: int) ->
             assert all(np.array_equal(a, b) for a, b in zip(rest, found[5:], strict=True))
 
 
+@pytest.mark.parametrize("ranks", [2, 3, 5])
+def test_slices_of_batches_are_those_of_one_process(folder: Path, ranks: int) -> None:
+    whole = loader(example(folder), TASK, batch=25, seed=3)
+    parts = [loader(example(folder), TASK, batch=25, seed=3, rank=rank, ranks=ranks) for rank in range(ranks)]
+    assert {made.position() for made in parts} == {whole.position()}  # a run goes on with other processes
+    for of_all, *shares in zip(whole, *parts, strict=True):
+        assert torch.equal(torch.cat([share.inputs["u"] for share in shares]), of_all.inputs["u"])
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+        assert {share.whole for share in shares} == {len(of_all)} and of_all.whole == 0
+        assert [share.begin for share in shares] == np.cumsum([0, *map(len, shares)])[:-1].tolist()
+    assert len(of_all) == 322 % 25
+    few = loader(example(folder), TASK, batch=107, seed=3, rank=0, ranks=2)  # 322 = 3 * 107 + 1
+    assert len(few) == 3 and "1 of 322 windows are dropped" in few.notes[0]
+
+
 def test_blocks_that_are_read_together_come_together() -> None:
     order = Blocks(np.arange(40) // 4, 14, 14, 2, 0)
     numbers = np.concatenate(list(order.parts(0, 40 * 14, 0)))
@@ -203,8 +218,8 @@ def test_ranks_are_those_of_torchrun(folder: Path, monkeypatch: pytest.MonkeyPat
     for rank in range(3):
         monkeypatch.setenv("RANK", str(rank))
         monkeypatch.setenv("WORLD_SIZE", "3")
-        made = loader(example(folder), TASK, batch=10, workers=0, memory=SMALL)
-        assert made.notes == ("1 of 322 windows are dropped in each epoch, so that 3 processes get as many",)
+        made = loader(example(folder), TASK, batch=9, workers=0, memory=SMALL)
+        assert made.notes == ("1 of 322 windows are dropped in each epoch, so that 3 processes share it",)
         found += seen(made)
     assert len(set(found)) == len(found) == 321
 
@@ -297,6 +312,8 @@ def test_ragged_samples_are_streamed(folder: Path) -> None:
         ({"shuffle": "some"}, "unknown shuffle 'some'"),
         ({"rank": 2, "ranks": 2}, "got rank 2 of 2"),
         ({"rank": 0, "ranks": 1000}, "there are 322 windows for 1000 processes"),
+        ({"rank": 0, "ranks": 40}, "there are 32 windows in a batch for 40 processes"),
+        ({"rank": 0, "ranks": 3, "memory": SMALL}, "streamed to 3 processes: take a multiple of 3"),
         ({"memory": 10_000}, "allow more memory"),
     ],
 )

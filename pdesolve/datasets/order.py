@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -113,9 +114,81 @@ class Blocks(Order):
             begin, first = stop, last
 
 
+class Portion(ABC):
+    """What one process gets of an order, batch by batch.
+
+    order: of all. batch: the most windows in one. lanes: in which they are made. ranks: processes. dropped: windows of
+    an epoch that no process gets.
+    """
+
+    order: Order
+    batch: int
+    lanes: int
+    ranks: int
+    dropped: int
+
+    @property
+    @abstractmethod
+    def described(self) -> str:
+        """What the batches of all processes together depend on."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+
+    @abstractmethod
+    def batches(self, epoch: int, first: int = 0) -> Iterator[np.ndarray]:
+        """The windows of all batches of an epoch, from batch `first` on."""
+
+    @abstractmethod
+    def place(self, number: int, size: int) -> tuple[int, int]:
+        """Where a batch of so many windows begins in that of all processes together, and how many that has."""
+
+
 @dataclass(frozen=True)
-class Share:
-    """What one process gets of an order: as many windows as every other, in batches that `lanes` make in turn.
+class Slice(Portion):
+    """An equal slice of every batch: however many the processes are, together they have the same batches.
+
+    whole: windows in the batches of all processes together. A last batch with fewer windows than processes is dropped.
+    """
+
+    order: Order
+    whole: int
+    rank: int = 0
+    ranks: int = 1
+    lanes: int = 1
+
+    @property
+    def described(self) -> str:
+        return f"{self.order.count} windows {self.order.described}, batch={self.whole}"
+
+    @property
+    def batch(self) -> int:  # type: ignore[override]
+        return -(-self.whole // self.ranks)
+
+    @property
+    def dropped(self) -> int:  # type: ignore[override]
+        rest = self.order.count % self.whole
+        return rest if rest < self.ranks else 0
+
+    def __len__(self) -> int:
+        return -(-(self.order.count - self.dropped) // self.whole)
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[np.ndarray]:
+        for numbers in islice(Share(self.order, self.whole).batches(epoch, first), len(self) - first):
+            begin, end = (len(numbers) * i // self.ranks for i in (self.rank, self.rank + 1))
+            yield numbers[begin:end]
+
+    def place(self, number: int, size: int) -> tuple[int, int]:
+        whole = min(self.whole, self.order.count - number * self.whole)
+        return whole * self.rank // self.ranks, whole
+
+
+@dataclass(frozen=True)
+class Share(Portion):
+    """A part of the order for each process: as many windows as every other, in batches that `lanes` make in turn.
+
+    So that no two processes read the same block, their batches are of other windows than those of one process.
 
     A lane is a worker's: it has neighbours in the order, so that no two workers read the same block. Windows that are
     left over where processes get equally many are dropped.
@@ -132,8 +205,16 @@ class Share:
         return self.order.count // self.ranks
 
     @property
-    def dropped(self) -> int:
+    def described(self) -> str:
+        order = self.order
+        return f"{order.count} windows {order.described}, batch={self.batch}, lanes={self.lanes}, {self.ranks} ranks"
+
+    @property
+    def dropped(self) -> int:  # type: ignore[override]
         return self.order.count - self.windows * self.ranks
+
+    def place(self, number: int, size: int) -> tuple[int, int]:
+        return self.rank * size, self.ranks * size
 
     def __len__(self) -> int:
         return -(-self.windows // self.batch)

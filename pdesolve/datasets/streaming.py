@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -12,7 +12,7 @@ from torch.utils import data as torch_data
 
 from pdesolve.batch import Batch, Sample
 from pdesolve.data import Dataset
-from pdesolve.datasets.order import InTurn, Order, Share, Shuffled
+from pdesolve.datasets.order import InTurn, Order, Portion, Share, Shuffled, Slice
 from pdesolve.datasets.window_blocks import (
     blocking,
     cached,
@@ -106,7 +106,7 @@ class Loader:
     """
 
     def __init__(
-        self, windows: Windows, share: Share, *, workers: int, device: torch.device, notes: tuple[str, ...] = ()
+        self, windows: Windows, share: Portion, *, workers: int, device: torch.device, notes: tuple[str, ...] = ()
     ) -> None:
         self.windows, self.share, self.workers, self.device, self.notes = windows, share, workers, device, notes
         self.epoch, self.batch = 0, 0
@@ -118,10 +118,11 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the epoch that is due, from the one that is due on."""
         for batch in self._worked() if self.workers else self._alone():
+            begin, whole = self.share.place(self.batch, len(batch))
             self.batch += 1
             if self.batch == len(self):
                 self.epoch, self.batch = self.epoch + 1, 0
-            yield batch
+            yield batch if whole == len(batch) else replace(batch, begin=begin, whole=whole)
 
     def position(self) -> Position:
         """The batch that comes next."""
@@ -139,11 +140,7 @@ class Loader:
 
     @property
     def _order(self) -> str:
-        share = self.share
-        return (
-            f"{share.order.count} windows {share.order.described}, batch={share.batch}, lanes={share.lanes}, "
-            f"rank={share.rank} of {share.ranks}"
-        )
+        return self.share.described
 
     def _alone(self) -> Iterator[Batch]:
         epoch = self.epoch
@@ -178,11 +175,16 @@ def loader(
     Data that fit into `memory` are read once and held. Of larger ones uncompressed numbers in HDF5 are read where they
     lie in the file, others in blocks, which workers keep.
 
-    batch: windows in each; the last batch of an epoch may have fewer. workers: processes that read; None takes 2 where
-    data are streamed, and none where they are held. shuffle: "blocks" reads whole blocks and mixes those that memory
-    holds, "windows" makes any order equally likely (dear where a file is compressed), "no" takes them in turn. memory:
-    bytes of the data that all workers together hold, beside the batches under way. device: where batches go; to a GPU
-    from pinned memory. rank, ranks: which of how many processes this is; as torchrun says, where they are None.
+    batch: windows in each, of all processes together; the last batch of an epoch may have fewer. workers: processes
+    that read; None takes 2 where data are streamed, and none where they are held. shuffle: "blocks" reads whole blocks
+    and mixes those that memory holds, "windows" makes any order equally likely (dear where a file is compressed), "no"
+    takes them in turn. memory: bytes of the data that all workers together hold, beside the batches under way. device:
+    where batches go; to a GPU from pinned memory. rank, ranks: which of how many processes this is; as torchrun says,
+    where they are None.
+
+    Each process gets a slice of every batch, of which `begin` and `whole` of the batch tell. Where blocks are streamed
+    it has a part of the file of its own instead, so that no two read the same, and batches are others than those of one
+    process.
 
     Raises:
         InputError: the task does not fit the data set, fewer windows than processes, too little memory for a block.
@@ -197,11 +199,16 @@ def loader(
         read, order = in_memory(windows), _whole_order(len(windows), shuffle, seed)
     else:
         read, order = _streamed(windows, shuffle, memory // max(1, workers), seed)
-    share = Share(order, batch, max(1, workers) if shuffle == "blocks" and not held else 1, rank, ranks)
-    if not share.windows:
-        raise InputError(f"there are {len(windows)} windows for {ranks} processes: use fewer processes")
+    if len(windows) < ranks or batch < ranks:
+        few = f"{len(windows)} windows" if len(windows) < ranks else f"{batch} windows in a batch"
+        raise InputError(f"there are {few} for {ranks} processes: use fewer processes")
+    share: Portion = Slice(order, batch, rank, ranks)
+    if shuffle == "blocks" and not held:
+        if batch % ranks:
+            raise InputError(f"a batch of {batch} windows is streamed to {ranks} processes: take a multiple of {ranks}")
+        share = Share(order, batch // ranks, max(1, workers), rank, ranks)
     notes = (
-        f"{share.dropped} of {len(windows)} windows are dropped in each epoch, so that {ranks} processes get as many",
+        f"{share.dropped} of {len(windows)} windows are dropped in each epoch, so that {ranks} processes share it",
     )
     return Loader(read, share, workers=workers, device=find_device(str(device)), notes=notes if share.dropped else ())
 

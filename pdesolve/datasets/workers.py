@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils import data as torch_data
 
 from pdesolve.batch import Batch
-from pdesolve.datasets.order import Share
+from pdesolve.datasets.order import Portion
 from pdesolve.datasets.slots import Slots
 from pdesolve.errors import InputError
 from pdesolve.windows import Windows
@@ -27,7 +27,7 @@ class Workers:
     """
 
     def __init__(
-        self, windows: Windows, share: Share, *, count: int, device: torch.device, due: tuple[int, int]
+        self, windows: Windows, share: Portion, *, count: int, device: torch.device, due: tuple[int, int]
     ) -> None:
         self.windows, self.share, self.device, self.due = windows, share, device, due
         size = 0 if windows.ragged else windows.nbytes(share.batch)
@@ -70,7 +70,7 @@ class _Request:
 class _Requests:
     """What workers are asked for, each with a free piece of memory for the answer."""
 
-    def __init__(self, share: Share, due: tuple[int, int], slots: Slots) -> None:
+    def __init__(self, share: Portion, due: tuple[int, int], slots: Slots) -> None:
         self.share, self.due, self.slots = share, due, slots
 
     def __iter__(self) -> Iterator[_Request]:

@@ -49,6 +49,7 @@ def threads_for(operation_size: int) -> int:
     Small operations get slower with more threads, badly so on a busy machine.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores //= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes share them
     return max(1, min(cores, operation_size // _VALUES_PER_THREAD))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pdesolve.batch import Batch
 from pdesolve.nn.places import Places
+from pdesolve.training.reduction import batch_mean
 
 Named = Mapping[str, Tensor]
 
@@ -46,7 +47,7 @@ class MeanSquare(Loss):
 
     def __call__(self, predicted: Named, truth: Named, places: Places, batch: Batch) -> Tensor:
         terms = [
-            square_mean(predicted[name] - v, places).mean() / square_mean(v, places).mean().clamp_min(1e-30)
+            square_mean(predicted[name] - v, places).mean() / batch_mean(square_mean(v, places), batch).clamp_min(1e-30)
             for name, v in truth.items()
         ]
         return torch.stack(terms).mean()

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from pdesolve.errors import Diverged
+from pdesolve.training.distribution import distributed, weight
 from pdesolve.training.examiner import Examiner
 from pdesolve.training.objective import sum_of
-from pdesolve.training.reduction import averaged_gradients, mean
+from pdesolve.training.reduction import mean
 from pdesolve.training.steppers import Stepper, Taken
 
 _EVERY = 50  # steps between two looks at whether the loss is finite
@@ -36,14 +37,19 @@ class Minibatch(Stepper):
         self.clip, self.average, self.trained = clip, average, trained
         self._sums: dict[str, Tensor] = {}
         self._steps = 0
+        self._shared: tuple[nn.Module, nn.Module] | None = None
 
     def take(self, objective: nn.Module, batch: Any) -> dict[str, Tensor]:
         """A step, and the loss terms before it."""
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         self.optimiser.zero_grad(set_to_none=True)
-        terms = objective(batch)
+        if self._shared is None or self._shared[0] is not objective:
+            self._shared = objective, distributed(objective, batch)
+        share = weight(batch)
+        terms = self._shared[1](batch)
+        if share != 1.0:
+            terms = {name: share * term for name, term in terms.items()}
         sum_of(terms).backward()
-        averaged_gradients(parameters)
         if math.isfinite(self.clip):
             nn.utils.clip_grad_norm_(parameters, self.clip)
         self.optimiser.step()

@@ -86,7 +86,7 @@ class OperatorObjective(nn.Module):
         if self.symmetries is not None and self.training:
             turns = torch.Generator().manual_seed(self.seed * 1_000_003 + self.count)
             batch = self.symmetries.spread(batch, self.module.signature, turns)
-        inputs = self._noisy(batch.inputs)
+        inputs = self._noisy(batch)
         terms: dict[str, list[Tensor]] = {name: [] for name in self.losses}
         signature = self.module.signature
         window = self.push_forward + self.unroll
@@ -120,15 +120,19 @@ class OperatorObjective(nn.Module):
         self.count += self.training
         return {name: torch.stack(found).mean() for name, found in terms.items()}
 
-    def _noisy(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def _noisy(self, batch: Batch) -> Mapping[str, Tensor]:
+        inputs = batch.inputs
         if not (self.noise and self.training):
             return inputs
         found = dict(inputs)
+        whole = batch.whole or len(batch)  # drawn for all processes, so that each window gets what it does in one
         for i, slot in enumerate(self.module.signature.inputs):
             if slot.moving:
                 values = inputs[slot.name]
                 generator = torch.Generator(values.device).manual_seed((self.seed * 1_000_003 + self.count) * 64 + i)
-                drawn = torch.randn(values.shape, generator=generator, dtype=values.dtype, device=values.device)
+                shape = (whole, *values.shape[1:])
+                drawn = torch.randn(shape, generator=generator, dtype=values.dtype, device=values.device)
+                drawn = drawn[batch.begin : batch.begin + len(values)]
                 std = values.new_tensor(slot.std).view(1, 1, -1, *[1] * (values.ndim - 3))
                 found[slot.name] = values + self.noise * std * drawn
         return found

@@ -23,6 +23,8 @@ from pdesolve.training.fit import fit
 from pdesolve.training.losses import Loss, MeanSquare, RelativeL2
 from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.operator_objective import OperatorObjective, StepTerms
+from pdesolve.training.processes import own
+from pdesolve.training.reduction import largest
 from pdesolve.training.run import Run
 from pdesolve.training.schedules import Schedule, rate_factor
 from pdesolve.training.trial import affordable
@@ -151,7 +153,8 @@ def train_operator(
     steps = asked or wanted or run.choose("steps", fitting)
     if training.curriculum == "tanh":
         objective.curriculum = Curriculum(steps)
-    look = steps_apart(steps, validation=len(candidate.validation), training=training)
+    held = int(largest(torch.tensor(len(candidate.validation))))
+    look = steps_apart(steps, validation=held, training=training)
     fit(
         objective, batches, optimiser, run=run, stage=stage, solution=candidate, steps=steps, redraw=1, look=look,
         doctor=candidate, stepping=stepping,
@@ -204,13 +207,13 @@ def losses_of(training: Training) -> Mapping[str, tuple[float, Loss]]:
 
 
 def held_out_batches(data: TrainingData, batch: int, device: torch.device, split: str = "valid") -> list[Any]:
-    """The windows of a held-out split, in turn, each with one step."""
+    """The windows of a held-out split, in turn, each with one step: of each batch this process's part."""
     held = data.held_out(split)
     if held is None:
         return []
     windows = Windows(held, data.signature.task)
-    starts = range(0, len(windows), batch)
-    return [windows.batch(range(first, min(first + batch, len(windows)))).to(device) for first in starts]
+    parts = [range(first, min(first + batch, len(windows))) for first in range(0, len(windows), batch)]
+    return [windows.batch(part[own(len(part))]).to(device) for part in parts if part[own(len(part))]]
 
 
 def steps_apart(steps: int, *, validation: int, training: Training) -> int:

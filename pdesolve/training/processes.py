@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,10 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as distributed
 
+from pdesolve.errors import BAD_INPUT, Diverged, InputError, Stopped
+
 T = TypeVar("T")
+_LOST = re.compile(r"(?i)by peer|gloo|nccl|broken pipe|socket|connection")  # in what torch says of a lost process
 _APART = 0.2  # seconds between two agreements
 
 
@@ -24,17 +28,43 @@ def joined(device: torch.device) -> Iterator[None]:
     if not distributed.is_available() or int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield
         return
-    own = not distributed.is_initialized()
-    if own:
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if distributed.is_initialized():
+        distributed.barrier()
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    store, number, count = next(distributed.rendezvous("env://"))
+    # what is no tensor goes by gloo, so that a GPU need not wait for it
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, store=store, rank=number, world_size=count)
     distributed.barrier()
     try:
         yield
+    except (InputError, RuntimeError) as error:
+        lost = not isinstance(error, InputError)
+        if lost and (isinstance(error, Diverged) or not _LOST.search(str(error))):
+            raise
+        said = "another process of this run has ended: see its own message, then pdesolve resume RUN" if lost else error
+        if not _first_to_speak(store):
+            raise SystemExit(BAD_INPUT) from None
+        raise Stopped(str(said)) from error
     finally:
-        if own:
-            distributed.destroy_process_group()
+        distributed.destroy_process_group()
+
+
+def _first_to_speak(store: distributed.Store) -> bool:
+    """Whether no other process has said why the run ends."""
+    try:
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        return store.add(f"pdesolve/stopped/{attempt}", 1) == 1
+    except RuntimeError:  # the process that kept it is the one that has ended
+        return True
+
+
+def together() -> bool:
+    """Whether several processes work together now."""
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
 def place() -> tuple[int, int]:

@@ -8,6 +8,7 @@ import torch
 import torch.distributed as distributed
 from torch import Tensor
 
+from pdesolve.batch import Batch
 from pdesolve.least_squares.sharded import Sharded
 
 
@@ -25,18 +26,14 @@ def total_gradients(parameters: Sequence[Tensor]) -> None:
             gradient.copy_(part.view_as(gradient))
 
 
-def averaged_gradients(parameters: Sequence[Tensor]) -> None:
-    """Average the gradients of parameters over processes, in place and all at once."""
-    total_gradients(parameters)
-    if Sharded.needed():
-        for p in parameters:
-            if p.grad is not None:
-                p.grad.div_(distributed.get_world_size())
-
-
 def mean(values: Tensor) -> Tensor:
     """The mean over processes; the values themselves where there is one."""
     return _reduced(values, distributed.ReduceOp.SUM) / distributed.get_world_size() if Sharded.needed() else values
+
+
+def batch_mean(values: Tensor, batch: Batch) -> Tensor:
+    """The mean of values (sample,), which bear no gradient, over the batch that all processes have together."""
+    return total(values.sum()) / batch.whole if batch.whole and Sharded.needed() else values.mean()
 
 
 def largest(values: Tensor) -> Tensor:

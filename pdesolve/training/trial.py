@@ -11,6 +11,7 @@ from torch import nn
 
 from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.objective import Batches
+from pdesolve.training.processes import agreed
 from pdesolve.training.run import Run
 
 _STEPS = 9  # that are timed
@@ -28,7 +29,7 @@ def step_seconds(objective: nn.Module, stepping: Minibatch, batches: Batches, ru
     trial, takes = copy.deepcopy((objective, stepping))
     left = run.budget.left
     times: list[float] = []
-    while len(times) < 2 or (len(times) < _STEPS and run.budget.left > (1 - _SHARE) * left):
+    while len(times) < 2 or agreed(len(times) < _STEPS and run.budget.left > (1 - _SHARE) * left):
         batches.renew()
         began = time.process_time()  # finer than the clock of budgets
         takes.take(trial, batches.batch)
