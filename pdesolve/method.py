@@ -204,7 +204,7 @@ class Surrogate(ABC):
     def rollout(self, batch: Batch, steps: int, *, on_divergence: OnDivergence = "stop") -> Rollout:
         """So many steps from what a batch gives, each from the outcome of the one before.
 
-        on_divergence: what to do with values that are not finite, or 1e6 times the scale they were trained on: `stop`
+        on_divergence: what to do with values that are not finite, or 1e4 times the scale they were trained on: `stop`
         fills the frames from there on with NaN for the samples that diverged, `raise` raises, `keep` goes on.
 
         Raises:

@@ -13,7 +13,7 @@ from pdesolve.errors import Diverged, InputError, unknown_name
 from pdesolve.method import Surrogate
 
 OnDivergence = Literal["stop", "raise", "keep"]
-_LARGE = 1e6  # deviations of the training data: no state any more, though still a number
+_LARGE = 1e4  # deviations of the training data: no state any more, though still a number; one cell of 1e8 has as many
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ def rolled_out(surrogate: Surrogate, batch: Batch, steps: int, on_divergence: On
             name = next(n for n, values in found.items() if _outside(surrogate, n, values)[sample])
             raise Diverged(
                 f"the rollout diverged at step {step} of {steps}: {name} of sample {sample} is not finite or "
-                f"{_LARGE:g} times its scale; ask for fewer steps, or train on longer rollouts"
+                f"{_LARGE:g} times its scale; ask for fewer steps, train on longer rollouts (training.unroll), or take "
+                "stable_fno"
             )
         diverged = torch.zeros_like(bad, dtype=torch.long) if diverged is None else diverged
         diverged = torch.where(bad & (diverged == 0), step, diverged)
