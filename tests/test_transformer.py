@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from pdesolve.arrays import Memory
+from pdesolve.data import Dataset, Variable
+from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
-from pdesolve.geometry import Axes, Axis, Grid
+from pdesolve.geometry import Axes, Axis, Grid, PointCloud
 from pdesolve.nn.places import GridPlaces, PointPlaces
+from pdesolve.operators.transformer.method import Transformer
 from pdesolve.operators.transformer.model import TransformerNetwork, lattice, token_counts
+from pdesolve.task import Task
+from pdesolve.training.run import Run
+from pdesolve.windows import Windows
 
 DOUBLE = torch.float64
 PERIODIC = Axes((Axis("x", 0.0, 1.0, periodic=True), Axis("y", 0.0, 1.0, periodic=True)))
@@ -137,3 +146,39 @@ def test_tokens_follow_lengths_and_the_grid() -> None:
     with pytest.raises(InputError, match="made for 2 axes of space, got 1"):
         one = Axes((Axis("x", 0.0, 1.0),))
         network(MIXED, (4, 4)).check(PointPlaces.of(one, torch.rand(1, 3, 1)))
+
+
+def scattered_samples(counts: list[int], seed: int) -> Dataset:
+    """Samples on points of their own, as many as `counts` says: a = h + sin 2πy / 3 of a height h, and u = h cos πx."""
+    draw = np.random.default_rng(seed)
+    axes = Axes((Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0)))
+    clouds = [draw.uniform(size=(n, 2)) for n in counts]
+    height = draw.normal(size=len(counts))
+    a = [h + np.sin(2 * np.pi * x[:, 1]) / 3 for h, x in zip(height, clouds, strict=True)]
+    u = [h * np.cos(np.pi * x[:, 0]) for h, x in zip(height, clouds, strict=True)]
+    named = {"a": Variable("a", Memory(np.concatenate(a)), ("point",))}
+    named["u"] = Variable("u", Memory(np.concatenate(u)), ("point",))
+    return Dataset(
+        named,
+        meshes=[PointCloud(axes, torch.from_numpy(x)) for x in clouds],
+        offsets={"point": np.cumsum([0, *counts])},
+        splits={"train": np.arange(len(counts))},
+    )
+
+
+def test_samples_of_different_points_are_learnt_and_predicted_at_others(tmp_path: Path) -> None:
+    task = Task(("a",), ("u",))
+    learner = Transformer(tokens=4, width=32, depth=1, moments=16)
+    run = Run(seed=0, steps=120, dtype=torch.float32, measure=lambda candidate: candidate.validate())
+    surrogate = learner.learn(FromDataset(scattered_samples([60, 90, 70, 80] * 4, 0), task), run)
+    others = Windows(scattered_samples([150, 80, 100, 120], 1), task).batch(range(4))
+    found, mask = surrogate.predict(others)["u"], others.mask["point"]
+    truth = others.targets["u"]
+    error = ((found - truth)[:, 0, 0][mask].norm() / truth[:, 0, 0][mask].norm()).item()
+    assert found.shape == truth.shape and error < 0.35, error
+    surrogate.write(tmp_path)
+    grid = GridPlaces.of(Grid.regular(Axes((Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))), 9))
+    elsewhere = learner.restore(tmp_path).predict(others, grid)["u"]
+    assert elsewhere.shape == (4, 1, 1, 9, 9) and bool(elsewhere.isfinite().all())
+    left, right = elsewhere[:, 0, 0, 0].mean(-1), elsewhere[:, 0, 0, -1].mean(-1)
+    assert bool((left * right < 0).all()) and torch.allclose(left, -right, atol=0.5)
