@@ -116,3 +116,16 @@ def test_what_is_no_even_grid_of_the_same_kind_is_refused() -> None:
         with pytest.raises(InputError, match=text):
             made.check(at)
     made.check(places("nodes", 40, 1))
+
+
+def test_bfloat16_keeps_two_digits() -> None:
+    made = network("nodes", 9, 2).float().requires_grad_()
+    for n in (9, 17):
+        at = GridPlaces.of(Grid.regular(axes_of("nodes", 2), n))
+        x, none = torch.randn(2, 1, n, n), torch.zeros(2, 0)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = made(x, none, at, at)
+        exact = made(x, none, at, at)
+        assert rough.dtype == torch.bfloat16 and float((rough - exact).detach().norm() / exact.detach().norm()) < 0.06
+        rough.float().square().mean().backward()
+        assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in made.parameters())
