@@ -26,6 +26,8 @@ from pdesolve.windows import Windows
 SAMPLES, COARSE, FINE, STEPS = 6, 32, 48, 120
 SMALL = {"modes": 8, "width": 16, "depth": 2, "latent": 32, "radius": 0.15, "levels": 1, "alpha": 0.3}
 
+OWN = {"cape": {"warm_up": 20, "training": {"unroll": 1, "curriculum": "none", "loss": "relative_l2"}}}
+
 
 def learners() -> list[str]:
     return [e.name for e in catalogue.entries("method") if issubclass(catalogue.find_method(e.name), Learner)]
@@ -57,7 +59,8 @@ TASK = Task(("u",), ("u",), Steps(past=1, ahead=1), ("speed",))
 def made(name: str) -> Learner:
     """The learner with small settings, where it has settings of these names, and few steps."""
     known = {f.name for f in dataclasses.fields(catalogue.find_method(name))}  # type: ignore[arg-type]
-    return catalogue.make_learner(name, {key: value for key, value in SMALL.items() if key in known})
+    own = OWN.get(name, {})
+    return catalogue.make_learner(name, {key: value for key, value in SMALL.items() if key in known} | own)
 
 
 @cache

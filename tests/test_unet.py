@@ -13,7 +13,7 @@ from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis, Grid, GridAxis
 from pdesolve.nn.places import GridPlaces, PointPlaces
 from pdesolve.nn.resampling import Layout
-from pdesolve.operators.unet.model import UNetNetwork, scales
+from pdesolve.nn.unet_network import UNetNetwork, scales
 
 DOUBLE = torch.float64
 NONE = torch.zeros(1, 0, dtype=DOUBLE)

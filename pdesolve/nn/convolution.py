@@ -29,6 +29,7 @@ class LocalConvolution(nn.Module):
     functions linear; `even`, v(-x) = v(x); `zero`, where the sum is the integral over the domain alone.
 
     filters: φ. kinds: how the points of each axis lie. Without a bias where `bias` is None, a start of it else.
+    groups: of channels that see one another alone; as many as inputs convolve each channel by itself.
 
     Source: Ocampo, Price and McEwen, 2022, arXiv 2209.13603; Liu-Schiaffini et al., 2024, arXiv 2402.16845. Departures:
     filters are normalised on every grid rather than once; boundaries.
@@ -36,13 +37,13 @@ class LocalConvolution(nn.Module):
 
     def __init__(
         self, inputs: int, outputs: int, filters: Filters, *, kinds: Sequence[Layout], extension: Extension = "odd",
-        bias: float | None = 0.0,
+        bias: float | None = 0.0, groups: int = 1,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.filters, self.kinds = filters, tuple(kinds)
+        self.filters, self.kinds, self.groups = filters, tuple(kinds), groups
         self.extension: Extension = extension
-        bound = 1 / math.sqrt(inputs * filters.count)
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, filters.count).uniform_(-bound, bound))
+        bound = 1 / math.sqrt(inputs // groups * filters.count)
+        self.weight = nn.Parameter(torch.empty(outputs, inputs // groups, filters.count).uniform_(-bound, bound))
         self.bias = None if bias is None else nn.Parameter(torch.full((outputs,), bias))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,10 +54,10 @@ class LocalConvolution(nn.Module):
             return self._apart(x, ratios)
         kernel = self.kernel(shape)
         x = self._extended(x, [side // 2 for side in kernel.shape[2:]])
-        return _CONVOLUTIONS[len(self.kinds)](x, kernel, self.bias)
+        return _CONVOLUTIONS[len(self.kinds)](x, kernel, self.bias, groups=self.groups)
 
     def kernel(self, shape: Sequence[int]) -> Tensor:
-        """The weights (output, input, *side) on a grid of this shape."""
+        """The weights (output, input of its group, *side) on a grid of this shape."""
         sampled = constant(self.weight, _sampled, (self.filters, self.kinds, tuple(shape)))
         return (self.weight @ sampled.flatten(1)).unflatten(2, sampled.shape[1:])
 
@@ -71,7 +72,7 @@ class LocalConvolution(nn.Module):
                 hat = hat.view(1, 1, *[-1 if i == j else 1 for j in range(axes)]).expand(channels, -1, *[-1] * axes)
                 x = _CONVOLUTIONS[axes](x, hat, groups=channels)
         weight = self.weight.unflatten(2, (2 * self._reach + 1,) * axes)
-        return _CONVOLUTIONS[axes](x, weight, self.bias, dilation=tuple(ratios))
+        return _CONVOLUTIONS[axes](x, weight, self.bias, dilation=tuple(ratios), groups=self.groups)
 
     @property
     def _reach(self) -> int:

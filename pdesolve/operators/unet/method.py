@@ -12,7 +12,7 @@ from pdesolve.nn.convolution import Extension
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.resampling import layouts
-from pdesolve.operators.unet.model import UNetNetwork
+from pdesolve.nn.unet_network import UNetNetwork
 from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
 from pdesolve.training.operator_training import Training, seeded, train_operator
