@@ -89,7 +89,7 @@ class CAPE(Learner):
 
     def _warmed_up(self, surrogate: OperatorSurrogate, data: TrainingData, run: Run) -> None:
         """Train the proposal alone, from true states."""
-        module, training = surrogate.module.to(run.device), self.training
+        module, training = surrogate.module.to(device=run.device, dtype=run.dtype), self.training
         network = module.network
         assert isinstance(network, CapeNetwork)
         (_, loss), *_ = losses_of(training).values()
