@@ -28,10 +28,10 @@ from pdesolve.metrics import sample_relative_l2
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
+from pdesolve.nn.unet_network import UNetNetwork
 from pdesolve.operators.fno.method import FNO
 from pdesolve.operators.transformer.method import Transformer
 from pdesolve.operators.unet.method import UNet
-from pdesolve.operators.unet.model import UNetNetwork
 from pdesolve.signature import Signature
 from pdesolve.task_choice import TaskChoice
 from pdesolve.training.operator_training import Training
