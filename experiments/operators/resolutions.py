@@ -11,6 +11,7 @@ whose kernels and scales are counted in points of whatever grid they meet, as th
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import time
 from dataclasses import dataclass, replace
@@ -25,9 +26,11 @@ import pdesolve as ps
 from pdesolve.data import Dataset
 from pdesolve.method import Learner, Surrogate
 from pdesolve.metrics import sample_relative_l2
+from pdesolve.nn.convolution import LocalConvolution
 from pdesolve.nn.field_operator import FieldOperator
+from pdesolve.nn.filters import Lattice
 from pdesolve.nn.operator_network import OperatorNetwork
-from pdesolve.nn.places import GridPlaces, Places
+from pdesolve.nn.places import Places
 from pdesolve.nn.unet_network import UNetNetwork
 from pdesolve.operators.fno.method import FNO
 from pdesolve.operators.transformer.method import Transformer
@@ -47,19 +50,27 @@ class GridUNetNetwork(OperatorNetwork):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.width = width
-        self.inner = self._of((TRAINED, TRAINED))
-        self._others: dict[tuple[int, ...], UNetNetwork] = {}  # for their scales, not their weights
+        self.inner = UNetNetwork(1, 1, 0, base=(TRAINED,) * 2, kinds=("periodic",) * 2, width=width, depth=5)
+        self._others: dict[int, UNetNetwork] = {}  # for their scales, not their weights
 
-    def _of(self, shape: tuple[int, ...]) -> UNetNetwork:
-        return UNetNetwork(1, 1, 0, base=shape, kinds=("periodic",) * 2, width=self.width, depth=5)
+    def _at(self, size: int) -> UNetNetwork:
+        """The network with all lengths in points as they are on the grid of training."""
+        made = copy.deepcopy(self.inner)
+        made.base = (size, size)
+        made.scales = tuple(tuple(n * size // TRAINED for n in shape) for shape in made.scales)
+        for layer in made.modules():
+            if isinstance(layer, LocalConvolution) and isinstance(layer.filters, Lattice):
+                layer.filters = Lattice(tuple(s * TRAINED / size for s in layer.filters.spacing))
+        return made
 
     def forward(self, x: Tensor, parameters: Tensor, given: Places, wanted: Places) -> Tensor:
-        assert isinstance(given, GridPlaces)
-        network = self.inner
-        if given.shape != (TRAINED, TRAINED):
-            network = self._others.setdefault(given.shape, self._of(given.shape))
-        return functional_call(network, dict(self.inner.named_parameters()), (x, parameters, given, wanted))
+        size = given.shape[0]
+        if size == TRAINED:
+            return self.inner(x, parameters, given, wanted)
+        if size not in self._others:
+            self._others[size] = self._at(size)
+        network, weights = self._others[size], dict(self.inner.named_parameters())
+        return functional_call(network, weights, (x, parameters, given, wanted))
 
 
 @dataclass(frozen=True)
