@@ -69,7 +69,8 @@ class GridUNetNetwork(OperatorNetwork):
             return self.inner(x, parameters, given, wanted)
         if size not in self._others:
             self._others[size] = self._at(size)
-        network, weights = self._others[size], dict(self.inner.named_parameters())
+        network = self._others[size]
+        weights: dict[str, Tensor] = dict(self.inner.named_parameters())
         return functional_call(network, weights, (x, parameters, given, wanted))
 
 
