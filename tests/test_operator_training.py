@@ -19,15 +19,23 @@ from waves import waves, waves_file
 
 import pdesolve as ps
 from pdesolve.arrays import Memory
+from pdesolve.batch import Batch
 from pdesolve.cli import main
+from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
 from pdesolve.operators.fno.method import FNO
 from pdesolve.surrogates.operator import OperatorSurrogate
+from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import CHECKPOINT
+from pdesolve.training.losses import RelativeL2
+from pdesolve.training.minibatch import Minibatch
+from pdesolve.training.objective import Fixed, sum_of
 from pdesolve.training.operator_objective import OperatorObjective
-from pdesolve.training.operator_training import Training, steps_apart
-from pdesolve.training.run import read_history
+from pdesolve.training.operator_training import Training, seeded, steps_apart
+from pdesolve.training.room import check_room, few, step_bytes
+from pdesolve.training.run import Run, read_history
+from pdesolve.training.trial import compiles
 
 STEPS = 14
 SMALL = FNO(modes=4, width=4, depth=1, training=Training(batch=16))
@@ -268,3 +276,83 @@ def test_counted_looks_do_not_ask_the_clock(data: Path, monkeypatch) -> None:
     monkeypatch.setattr("pdesolve.training.run.Run.due", lambda self: True)
     again = ps.train(SMALL, data, out="again", **SETTINGS)
     assert rows("again") == rows("run") and same(found, again)
+
+
+def test_windows_whose_steps_are_computed_anew_take_less_memory_and_have_the_same_gradient(data: Path) -> None:
+    found = {}
+    for recompute in (False, True):
+        objective, batch = objective_of(data, unroll=4, recompute=recompute)
+        parameters = list(objective.parameters())
+        gradient = torch.autograd.grad(sum_of(objective(batch)), parameters)
+        found[recompute] = step_bytes(objective, batch), gradient
+    assert all(torch.equal(a, b) for a, b in zip(found[False][1], found[True][1], strict=True))
+    assert found[True][0] < 0.6 * found[False][0]
+
+
+def objective_of(data: Path, **settings: Any) -> tuple[OperatorObjective, Batch]:
+    """The objective of a small operator and a batch of eight windows."""
+    window = settings.get("unroll", 1)
+    source = FromDataset(ps.open_dataset(data), ps.Task(("u",), ("u",), ps.Steps(1, 1)))
+    with seeded(0):
+        module = FNO(modes=4, width=8, depth=2).module(source.signature)
+    batches = source.batches(ps.Task(("u",), ("u",), ps.Steps(1, window)), batch=8, device=torch.device("cpu"))
+    batches.renew()
+    assert isinstance(batches.batch, Batch)
+    return OperatorObjective(module, {"relative_l2": (1.0, RelativeL2())}, **settings).train(), batches.batch
+
+
+def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(data: Path, monkeypatch) -> None:
+    objective, batch = objective_of(data)
+    one, whole = (step_bytes(objective, few(batch, count)) for count in (1, 8))
+    foreseen = one + 7 * (step_bytes(objective, few(batch, 2)) - one)
+    assert foreseen == pytest.approx(whole, rel=0.1)
+    monkeypatch.setattr("pdesolve.training.room.free_bytes", lambda device: int(0.6 * foreseen))
+    with pytest.raises(
+        InputError, match=r"a batch of 8 windows needs .* GB are free: take --method.training.batch [34]"
+    ):
+        check_room(objective, batch, torch.device("cpu"))
+    monkeypatch.setattr("pdesolve.training.room.free_bytes", lambda device: 2 * foreseen)
+    check_room(objective, batch, torch.device("cpu"))
+    assert objective.count == 0 and objective.training
+
+
+def test_transforms_stay_in_float32_under_bfloat16(data: Path, monkeypatch) -> None:
+    seen: dict[str, set[torch.dtype]] = {"fft": set(), "conv": set()}
+    for name in ("rfft", "fft", "rfftn", "fftn", "irfft", "ifft", "irfftn"):
+        was = getattr(torch.fft, name)
+
+        def told(x: torch.Tensor, *more: Any, was: Any = was, **named: Any) -> torch.Tensor:
+            seen["fft"].add(x.dtype)
+            return was(x, *more, **named)
+
+        monkeypatch.setattr(torch.fft, name, told)
+    conv = torch.nn.functional.conv1d
+
+    def convolved(x: torch.Tensor, *more: Any, **named: Any) -> torch.Tensor:
+        found = conv(x, *more, **named)
+        seen["conv"].add(found.dtype)
+        return found
+
+    monkeypatch.setattr(torch.nn.functional, "conv1d", convolved)
+    objective, batch = objective_of(data, precision=torch.bfloat16)
+    low = sum_of(objective(batch))
+    low.backward()
+    exact = sum_of(objective_of(data)[0](batch))
+    assert torch.bfloat16 not in seen["fft"] and torch.float16 not in seen["fft"]
+    assert low.dtype == torch.float32 and float(low.detach()) == pytest.approx(float(exact.detach()), rel=0.5)
+    assert all(p.grad is None or p.grad.dtype == torch.float32 for p in objective.parameters())
+
+
+def test_what_compiling_gains_is_measured_and_told(data: Path, monkeypatch) -> None:
+    said: list[str] = []
+    run = Run(budget=Budget.from_now(10_000), say=said.append)
+    objective, batch = objective_of(data)
+    stepping = Minibatch(torch.optim.AdamW(objective.parameters()))
+    seconds = {"": 0.2, "module.network": 0.1}
+    monkeypatch.setattr("pdesolve.training.trial.step_seconds", lambda *_, compiled="": seconds[compiled])
+    assert compiles(objective, stepping, Fixed(batch), run, network="module.network", steps=0)
+    assert said[-1].startswith("a step takes 0.2 CPU s, 0.1 compiled") and said[-1].endswith(": compiled")
+    assert not compiles(objective, stepping, Fixed(batch), run, network="module.network", steps=10)  # not worth it
+    monkeypatch.setattr("pdesolve.training.trial.shutil.which", lambda name: None)
+    assert not compiles(objective, stepping, Fixed(batch), run, network="module.network", steps=0)
+    assert said[-1] == "no C++ compiler: the training runs eager"

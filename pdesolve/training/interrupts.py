@@ -18,6 +18,10 @@ class Terminated(SystemExit):
     def __init__(self) -> None:
         super().__init__(TERMINATED)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It goes from process to process, of which one heard the signal."""
+        return Terminated, ()
+
 
 class Interrupts:
     """Inside the block Ctrl-C and SIGTERM only set `came`; a second one of them interrupts at once.

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from pdesolve.batch import Batch
 from pdesolve.nn.field_operator import FieldOperator
@@ -51,8 +52,9 @@ class OperatorObjective(nn.Module):
     Welling, 2022, arXiv 2202.03376). noise: deviation of the normal noise on moving inputs, in deviations of the data.
     symmetries: samples are shared out among their motions in every step. points: places of the targets that batches
     have in the place of whole fields, of one step; 0 where they have fields.
-    precision: bfloat16 computes products in that type; Fourier transforms stay in float32. further: terms of each step
-    beside the losses. `curriculum` says which steps are fed with the truth instead; None, and in evaluation: none.
+    precision: bfloat16 computes products in that type; Fourier transforms stay in float32. recompute: steps are
+    computed anew for their gradient. further: terms of each step beside the losses. `curriculum` says which steps are
+    fed with the truth instead; None, and in evaluation: none.
 
     Noise and motions are drawn by the number of the step and the seed, so that a run that goes on draws the same.
     """
@@ -61,6 +63,7 @@ class OperatorObjective(nn.Module):
         self, module: FieldOperator, losses: Mapping[str, tuple[float, Loss]], *, unroll: int = 1,
         push_forward: int = 0, noise: float = 0.0, points: int = 0, symmetries: Symmetries | None = None,
         precision: torch.dtype = torch.float32, seed: int = 0, further: StepTerms | None = None,
+        recompute: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.module, self.further = module, further
@@ -68,6 +71,7 @@ class OperatorObjective(nn.Module):
         self.losses = dict(losses)
         self.unroll, self.push_forward, self.noise, self.points = unroll, push_forward, noise, points
         self.precision, self.seed, self.symmetries = precision, seed, symmetries
+        self.recompute = recompute
         self.placing = Placing(module.signature)
         self.count = 0
 
@@ -99,7 +103,7 @@ class OperatorObjective(nn.Module):
                 torch.set_grad_enabled(not silent and torch.is_grad_enabled()),
                 torch.autocast(device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16),
             ):
-                outcome = self.module(inputs, batch.parameters, places, wanted)
+                outcome = self._outcome(inputs, batch.parameters, places, wanted)
             truth = {
                 slot.name: batch.targets[slot.name][:, step * slot.frames : (step + 1) * slot.frames]
                 for slot in signature.targets
@@ -119,6 +123,12 @@ class OperatorObjective(nn.Module):
                 inputs = following(signature, inputs, outcome if step < own else truth)
         self.count += self.training
         return {name: torch.stack(found).mean() for name, found in terms.items()}
+
+    def _outcome(self, *given: Any) -> dict[str, Tensor]:
+        """Of a step; its inner values are computed anew for the gradient where `recompute` says so."""
+        if not (self.recompute and torch.is_grad_enabled()):
+            return self.module(*given)
+        return checkpoint(self.module, *given, use_reentrant=False)
 
     def _noisy(self, batch: Batch) -> Mapping[str, Tensor]:
         inputs = batch.inputs

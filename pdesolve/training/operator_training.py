@@ -25,12 +25,14 @@ from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.operator_objective import OperatorObjective, StepTerms
 from pdesolve.training.processes import own
 from pdesolve.training.reduction import largest
+from pdesolve.training.room import check_room
 from pdesolve.training.run import Run
 from pdesolve.training.schedules import Schedule, rate_factor
-from pdesolve.training.trial import affordable
+from pdesolve.training.trial import affordable, compiles
 from pdesolve.training_data import TrainingData
 from pdesolve.windows import Windows
 
+_NETWORK = "module.network"  # of the objective: what is compiled
 _MOST_LOOKS, _LEAST_LOOKS = 200, 5  # validations in a training
 _PAUSE = 19  # times what a validation takes, before the next
 
@@ -61,6 +63,9 @@ class Training:
         symmetric: whether symmetries are learnt only (training), or predictions are means over all images too (mean),
             which takes a network pass for each of them: 8 on a square.
         precision: float32 as the data are, or bfloat16 for products where that is fast.
+        compiled: whether torch.compile makes the network: yes, no, or measured, by a short trial of long trainings.
+        recompute: compute each step of a window anew for its gradient: windows of many steps then take the memory of
+            one, for a third more time.
     """
 
     epochs: int = 0
@@ -82,6 +87,8 @@ class Training:
     odd: tuple[str, ...] = ()
     symmetric: Literal["training", "mean"] = "training"
     precision: Literal["float32", "bfloat16"] = "float32"
+    compiled: Literal["measured", "yes", "no"] = "measured"
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         bounds = {
@@ -130,6 +137,7 @@ def train_operator(
         trained, losses_of(training), unroll=training.unroll, push_forward=training.push_forward,
         noise=training.noise, points=training.points, symmetries=symmetries, seed=run.seed, further=further,
         precision=torch.bfloat16 if training.precision == "bfloat16" else torch.float32,
+        recompute=training.recompute,
     )  # fmt: skip
     batches = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
     optimiser = torch.optim.AdamW(trained.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
@@ -145,12 +153,25 @@ def train_operator(
     wanted = training.epochs * math.ceil(epoch / training.batch) if epoch and training.epochs else 0
     objective.train()
 
-    def fitting() -> int:
-        trial = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
-        return max(1, round(share * affordable(objective, stepping, trial, run)))
+    asked = (run.steps and max(1, round(share * run.steps))) or wanted
+    start = batches.state_dict()
+    if not run.checkpoint.resumed:
+        batches.renew()
+        check_room(objective, batches.batch, run.device)
 
-    asked = run.steps and max(1, round(share * run.steps))
-    steps = asked or wanted or run.choose("steps", fitting)
+    def faster() -> bool:
+        return compiles(objective, stepping, batches, run, network=_NETWORK, steps=asked)
+
+    compiled = training.compiled == "yes" or (training.compiled == "measured" and run.choose("compiled", faster))
+
+    def fitting() -> int:
+        of_all = affordable(objective, stepping, batches, run, compiled=_NETWORK if compiled else "")
+        return max(1, round(share * of_all))
+
+    steps = asked or run.choose("steps", fitting)
+    batches.load_state_dict(start)
+    if compiled:
+        trained.network.compile()
     if training.curriculum == "tanh":
         objective.curriculum = Curriculum(steps)
     held = int(largest(torch.tensor(len(candidate.validation))))
