@@ -161,7 +161,8 @@ def signature_of(dataset: Dataset, task: Task, moments: Moments, *, wanted: Mome
     spacing = None
     if times is not None and task.frames is not None and times.points.ndim == 1 and len(times.points) > 1:
         gaps = times.points[1:] - times.points[:-1]
-        spacing = float(gaps.mean()) if float(gaps.max() - gaps.min()) <= 1e-4 * float(gaps.mean()) else None
+        even = getattr(task.frames, "stride", 1) * float(gaps.mean())
+        spacing = even if float(gaps.max() - gaps.min()) <= 1e-4 * float(gaps.mean()) else None
     return Signature(
         tuple(slots["inputs"]), tuple(slots["targets"]), tuple(parameters), task.frames, axes, members, spacing
     )

@@ -11,6 +11,7 @@ import torch
 
 from pdesolve.batch import Batch
 from pdesolve.data import Dataset
+from pdesolve.problem import Problem
 from pdesolve.signature import Signature
 from pdesolve.task import Task
 from pdesolve.training.objective import Batches
@@ -49,6 +50,14 @@ class TrainingData(ABC):
     @abstractmethod
     def held_out(self, split: str) -> Dataset | None:
         """The samples of the split `valid` or `test`, which training does not see; None where there is none."""
+
+    @abstractmethod
+    def problem(self) -> Problem:
+        """The problem whose solutions the samples are.
+
+        Raises:
+            InputError: data that name none.
+        """
 
     @abstractmethod
     def windows(self, task: Task) -> int | None:

@@ -10,6 +10,7 @@ import torch
 from pdesolve.data import Dataset
 from pdesolve.datasets.streaming import MEMORY, loader
 from pdesolve.moments import Moments, moments
+from pdesolve.problem import Problem
 from pdesolve.signature import Signature, signature_of
 from pdesolve.task import Steps, Task
 from pdesolve.training.objective import Batches
@@ -52,6 +53,11 @@ class FromDataset(TrainingData):
 
     def held_out(self, split: str) -> Dataset | None:
         return self.dataset.split(split) if split in self.dataset.splits else None
+
+    def problem(self) -> Problem:
+        from pdesolve.gridded import problem_of
+
+        return problem_of(self.dataset.isel({"sample": slice(0, 1)}).to_xarray())[0]
 
     def windows(self, task: Task) -> int | None:
         return len(Windows(self.dataset.split("train"), task))

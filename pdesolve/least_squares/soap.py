@@ -20,7 +20,8 @@ class Soap(torch.optim.Optimizer):
 
     The bases come from an eigendecomposition at the first step, which moves nothing, and from one step of orthogonal
     iteration every `frequency` steps, their columns sorted by falling Rayleigh quotient and V with them. Vectors and
-    sides longer than `longest` keep the identity as their basis: there it is Adam.
+    sides longer than `longest` keep the identity as their basis: there it is Adam. Complex weights count as real
+    ones with a last dimension of two.
 
     rate 1e-3 to 3e-3, frequency 2 to 10. Vyas et al. (2024, arXiv 2409.11321); for PDE residuals: Wang et al. (2025,
     arXiv 2502.00604). No weight decay.
@@ -50,7 +51,8 @@ class Soap(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    self._move(p, p.grad, group, self.state[p])
+                    weight, gradient = (torch.view_as_real(t) if t.is_complex() else t for t in (p, p.grad))
+                    self._move(weight, gradient, group, self.state[p])
         return loss
 
     def _move(self, p: Tensor, gradient: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:

@@ -40,12 +40,13 @@ class GridPlaces(Places):
     """A tensor product of points along each axis.
 
     axes: of space. points, parts: for each axis (n,), its coordinates from 0 to 1 and its quadrature weights, which sum
-    to one.
+    to one. grid: the grid that they are of, in the units of its axes.
     """
 
     axes: Axes
     points: tuple[Tensor, ...]
     parts: tuple[Tensor, ...]
+    grid: Grid | None = None
 
     @staticmethod
     def of(grid: Grid, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> GridPlaces:
@@ -55,7 +56,7 @@ class GridPlaces(Places):
             scaled = (member.points - member.axis.lower) / member.axis.length
             points.append(torch.as_tensor(scaled, dtype=dtype, device=device))
             parts.append(torch.as_tensor(member.weights / member.weights.sum(), dtype=dtype, device=device))
-        return GridPlaces(grid.axes, tuple(points), tuple(parts))
+        return GridPlaces(grid.axes, tuple(points), tuple(parts), grid)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 
 from pdesolve.batch import Batch
-from pdesolve.nn.places import Places
+from pdesolve.errors import InputError
+from pdesolve.geometry import Grid
+from pdesolve.metrics import band_energy, octave_edges, relative_h1
+from pdesolve.nn.places import GridPlaces, Places
 from pdesolve.training.reduction import batch_mean
 
 Named = Mapping[str, Tensor]
@@ -51,6 +54,45 @@ class MeanSquare(Loss):
             for name, v in truth.items()
         ]
         return torch.stack(terms).mean()
+
+
+@dataclass(frozen=True)
+class RelativeH1(Loss):
+    """The mean over samples of ||u − v||_H1 / ||v||_H1, values and slopes together; see `pdesolve.metrics.h1_norm`.
+
+    Slopes by Fourier along periodic axes and by one-sided differences at the ends of others: periodic differences
+    there, as in neuraloperator's H1Loss unless it is told otherwise, add a jump that is not in the data.
+    """
+
+    def __call__(self, predicted: Named, truth: Named, places: Places, batch: Batch) -> Tensor:
+        grid = _grid(places, "h1")
+        return torch.stack([relative_h1(predicted[name], v, grid=grid).mean() for name, v in truth.items()]).mean()
+
+
+@dataclass(frozen=True)
+class OctaveL2(Loss):
+    """The mean over samples and octaves o of wavenumbers of ||u − v||_o / ||v||_o, so that short waves count like long.
+
+    floor: of the energy of v in an octave, as a part of the largest: octaves that hold nothing do not rule.
+    """
+
+    floor: float = 1e-4
+
+    def __call__(self, predicted: Named, truth: Named, places: Places, batch: Batch) -> Tensor:
+        grid = _grid(places, "spectral")
+        edges = octave_edges(grid)[1:]
+        terms = []
+        for name, v in truth.items():
+            error, energy = (band_energy(w, grid, edges=edges).sum((1, 2)) for w in (predicted[name] - v, v))
+            scale = energy + self.floor * energy.amax(-1, keepdim=True) + 1e-30
+            terms.append((error / scale + 1e-12).sqrt().mean())
+        return torch.stack(terms).mean()
+
+
+def _grid(places: Places, loss: str) -> Grid:
+    if not isinstance(places, GridPlaces) or places.grid is None:
+        raise InputError(f"the loss {loss} needs values on a grid, got points: take relative_l2")
+    return places.grid
 
 
 def square_mean(u: Tensor, places: Places) -> Tensor:

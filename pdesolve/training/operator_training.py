@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from pdesolve.errors import InputError
+from pdesolve.least_squares import Soap
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
@@ -19,9 +21,11 @@ from pdesolve.task import Steps, Task
 from pdesolve.training.averaging import averaged
 from pdesolve.training.candidate import Candidate
 from pdesolve.training.curriculum import Curriculum
+from pdesolve.training.equation_residual import EquationResidual
 from pdesolve.training.fit import fit
-from pdesolve.training.losses import Loss, MeanSquare, RelativeL2
+from pdesolve.training.losses import Loss, MeanSquare, OctaveL2, RelativeH1, RelativeL2
 from pdesolve.training.minibatch import Minibatch
+from pdesolve.training.muon import Muon
 from pdesolve.training.operator_objective import OperatorObjective, StepTerms
 from pdesolve.training.processes import own
 from pdesolve.training.reduction import largest
@@ -35,6 +39,7 @@ from pdesolve.windows import Windows
 _NETWORK = "module.network"  # of the objective: what is compiled
 _MOST_LOOKS, _LEAST_LOOKS = 200, 5  # validations in a training
 _PAUSE = 19  # times what a validation takes, before the next
+_LONGEST = 256  # side of a matrix of SOAP that is diagonalised
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,11 @@ class Training:
     Attributes:
         epochs: passes through the training split; 0 takes as many as the budget allows.
         batch: windows in a step.
-        loss: what is minimised, relative_l2 or mean_square.
-        optimiser: adamw.
+        loss: what is minimised; h1 counts slopes too, spectral all octaves of wavenumbers alike, both on grids.
+        residual: weight of the residual of the equation that the data obey, of 1 as a good start; 0 for none.
+        optimiser: adamw, soap (fewer but dearer steps, rate 3e-3) or muon (matrices are turned, the others as adamw).
         learning_rate: at its peak.
-        weight_decay: decoupled, of adamw.
+        weight_decay: decoupled, of adamw and muon.
         schedule: of the learning rate, one_cycle, cosine or constant.
         warm_up: fraction of the steps in which the learning rate rises.
         clip: largest norm of the gradient; 0 for none.
@@ -70,8 +76,9 @@ class Training:
 
     epochs: int = 0
     batch: int = 32
-    loss: Literal["relative_l2", "mean_square"] = "relative_l2"
-    optimiser: Literal["adamw"] = "adamw"
+    loss: Literal["relative_l2", "mean_square", "h1", "spectral"] = "relative_l2"
+    residual: float = 0.0
+    optimiser: Literal["adamw", "soap", "muon"] = "adamw"
     learning_rate: float = 5e-3
     weight_decay: float = 1e-4
     schedule: Schedule = "one_cycle"
@@ -93,7 +100,7 @@ class Training:
     def __post_init__(self) -> None:
         bounds = {
             "epochs": 0, "batch": 1, "points": 0, "unroll": 1, "push_forward": 0, "clip": 0, "noise": 0,
-            "weight_decay": 0,
+            "weight_decay": 0, "residual": 0,
         }  # fmt: skip
         for name, least in bounds.items():
             if getattr(self, name) < least:
@@ -134,13 +141,13 @@ def train_operator(
             f"{surrogate.method} gives values where it is given some, not at points: leave training.points at 0"
         )
     objective = OperatorObjective(
-        trained, losses_of(training), unroll=training.unroll, push_forward=training.push_forward,
+        trained, losses_of(training, data), unroll=training.unroll, push_forward=training.push_forward,
         noise=training.noise, points=training.points, symmetries=symmetries, seed=run.seed, further=further,
         precision=torch.bfloat16 if training.precision == "bfloat16" else torch.float32,
         recompute=training.recompute,
     )  # fmt: skip
     batches = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
-    optimiser = torch.optim.AdamW(trained.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+    optimiser = optimiser_of(training, trained)
     average = None
     if training.average:
         average = averaged(trained, training.average)
@@ -221,10 +228,31 @@ def symmetries_of(surrogate: OperatorSurrogate, training: Training) -> Symmetrie
     return symmetries
 
 
-def losses_of(training: Training) -> Mapping[str, tuple[float, Loss]]:
-    """The losses of a training with their weights."""
-    kinds: dict[str, Loss] = {"relative_l2": RelativeL2(), "mean_square": MeanSquare()}
-    return {training.loss: (1.0, kinds[training.loss])}
+def losses_of(training: Training, data: TrainingData) -> Mapping[str, tuple[float, Loss]]:
+    """The losses of a training with their weights.
+
+    Raises:
+        InputError: a residual of data that name no equation, or of frames that resolve no time.
+    """
+    kinds: dict[str, Loss] = {
+        "relative_l2": RelativeL2(), "mean_square": MeanSquare(), "h1": RelativeH1(), "spectral": OctaveL2(),
+    }  # fmt: skip
+    found: dict[str, tuple[float, Loss]] = {training.loss: (1.0, kinds[training.loss])}
+    if training.residual:
+        found["residual"] = (training.residual, EquationResidual(data.problem(), data.signature))
+    return found
+
+
+def optimiser_of(training: Training, module: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser of a training."""
+    parameters, rate = [p for p in module.parameters() if p.requires_grad], training.learning_rate
+    match training.optimiser:
+        case "soap":
+            return Soap(parameters, lr=rate, longest=_LONGEST)
+        case "muon":
+            return Muon(parameters, lr=rate, weight_decay=training.weight_decay)
+        case _:
+            return torch.optim.AdamW(parameters, lr=rate, weight_decay=training.weight_decay)
 
 
 def held_out_batches(data: TrainingData, batch: int, device: torch.device, split: str = "valid") -> list[Any]:
