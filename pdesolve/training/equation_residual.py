@@ -17,6 +17,7 @@ from pdesolve.nn.places import GridPlaces, Places
 from pdesolve.problem import Problem, Value
 from pdesolve.signature import Signature
 from pdesolve.training.losses import Loss
+from pdesolve.training.reduction import batch_mean
 
 Named = Mapping[str, Tensor]
 _FRAMES = 3  # for a derivative in time of second order at every frame
@@ -80,7 +81,8 @@ class EquationResidual(Loss):
             scales = {name: values.diff(dim=dim) / gap for name, values in v.items()}
         terms = []
         for name, row in rows(u).items():
-            scale = scales[name].detach().square().mean() if name in scales else row.new_ones(())
+            squares = scales[name].detach().square() if name in scales else torch.ones_like(row[:1])
+            scale = batch_mean(squares.expand(len(row), *squares.shape[1:]).flatten(1).mean(1), batch)
             terms.append(row.square().mean() / torch.where(scale > 0, scale, 1.0))
         return torch.stack(terms).mean()
 
