@@ -17,6 +17,7 @@ from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.places import Places
+from pdesolve.nn.precision import in_precision
 from pdesolve.signature import Signature
 from pdesolve.surrogates.placing import Placing
 
@@ -142,7 +143,7 @@ def read_surrogate(
     signature = Signature.of_json(content["signature"])
     module = build(signature)
     floating = [value.dtype for value in content["weights"].values() if value.is_floating_point()]
-    module = module.to(dtype=floating[0]) if floating else module
+    module = in_precision(module, floating[0]) if floating else module
     try:
         module.load_state_dict(content["weights"], strict=False)
         missing = [n for n, v in module.state_dict().items() if isinstance(v, Tensor) and n not in content["weights"]]

@@ -14,6 +14,7 @@ from torch import nn
 from pdesolve.errors import InputError
 from pdesolve.least_squares import Soap
 from pdesolve.nn.field_operator import FieldOperator
+from pdesolve.nn.precision import in_precision
 from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.symmetries import Symmetries
@@ -133,7 +134,7 @@ def train_operator(
         InputError: a task that cannot be unrolled.
         Diverged: a loss that is not finite.
     """
-    trained = surrogate.module.to(device=run.device, dtype=run.dtype)
+    trained = in_precision(surrogate.module, run.dtype).to(run.device)
     task = training_task(surrogate.signature, training)
     symmetries = symmetries_of(surrogate, training)
     if training.points and (further is not None or not trained.network.elsewhere):

@@ -16,6 +16,7 @@ from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.fourier_network import FourierNetwork, lines_of
 from pdesolve.nn.positions import position_channels
+from pdesolve.nn.precision import in_precision
 from pdesolve.operators.uqno.model import ENVELOPE, OfErrors, Pinball, UncertainSurrogate
 from pdesolve.operators.uqno.sharing import Share, halved
 from pdesolve.signature import Signature
@@ -109,7 +110,7 @@ class UQNO(Learner):
     def _learn_errors(self, surrogate: UncertainSurrogate, data: Share, run: Run) -> None:
         """Train the operator of errors with what is left of the budget."""
         training, task = self.training, data.signature.task
-        module = surrogate.of_error.module.to(device=run.device, dtype=run.dtype)
+        module = in_precision(surrogate.of_error.module, run.dtype).to(run.device)
         base = surrogate.base.module.requires_grad_(False)
         objective = Pinball(module, base, 1 - self.alpha)
         optimiser = torch.optim.AdamW(module.parameters(), training.learning_rate, weight_decay=training.weight_decay)
