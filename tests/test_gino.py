@@ -101,5 +101,5 @@ def test_radii_that_hold_nothing_are_refused() -> None:
         GeometryNetwork(2, 3, (False, True), latent=12, radius=0.02, modes=6, width=8, depth=2)
     with pytest.raises(InputError, match="16 modes on a latent grid of 12"):
         GeometryNetwork(2, 3, (False, True), latent=12, radius=0.2, modes=16, width=8, depth=2)
-    with pytest.raises(InputError, match="where 5 points have 0.63 on average: train with"):
+    with pytest.raises(InputError, match=r"where 5 points have 0\.63 on average: train with"):
         network().check(PointPlaces.of(AXES, cloud(5)))
