@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from pdesolve.batch import Batch
 from pdesolve.errors import Diverged, InputError, unknown_name
@@ -29,7 +30,12 @@ class Rollout:
 
 @torch.no_grad()
 def rolled_out(surrogate: Surrogate, batch: Batch, steps: int, on_divergence: OnDivergence) -> Rollout:
-    """See `Surrogate.rollout`."""
+    """See `Surrogate.rollout`. Weights that are made from others (parametrizations) are made once for all steps."""
+    with parametrize.cached():
+        return _rolled_out(surrogate, batch, steps, on_divergence)
+
+
+def _rolled_out(surrogate: Surrogate, batch: Batch, steps: int, on_divergence: OnDivergence) -> Rollout:
     signature = surrogate.signature
     if on_divergence not in ("stop", "raise", "keep"):
         raise unknown_name("on_divergence", on_divergence, ("stop", "raise", "keep"))
