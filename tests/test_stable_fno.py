@@ -46,7 +46,8 @@ def globe(rows: int, columns: int, *, poles: bool = False, latitude_first: bool 
 def network(dimension: int = 1, **settings: Any) -> StableFourierNetwork:
     torch.manual_seed(0)
     layout = Layout(**{"modes": 9, "width": 12, "depth": 2, **settings})
-    return StableFourierNetwork(1, 1, (True,) * dimension, layout).double()
+    ends = (False, None) if layout.surface == "sphere" else (None,) * dimension
+    return StableFourierNetwork(1, 1, ends, layout).double()
 
 
 def applied(net: StableFourierNetwork, x: Tensor, places: GridPlaces) -> Tensor:
@@ -135,12 +136,12 @@ def test_steps_in_a_row_are_differentiated_with_the_vectors_they_had() -> None:
 @pytest.mark.parametrize("surface", ["box", "sphere"])
 def test_without_blocks_no_wave_can_grow(surface: str) -> None:
     net = network(2, surface=surface, placed=False).eval()
-    places = globe(10, 12)
+    places = globe(10, 12) if surface == "sphere" else torus(10, 12)
     for block in net.blocks:
         nn.init.zeros_(block.mixing.parametrizations.weight.original)  # type: ignore[union-attr]
     x = torch.randn(4, 1, 10, 12, dtype=torch.float64)
     y = applied(net, x, places)
-    assert 0 < float(y.square().sum()) <= float(x.square().sum()) * (1 + 1e-9)
+    assert 0 < float(y.detach().square().sum()) <= float(x.square().sum()) * (1 + 1e-9)
 
 
 def test_gates_make_a_convex_combination() -> None:
@@ -253,7 +254,10 @@ def test_bounded_axes_are_continued_evenly() -> None:
 @pytest.mark.parametrize(
     ("places", "message"),
     [
-        (torus(8, 8), "a sphere has a periodic longitude and a bounded latitude, the data have x periodic, y periodic"),
+        (
+            torus(10, 10),
+            "a sphere has a periodic longitude and a bounded latitude, the data have x periodic, y periodic",
+        ),
         (globe(8, 9), "9 longitudes are odd in number: interpolate to 8 or 10"),
     ],
 )
@@ -268,6 +272,24 @@ def test_latitudes_of_unequal_steps_are_refused() -> None:
     uneven = GridPlaces(places.axes, (gauss**1.5, places.points[1]), places.parts)
     with pytest.raises(InputError, match="neither middles of equal cells nor equal steps"):
         DoubleFourierSphere.of(uneven)
+
+
+@pytest.mark.parametrize("settings", [{}, {"filtering": "dynamic"}, {"surface": "sphere"}])
+def test_it_can_be_exported(settings: dict[str, Any]) -> None:
+    net = network(2, **settings).eval()
+    places = globe(10, 12) if settings.get("surface") else torus(12, 12)
+
+    class Step(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, x: Tensor) -> Tensor:
+            return applied(self.net, x, places)
+
+    x = torch.randn(2, 1, *places.shape, dtype=torch.float64)
+    exported = torch.export.export(Step(), (x,)).module()
+    torch.testing.assert_close(exported(x), applied(net, x, places))
 
 
 def test_grids_too_coarse_for_the_modes_are_refused() -> None:

@@ -10,11 +10,16 @@ import torch
 from torch import Tensor
 
 from pdesolve.errors import InputError
+from pdesolve.geometry import GridAxis
 from pdesolve.nn.places import GridPlaces
+from pdesolve.signature import Signature
 
 _EQUAL = (
     1e-4  # relative departure of steps that are said to be equal; float32 coordinates have fewer digits than the file
 )
+
+
+Ends = tuple[bool | None, ...]  # for each axis: None around, True where the ends are points, else False
 
 
 class Extension(ABC):
@@ -44,12 +49,7 @@ class Reflection(Extension):
     nodal: for each axis None where it is periodic, True where its ends are points, which are not doubled then.
     """
 
-    nodal: tuple[bool | None, ...]
-
-    @staticmethod
-    def of(places: GridPlaces) -> Reflection:
-        ends = (bool(points[0].abs() < _EQUAL / len(points)) for points in places.points)
-        return Reflection(tuple(None if axis.periodic else end for axis, end in zip(places.axes, ends, strict=True)))
+    nodal: Ends
 
     def shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         return tuple(n if end is None else 2 * n - 2 * end for n, end in zip(shape, self.nodal, strict=True))
@@ -162,3 +162,13 @@ def _folded(v: Tensor, dim: int, single: int, across: Callable[[Tensor], Tensor]
     # first + (beyond - first) / 2: equal ones come back as they are
     met = inner + 0.5 * (beyond - inner)
     return met if not single else torch.cat([first.narrow(dim, 0, 1), met, first.narrow(dim, size - 1, 1)], dim)
+
+
+def ends_of(signature: Signature) -> Ends:
+    """How the axes of a signature end."""
+
+    def end(member: GridAxis) -> bool | None:
+        gap = abs(float(member.points[0]) - member.axis.lower) * member.size / member.axis.length
+        return None if member.axis.periodic else gap < _EQUAL
+
+    return tuple(map(end, signature.members)) or tuple(None if axis.periodic else True for axis in signature.axes)

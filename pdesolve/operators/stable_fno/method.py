@@ -10,6 +10,7 @@ from typing import Literal
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator, Predicts
+from pdesolve.operators.stable_fno.extension import ends_of
 from pdesolve.operators.stable_fno.model import Filtering, Layout, Residual, StableFourierNetwork, Surface
 from pdesolve.signature import Signature, Slot
 from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
@@ -79,6 +80,13 @@ class StableFNO(Learner):
         for name in self.tangent:
             if name not in known:
                 raise unknown_name("variable", name, known)
+        ends = ends_of(signature)
+        if self.surface == "sphere" and sorted(end is None for end in ends) != [False, True]:
+            raise InputError(
+                f"--method.surface sphere needs a periodic longitude and a bounded latitude, the data have "
+                f"{', '.join(a.name + (' periodic' if a.periodic else ' bounded') for a in signature.axes)}: set the "
+                "attribute periodic=1 of the coordinate longitude, or take the surface box"
+            )
         layout = Layout(
             modes=self.modes, width=self.width, depth=self.depth, expansion=self.expansion, amplitude=self.amplitude,
             filtering=self.filtering, residual=self.residual, surface=self.surface,
@@ -86,7 +94,7 @@ class StableFNO(Learner):
             tangent_inputs=self._tangent(signature.inputs), tangent_outputs=self._tangent(signature.targets),
         )  # fmt: skip
         inputs = signature.input_channels + len(signature.parameters)
-        network = StableFourierNetwork(inputs, signature.target_channels, signature.periodic, layout)
+        network = StableFourierNetwork(inputs, signature.target_channels, ends, layout)
         return FieldOperator(network, signature, predicts=self.predicts)
 
     def _tangent(self, slots: Sequence[Slot]) -> tuple[int, ...]:

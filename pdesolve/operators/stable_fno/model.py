@@ -15,7 +15,7 @@ from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
 from pdesolve.nn.positions import position_channels, positions
 from pdesolve.operators.stable_fno.bounded import Mixing
-from pdesolve.operators.stable_fno.extension import DoubleFourierSphere, Extension, Reflection
+from pdesolve.operators.stable_fno.extension import DoubleFourierSphere, Ends, Extension, Reflection
 from pdesolve.operators.stable_fno.filters import BoundedFilter, DynamicFilter, as_real, low_pass
 
 Filtering = Literal["static", "dynamic"]
@@ -77,12 +77,14 @@ class StableFourierNetwork(OperatorNetwork):
 
         u' = P B_n ... B_1 s L u / s,   s = amplitude sqrt(width / outputs),
 
-    so that without blocks no wave could grow. The coordinates of the places may be channels of u.
+    so that without blocks no wave could grow. The coordinates of the places may be channels of u. ends: for each axis
+    None where it is periodic, True where its ends are points, else False.
     """
 
-    def __init__(self, inputs: int, outputs: int, periodic: tuple[bool, ...], layout: Layout) -> None:
+    def __init__(self, inputs: int, outputs: int, ends: Ends, layout: Layout) -> None:
         super().__init__()
-        self.layout = layout
+        self.layout, self.ends = layout, ends
+        periodic = tuple(end is None for end in ends)
         self.scale = layout.amplitude * math.sqrt(layout.width / outputs)
         inputs += position_channels(periodic) if layout.placed else 0
         self.lift, self.project = Mixing(inputs, layout.width), Mixing(layout.width, outputs)
@@ -90,7 +92,7 @@ class StableFourierNetwork(OperatorNetwork):
 
     def forward(self, x: Tensor, parameters: Tensor, given: Places, wanted: Places) -> Tensor:
         assert isinstance(given, GridPlaces)
-        extension = self._extension(given, self.layout.tangent_inputs)
+        extension = self._extension(self.layout.tangent_inputs)
         if self.layout.placed:
             x = torch.cat([x, positions(given).expand(len(x), *[-1] * (x.ndim - 1))], 1)
         h = self.scale * as_real(self.lift(extension.extend(x)))
@@ -99,12 +101,14 @@ class StableFourierNetwork(OperatorNetwork):
         y = as_real(self.project(h)) / self.scale
         if self.layout.evaluation_filter and not self.training:
             y = low_pass(y, [self.layout.evaluation_filter * self.layout.highest] * len(given.points))
-        return self._extension(given, self.layout.tangent_outputs).restrict(y)
+        return self._extension(self.layout.tangent_outputs).restrict(y)
 
     def check(self, given: Places) -> None:
         if not isinstance(given, GridPlaces):
             raise InputError("stable_fno needs values on a grid, got points: take gino")
-        sizes = self._extension(given, ()).shape(given.shape)
+        if self.layout.surface == "sphere":
+            DoubleFourierSphere.of(given)
+        sizes = self._extension(()).shape(given.shape)
         for axis, size, points in zip(given.axes, sizes, given.shape, strict=True):
             if size < self.layout.modes:
                 around = "" if size == points else f" ({size} where they are continued over its ends)"
@@ -113,8 +117,12 @@ class StableFourierNetwork(OperatorNetwork):
                     f"data, or train with --method.modes {size} or fewer"
                 )
 
-    def _extension(self, given: GridPlaces, tangent: tuple[int, ...]) -> Extension:
-        """The torus on which the network works."""
+    def _extension(self, tangent: tuple[int, ...]) -> Extension:
+        """The torus on which the network works: of what is known without a look at the coordinates."""
         if self.layout.surface == "box":
-            return Reflection.of(given)
-        return DoubleFourierSphere.of(given, tangent=tangent, finest=float(self.layout.highest))
+            return Reflection(self.ends)
+        longitude = self.ends.index(None)
+        latitude = 1 - longitude
+        return DoubleFourierSphere(
+            latitude, longitude, bool(self.ends[latitude]), tangent, finest=float(self.layout.highest)
+        )
