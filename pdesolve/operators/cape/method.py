@@ -81,7 +81,7 @@ class CAPE(Learner):
         with seeded(run.seed):
             module = self.module(data.signature)
         surrogate = OperatorSurrogate(module, method="cape", settings=asdict(self), device=run.device)
-        (weight, loss), *_ = losses_of(self.training).values()
+        (weight, loss), *_ = losses_of(self.training, data).values()
         if self.warm_up:
             self._warmed_up(surrogate, data, run)
         further = ProposalTerms(loss, self.proposal_weight * weight, self.penalty, self.slope)
@@ -92,7 +92,7 @@ class CAPE(Learner):
         module, training = surrogate.module.to(device=run.device, dtype=run.dtype), self.training
         network = module.network
         assert isinstance(network, CapeNetwork)
-        (_, loss), *_ = losses_of(training).values()
+        (_, loss), *_ = losses_of(training, data).values()
         batches = data.batches(
             training_task(data.signature, training), batch=training.batch, device=run.device, seed=run.seed + 1
         )
