@@ -25,7 +25,7 @@ from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.operators.cape.method import CAPE
 from pdesolve.operators.cape.model import CapeNetwork
 from pdesolve.operators.cape.terms import ProposalTerms
-from pdesolve.operators.cape.transport import Transport
+from pdesolve.operators.cape.transport import Transport, limited
 from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.surrogates.placing import Placing
@@ -92,7 +92,7 @@ def test_without_a_change_proposed_it_is_its_base() -> None:
     silence(network)
     x, p = torch.randn(2, 1, 16), torch.randn(2, 1)
     places = Placing(module.signature).of(Windows(data(), TASK).batch([0]))
-    expected = network.base(torch.cat([x, x], 1), p[:, :0], places, places)
+    expected = limited(network.base(torch.cat([x, x], 1), p[:, :0], places, places), 3, (0,))
     assert torch.equal(network(x, p, places, places), expected)
 
 
@@ -101,6 +101,7 @@ def test_a_base_without_output_leaves_the_proposal() -> None:
     module, network = built()
     shown: list[Tensor] = []
     network.base.register_forward_hook(lambda _, given, out: (shown.append(given[0]), torch.zeros_like(out))[1])
+    network.band = None
     found = outcome(module, speed=1.0)
     slot = module.signature.inputs[0]
     assert torch.allclose(shown[0][:, 1:] * slot.std[0] + slot.mean[0], found[:, 0], atol=1e-5)
@@ -121,6 +122,20 @@ def test_transport_moves_and_smooths_by_the_parameters() -> None:
         damped = torch.cos(3 * x) * torch.exp(-p.clamp(min=0) * 9 / 16)
         assert torch.allclose(found[:, 0], moved, atol=2e-5)
         assert torch.allclose(found[:, 1], damped, atol=2e-5)
+
+
+def test_waves_above_the_base_are_left_alone() -> None:
+    module, network = built()
+    assert network.band == 3
+    x, p = torch.randn(2, 1, 16), torch.randn(2, 1)
+    places = Placing(module.signature).of(Windows(data(), TASK).batch([0]))
+    spectrum = torch.fft.rfft(network(x, p, places, places))
+    assert float(spectrum[..., :4].abs().min()) > 1e-4
+    assert float(spectrum[..., 4:].abs().max()) < 1e-5
+    v = torch.randn(2, 1, 9, 16)
+    once = limited(v, 2, (0, 1))
+    assert torch.allclose(limited(once, 2, (1, 0)), once, atol=1e-5)
+    assert torch.allclose(limited(v, 8, (0, 1)), v, atol=1e-5)
 
 
 def test_transport_in_the_plane_leaves_other_axes_alone() -> None:

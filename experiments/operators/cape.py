@@ -65,7 +65,7 @@ MODELS: dict[str, Learner] = {
     "base": FNO(modes=24, width=18, positions="none", predicts="increment", training=TRAINING),
     "channels": FNO(modes=24, width=18, positions="none", predicts="increment", training=TRAINING),
     "cape": CAPE(width=17, modes=24, channels=36, positions="none", warm_up=WARM_UP, training=TRAINING),
-    "cape, spectral channels": CAPE(
+    "spectral": CAPE(
         width=16, modes=24, channels=24, proposal="channels", positions="none", warm_up=WARM_UP, training=TRAINING
     ),
 }
@@ -104,7 +104,7 @@ def error(surrogate: Surrogate, data: Dataset) -> float:
 
 def measured(name: str, values: Values, seed: int, steps: int, folder: Path) -> dict[str, Any]:
     """The errors of a model in each column; `parameters` and `cpu_seconds` of its training beside."""
-    kept = folder / f"{values.family}-{name.replace(', ', '-').replace(' ', '-')}-{steps}-{seed}.json"
+    kept = folder / f"{values.family}-{name}-{steps}-{seed}.json"
     if kept.exists():
         return json.loads(kept.read_text())
     data = training_data(values, folder / "data")
@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--families", default="advection,burgers")
-    parser.add_argument("--models", default="base,channels,cape")
+    parser.add_argument("--models", default="base,channels,cape", help="spectral: CAPE with `proposal: channels`")
     given = parser.parse_args()
     (given.folder / "data").mkdir(parents=True, exist_ok=True)
     results: dict[tuple[str, str], list[dict[str, Any]]] = {}

@@ -125,7 +125,10 @@ class CAPE(Learner):
         base = base_network(
             self.base, inputs, signature, modes=self.modes, width=self.width, depth=self.depth, positions=self.positions
         )
-        network = CapeNetwork(base, proposal, last=last, ratio=ratio)
+        network = CapeNetwork(
+            base, proposal, last=last, ratio=ratio, band=self.modes // 2 if self.base == "fno" else None,
+            axes=[i for i, around in enumerate(signature.periodic) if around],
+        )  # fmt: skip
         network.check(places)
         return FieldOperator(network, signature, predicts="increment", conditioning="apart")
 

@@ -15,7 +15,7 @@ from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import Places
 from pdesolve.nn.resampling import Layout
 from pdesolve.nn.waves import Line
-from pdesolve.operators.cape.transport import Everywhere, Transport
+from pdesolve.operators.cape.transport import Everywhere, Transport, limited
 
 _SHARPEST = 8.0  # the range of the signed logarithm: below an eighth of their size parameters count linearly
 
@@ -25,24 +25,29 @@ class CapeNetwork(OperatorNetwork):
     network N, which sees no parameters.
 
     last: for each target the channel of x that it goes on from. ratio: the deviation of each target, in which changes
-    come, over that of its channel.
+    come, over that of its channel. band: the highest wave number around periodic `axes` in which the state changes, the
+    last that the base filters; None for all. What the base cannot filter would grow from step to step: the pointwise
+    and local parts of a proposal amplify it for some parameters, and few data hold it.
     """
 
     last: Tensor
     ratio: Tensor
 
     def __init__(
-        self, base: OperatorNetwork, proposal: Proposal, *, last: Sequence[int], ratio: Sequence[float]
-    ) -> None:
+        self, base: OperatorNetwork, proposal: Proposal, *, last: Sequence[int], ratio: Sequence[float],
+        band: int | None = None, axes: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         super().__init__()
         self.base, self.proposal = base, proposal
+        self.band, self.axes = band, tuple(axes)
         self.register_buffer("last", torch.tensor(list(last)), persistent=False)
         self.register_buffer("ratio", torch.tensor(list(ratio)), persistent=False)
 
     def forward(self, x: Tensor, parameters: Tensor, given: Places, wanted: Places) -> Tensor:
         change = self.proposal(x, parameters)
         proposed = x[:, self.last] + self.ratio.view(-1, *[1] * (x.ndim - 2)) * change
-        return change + self.base(torch.cat([x, proposed], 1), parameters[:, :0], given, wanted)
+        change = change + self.base(torch.cat([x, proposed], 1), parameters[:, :0], given, wanted)
+        return change if self.band is None else limited(change, self.band, self.axes)
 
     def check(self, given: Places) -> None:
         self.base.check(given)

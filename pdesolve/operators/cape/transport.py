@@ -61,6 +61,19 @@ class Transport(nn.Module):
             return torch.fft.irfftn(factor * torch.fft.rfftn(values, dim=dims), s=sizes, dim=dims).to(v.dtype)
 
 
+def limited(v: Tensor, band: int, axes: Sequence[int]) -> Tensor:
+    """v (sample, channel, *space) without the waves above a number around each of some axes of space."""
+    with torch.autocast(v.device.type, enabled=False):
+        found = v if v.dtype == torch.float64 else v.float()
+        for axis in axes:
+            size = v.shape[axis + 2]
+            spectrum = torch.fft.rfft(found, dim=axis + 2)
+            kept = _waves(size, found, half=True) <= band
+            kept = kept.view([-1 if j == axis + 2 else 1 for j in range(v.ndim)])
+            found = torch.fft.irfft(spectrum * kept, n=size, dim=axis + 2)
+        return found.to(v.dtype)
+
+
 def _over(amount: Tensor, v: Tensor) -> Tensor:
     """An amount (sample, channel) over the places of v."""
     return amount.reshape(*amount.shape, *[1] * (v.ndim - 2))
