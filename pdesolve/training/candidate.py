@@ -119,7 +119,9 @@ def validated(surrogate: OperatorSurrogate, batches: Sequence[Batch]) -> dict[st
 
 
 def _copied(module: nn.Module) -> dict[str, Tensor]:
-    return {name: v.detach().clone() for name, v in module.state_dict().items() if isinstance(v, Tensor)}
+    """The weights on the CPU: a GPU's memory is for training."""
+    state = module.state_dict().items()
+    return {name: v.detach().to("cpu", copy=True) for name, v in state if isinstance(v, Tensor)}
 
 
 def _broken(batch: Batch) -> list[str]:
