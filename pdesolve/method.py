@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pdesolve.surrogates.judging import Report
     from pdesolve.training.run import Run
     from pdesolve.training_data import TrainingData
+
+_CHANNELS, _BATCH = 32, 32  # of a usual network in training
 
 
 class Solution(ABC):
@@ -241,4 +244,4 @@ class Learner(ABC):
 
     def operation_size(self, signature: Signature) -> int:
         """How many values a typical tensor operation works on: it decides the number of CPU threads."""
-        return 2**20
+        return _CHANNELS * _BATCH * math.prod(signature.shape)

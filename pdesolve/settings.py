@@ -75,7 +75,7 @@ def build(kind: str, target: Callable[..., Any], given: Mapping[str, Any]) -> tu
             made[name], values[name] = build(path, hint, {**plain(defaults[name]), **part})
     flat = {name: hint for name, hint in hints.items() if name not in made}
     if flat:
-        stated = {name: _none(value, flat[name]) for name, value in given.items() if name in flat}
+        stated = {name: _listed(_none(value, flat[name]), flat[name]) for name, value in given.items() if name in flat}
         read = _read(kind, target, flat, stated, set(made))
         made |= read
         values |= plain(read)
@@ -106,6 +106,13 @@ def _none(value: Any, hint: Any) -> Any:
     """None for the word "none", where the type has None and no words."""
     words = any(a is str or get_origin(a) is Literal for a in get_args(hint))
     return None if value == "none" and types.NoneType in get_args(hint) and not words else value
+
+
+def _listed(value: Any, hint: Any) -> Any:
+    """A list for words with commas between, where a tuple is meant."""
+    if isinstance(value, str) and get_origin(hint) is tuple and not value.lstrip().startswith("["):
+        return [word.strip() for word in value.split(",") if word.strip()]
+    return value
 
 
 def _path(*names: str) -> str:

@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import Any, NoReturn
 
 from pdesolve.errors import InputError, unknown_name
@@ -129,6 +130,9 @@ def settings_text(settings: Mapping[str, Setting], prefix: str) -> str:
     """A table of settings for help texts: name, type, default, meaning."""
     lines = []
     for setting in settings.values():
+        if is_dataclass(setting.default):
+            lines.append(settings_text(settings_of(type(setting.default)), f"{prefix}.{setting.name}"))
+            continue
         default = json.dumps(plain(setting.default), default=str)
         lines.append(f"  --{prefix}.{setting.name} ({setting.type}, default {default})")
         if setting.doc:

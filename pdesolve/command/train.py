@@ -149,9 +149,6 @@ def _request(given: Mapping[str, Any], settings: Mapping[str, Any]) -> Request:
     if not data:
         raise InputError(f"which data? write pdesolve train {name} --data FILE; pdesolve generate makes some")
     typed = {field.name: given[field.name] for field in fields(TaskChoice) if given[field.name] is not None}
-    for key in ("inputs", "targets"):
-        if key in typed:
-            typed[key] = [word.strip() for word in typed[key].split(",")]
     told = {key: given[key] for key in options if given[key] is not None}
     return Request(
         name,

@@ -14,6 +14,7 @@ from torch import nn
 from pdesolve.errors import InputError
 from pdesolve.least_squares import Soap
 from pdesolve.nn.field_operator import FieldOperator
+from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.precision import in_precision
 from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
@@ -131,10 +132,12 @@ def train_operator(
     beside the loss of its outcome. share: of the steps and the budget, where further stages follow.
 
     Raises:
-        InputError: a task that cannot be unrolled.
+        InputError: a grid that is too coarse for the network, a task that cannot be unrolled.
         Diverged: a loss that is not finite.
     """
     trained = in_precision(surrogate.module, run.dtype).to(run.device)
+    if surrogate.signature.grid is not None:
+        trained.network.check(GridPlaces.of(surrogate.signature.grid))
     task = training_task(surrogate.signature, training)
     symmetries = symmetries_of(surrogate, training)
     if training.points and (further is not None or not trained.network.elsewhere):
