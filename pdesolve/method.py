@@ -168,11 +168,13 @@ class Surrogate(ABC):
     One step of it takes the inputs of its signature to the targets. `start`, `step` and `read` are all that a kind of
     surrogate says of itself; a carry is whatever it goes on with (the last frames, a latent state). `parameters` counts
     trained numbers, a complex one as two. `notes` holds what the learner has to say of it; JSON values only.
+    `elsewhere` says whether it reads values at other places than those of the inputs.
     """
 
     signature: Signature
     parameters: int = 0
     notes: dict[str, Any]
+    elsewhere: bool = False
     dtype: torch.dtype = torch.float32
     device: torch.device
     run: Path | None = None
@@ -204,8 +206,10 @@ class Surrogate(ABC):
         """
         return self.read(self.step(self.start(batch)), at)
 
-    def rollout(self, batch: Batch, steps: int, *, on_divergence: OnDivergence = "stop") -> Rollout:
-        """So many steps from what a batch gives, each from the outcome of the one before.
+    def rollout(
+        self, batch: Batch, steps: int, *, on_divergence: OnDivergence = "stop", at: Places | None = None
+    ) -> Rollout:
+        """So many steps from what a batch gives, each from the outcome of the one before, read there or `at` others.
 
         on_divergence: what to do with values that are not finite, or 1e4 times the scale they were trained on: `stop`
         fills the frames from there on with NaN for the samples that diverged, `raise` raises, `keep` goes on.
@@ -216,7 +220,7 @@ class Surrogate(ABC):
         """
         from pdesolve.rollout import rolled_out
 
-        return rolled_out(self, batch, steps, on_divergence)
+        return rolled_out(self, batch, steps, on_divergence, at)
 
 
 class Learner(ABC):

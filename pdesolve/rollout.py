@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 from pdesolve.batch import Batch
 from pdesolve.errors import Diverged, InputError, unknown_name
 from pdesolve.method import Surrogate
+from pdesolve.nn.places import Places
 
 OnDivergence = Literal["stop", "raise", "keep"]
 _LARGE = 1e4  # deviations of the training data: no state any more, though still a number; one cell of 1e8 has as many
@@ -29,13 +30,17 @@ class Rollout:
 
 
 @torch.no_grad()
-def rolled_out(surrogate: Surrogate, batch: Batch, steps: int, on_divergence: OnDivergence) -> Rollout:
+def rolled_out(
+    surrogate: Surrogate, batch: Batch, steps: int, on_divergence: OnDivergence, at: Places | None = None
+) -> Rollout:
     """See `Surrogate.rollout`. Weights that are made from others (parametrizations) are made once for all steps."""
     with parametrize.cached():
-        return _rolled_out(surrogate, batch, steps, on_divergence)
+        return _rolled_out(surrogate, batch, steps, on_divergence, at)
 
 
-def _rolled_out(surrogate: Surrogate, batch: Batch, steps: int, on_divergence: OnDivergence) -> Rollout:
+def _rolled_out(
+    surrogate: Surrogate, batch: Batch, steps: int, on_divergence: OnDivergence, at: Places | None
+) -> Rollout:
     signature = surrogate.signature
     if on_divergence not in ("stop", "raise", "keep"):
         raise unknown_name("on_divergence", on_divergence, ("stop", "raise", "keep"))
@@ -64,7 +69,7 @@ def _rolled_out(surrogate: Surrogate, batch: Batch, steps: int, on_divergence: O
             )
         diverged = torch.zeros_like(bad, dtype=torch.long) if diverged is None else diverged
         diverged = torch.where(bad & (diverged == 0), step, diverged)
-        for name, values in found.items():
+        for name, values in (found if at is None else surrogate.read(carry, at)).items():
             if on_divergence == "stop":
                 values = values.masked_fill((diverged > 0).view(-1, *[1] * (values.ndim - 1)), torch.nan)
             frames[name].append(values)

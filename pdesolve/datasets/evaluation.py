@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pdesolve.data import Dataset
 from pdesolve.datasets.opening import open_dataset
-from pdesolve.errors import InputError, unknown_name
+from pdesolve.errors import InputError
 from pdesolve.learning import load_surrogate
 from pdesolve.run_folder import CONFIG, read_run
 from pdesolve.settings import build, read_config
@@ -34,19 +35,12 @@ def evaluate(
     surrogate = load_surrogate(folder, device=device)
     config, score = read_config(folder / CONFIG), read_run(folder).get("report") or {}
     own = data is None
-    paths = list(config["data"] if data is None else data)
-    if not paths:
-        raise InputError(f"{folder} was trained on data in memory: write --data FILE")
-    dataset = open_dataset(paths)
-    task: TaskChoice = build("task", TaskChoice, config["task"])[0]
-    if own:
-        dataset = divided(dataset, **({} if dataset.splits else task.parts), seed=config["seed"])
-        split = split or score.get("split") or "test"
-    elif split is None and "test" in dataset.splits:
-        split = "test"
-    if split and split not in dataset.splits:
-        raise unknown_name("split", split, dataset.splits)
-    part = dataset.split(split) if split else dataset
+    if data is None:
+        part, split, paths = held_out(folder, split)
+    else:
+        dataset, paths = open_dataset(list(data)), list(data)
+        split = "test" if split is None and "test" in dataset.splits else split
+        part = dataset.split(split) if split else dataset
     windows = Windows(part, surrogate.signature.task, dtype=find_dtype(config["dtype"]))
     metrics = measured(surrogate, windows)
     known = own and split == score.get("split")
@@ -54,3 +48,21 @@ def evaluate(
         "run": str(folder), "data": [str(path) for path in paths], "split": split or "", "samples": part.samples,
         "metrics": metrics, "stored": score.get("metrics") if known else None, "picture": None,
     }  # fmt: skip
+
+
+def held_out(run: str | Path, split: str | None = None) -> tuple[Dataset, str, list[str]]:
+    """The samples of a run's own data that it was judged by or those of another split, its name, and their paths.
+
+    Raises:
+        InputError: data that are not there any more or were in memory, no such split.
+    """
+    folder = Path(run)
+    config, score = read_config(folder / CONFIG), read_run(folder).get("report") or {}
+    paths = list(config["data"])
+    if not paths:
+        raise InputError(f"{folder} was trained on data in memory: write --data FILE")
+    dataset = open_dataset(paths)
+    task: TaskChoice = build("task", TaskChoice, config["task"])[0]
+    dataset = divided(dataset, **({} if dataset.splits else task.parts), seed=config["seed"])
+    chosen = split or str(score.get("split") or "test")
+    return dataset.split(chosen), chosen, paths

@@ -44,6 +44,7 @@ class Ensemble(Surrogate):
         first = members[0]
         self.signature, self.dtype, self.device = first.signature, first.dtype, first.device
         self.parameters = sum(member.parameters for member in members)
+        self.elsewhere = all(member.elsewhere for member in members)
         self.notes = {"members": [member.notes for member in members]}
 
     def start(self, batch: Batch) -> tuple[Any, ...]:

@@ -57,6 +57,10 @@ class OperatorSurrogate(Surrogate):
     def dtype(self) -> torch.dtype:  # type: ignore[override]
         return self.module.dtype
 
+    @property
+    def elsewhere(self) -> bool:  # type: ignore[override]
+        return self.module.network.elsewhere
+
     def start(self, batch: Batch) -> Frames:
         missing = [slot.name for slot in self.signature.inputs if slot.name not in batch.inputs]
         if missing:

@@ -29,6 +29,7 @@ class UncertainSurrogate(Surrogate):
         self.base, self.of_error, self.bands = base, of_error, bands
         self.signature, self.device, self.notes = base.signature, base.device, base.notes
         self.parameters = base.parameters + of_error.parameters
+        self.elsewhere = base.elsewhere
 
     @property
     def dtype(self) -> torch.dtype:  # type: ignore[override]

@@ -1,0 +1,269 @@
+"""What a surrogate predicts of data whose targets need not be known, as labelled data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pdesolve.arrays import Memory
+from pdesolve.batch import Batch
+from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
+from pdesolve.errors import InputError
+from pdesolve.fields import Coordinates, GridField, Quantity
+from pdesolve.fields.interpolation import interpolate
+from pdesolve.geometry import Axes, Axis, Grid, GridAxis
+from pdesolve.method import Surrogate
+from pdesolve.nn.places import GridPlaces, PointPlaces
+from pdesolve.rollout import OnDivergence
+from pdesolve.signature import Signature, places_of
+from pdesolve.surrogates.placing import resized
+from pdesolve.task import Task, Trajectory
+from pdesolve.windows import Windows
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_BATCH = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """dataset: of the targets, with what was given and does not move beside. diverged: (sample,) the step of a rollout
+    at which each sample diverged, counted from 1; 0 where it did not."""
+
+    dataset: xr.Dataset
+    diverged: np.ndarray
+
+
+def predicted(
+    surrogate: Surrogate, data: Dataset, *, steps: int = 0, on_divergence: OnDivergence = "stop",
+    sizes: tuple[int, ...] | None = None, points: np.ndarray | None = None, dtype: torch.dtype = torch.float32,
+) -> Predictions:  # fmt: skip
+    """The predictions of all samples from their first frames on; frames and variables that are wanted are not read.
+
+    steps: of a rollout, 0 for one prediction. sizes: of another grid along the axes of space; surrogates that read
+    elsewhere are read there, others are given inputs that are interpolated (coefficients that jump overshoot then).
+    points: (point, axis) to read at; of surrogates that do not, the grid is interpolated.
+
+    Raises:
+        InputError: data of other variables, axes or spacing, values that are not finite, sizes below what a network
+            can work on, places outside of the axes.
+        Diverged: with on_divergence="raise".
+    """
+    signature = surrogate.signature
+    windows = given_windows(signature, data, dtype=dtype)
+    used = windows.dataset
+    _, members = places_of(used)
+    if (sizes is not None or points is not None) and not (members and signature.members):
+        raise InputError("another grid or points need data on a grid, and these lie at points: leave them out")
+    grid = Grid(members) if members else None
+    if sizes is not None:
+        if len(sizes) != len(members):
+            raise InputError(f"--grid needs {len(members)} numbers, one for each axis of space, got {len(sizes)}")
+        grid = Grid(tuple(resized(m, size) for m, size in zip(members, sizes, strict=True)))
+    at = None
+    if surrogate.elsewhere and points is not None:
+        at = PointPlaces.of(Axes(signature.axes), torch.as_tensor(points, dtype=surrogate.dtype)[None])
+        at = replace(at, points=at.points.to(surrogate.device), parts=at.parts.to(surrogate.device))
+    elif surrogate.elsewhere and sizes is not None and grid is not None:
+        at = GridPlaces.of(grid, dtype=surrogate.dtype, device=surrogate.device)
+    parts: dict[str, list[Tensor]] = {slot.name: [] for slot in signature.targets}
+    diverged: list[Tensor] = []
+    for first in range(0, len(windows), _BATCH):
+        batch = windows.batch(range(first, min(first + _BATCH, len(windows))))
+        _check_finite(batch, first)
+        if sizes is not None and at is None and grid is not None:
+            batch = on_grid(batch, members, grid)
+        batch = batch.to(surrogate.device)
+        if steps:
+            rollout = surrogate.rollout(batch, steps, on_divergence=on_divergence, at=at)
+            found = rollout.states
+            diverged.append(rollout.diverged.cpu())
+        else:
+            found = surrogate.predict(batch, at)
+            diverged.append(torch.zeros(len(batch), dtype=torch.long))
+        for name, values in found.items():
+            parts[name].append(values.cpu())
+    values = {name: torch.cat(rows).numpy() for name, rows in parts.items()}
+    scattered = at is not None and points is not None
+    labelled = _labelled(signature, data, used, values, None if scattered else grid)
+    if scattered and points is not None:
+        columns = {a.name: ("point", points[:, i], {"units": a.unit or "1"}) for i, a in enumerate(signature.axes)}
+        labelled = labelled.assign_coords(columns)
+    elif points is not None:
+        labelled = _at_points(labelled, signature.axes, points)
+    return Predictions(labelled, torch.cat(diverged).numpy())
+
+
+def given_windows(signature: Signature, data: Dataset, *, dtype: torch.dtype = torch.float32) -> Windows:
+    """One window a sample, of what a surrogate is given: the first frames, nothing of the targets.
+
+    Raises:
+        InputError: data of other variables, components, axes or spacing than it was trained on.
+    """
+    _check_axes(signature, data)
+    names = tuple(slot.name for slot in signature.inputs)
+    parameters = tuple(slot.name for slot in signature.parameters)
+    if not names:  # parameters alone: the grid is that of the targets
+        return Windows(data, signature.task, dtype=dtype)
+    moving = [slot for slot in signature.inputs if slot.moving]
+    stride = getattr(signature.frames, "stride", 1)
+    if moving and "t" in data.sizes:
+        _check_spacing(signature, data, stride)
+        past = moving[0].frames
+        if data.sizes["t"] < (past - 1) * stride + 1:
+            raise InputError(
+                f"{past} frames, {stride} apart, are given to this surrogate and the data have {data.sizes['t']}: "
+                "give longer trajectories"
+            )
+        data = data.isel({"t": slice(0, (past - 1) * stride + 1, stride)})
+    frames = Trajectory(past=moving[0].frames) if moving else None
+    windows = Windows(data, Task(names, names, frames, parameters), dtype=dtype)
+    for slot in signature.inputs:
+        found = windows.sources[slot.name].shape[0]
+        if found != slot.components:
+            raise InputError(f"{slot.name} has {found} components, the surrogate was trained on {slot.components}")
+    return windows
+
+
+def on_grid(batch: Batch, members: tuple[GridAxis, ...], grid: Grid) -> Batch:
+    """The inputs of a batch on another grid: by Fourier series along periodic axes, else by polynomials of degree 7."""
+    by_name = {member.axis.name: member for member in members}
+    inputs = {}
+    for name, values in batch.inputs.items():
+        own = tuple(by_name[axis] for axis in batch.dims[name])
+        wanted = Grid(tuple(grid[axis] for axis in batch.dims[name]))
+        field = GridField(values.double(), Grid(own), Quantity(name))
+        inputs[name] = interpolate(field, Coordinates(wanted)).values.to(values.dtype)
+    coordinates = {m.axis.name: torch.as_tensor(m.points) for m in grid.members}
+    return replace(batch, inputs=inputs, targets={}, coordinates=coordinates)
+
+
+def _labelled(
+    signature: Signature, data: Dataset, used: Dataset, values: Mapping[str, np.ndarray], grid: Grid | None
+) -> xr.Dataset:
+    """Predictions (sample, time, component, *space) with names; grid: None where they are at points."""
+    scattered = tuple(dim for dim in used.space if dim in SCATTERED) or ("point",)
+    space = grid.axes.names if grid is not None else scattered
+    moving = signature.frames is not None
+    variables: dict[str, Variable] = {}
+    for slot in signature.targets:
+        known = data.variables.get(slot.name)
+        names = known.components if known is not None and known.components else ()
+        if not names and slot.components > 1:
+            names = tuple(str(i) for i in range(slot.components))
+        dims = (SAMPLE, *(("t",) if moving else ()), *((COMPONENT,) if names else ()), *space)
+        array = values[slot.name]
+        array = array.reshape([n for n, kept in zip(array.shape, (True, moving, bool(names)), strict=False) if kept]
+                              + list(array.shape[3:]))  # fmt: skip
+        variables[slot.name] = Variable(slot.name, Memory(array), dims, slot.unit, names)
+    for name, variable in used.variables.items():
+        if "t" not in variable.dims and name not in variables and grid is not None:
+            variables[name] = _moved(variable, used, grid)
+    coordinates = {}
+    if moving:
+        times = _times(signature, data, next(iter(values.values())).shape[1])
+        label = data.coordinates["t"].label if "t" in data.coordinates else ""
+        unit = data.coordinates["t"].axis.unit if "t" in data.coordinates else None
+        last = float(times[-1])
+        axis = Axis("t", min(0.0, float(times[0])), last if last > min(0.0, float(times[0])) else last + 1.0, unit)
+        coordinates["t"] = Coordinate(axis, times, label)
+    if grid is not None:
+        for member in grid.members:
+            known_axis = data.coordinates.get(member.axis.name)
+            label = "" if known_axis is None else known_axis.label
+            coordinates[member.axis.name] = Coordinate(member.axis, np.asarray(member.points), label)
+    own = {n: v for n, v in data.parameters.items() if "t" not in v.dims}
+    parameters = {n: replace(v, array=Memory(np.asarray(v.array.all()))) for n, v in own.items()}
+    made = Dataset(variables, coordinates, parameters, attributes=dict(data.attributes))
+    return made.to_xarray().load()
+
+
+def _moved(variable: Variable, used: Dataset, grid: Grid) -> Variable:
+    """What was given and does not move, on the grid of the predictions."""
+    axes = tuple(dim for dim in variable.dims if dim not in (SAMPLE, COMPONENT))
+    _, members = places_of(used)
+    own = Grid(tuple(member for member in members if member.axis.name in axes))
+    values = np.asarray(variable.array.all())
+    field = GridField(torch.as_tensor(values.astype(float)), own, Quantity(variable.name))
+    wanted = Grid(tuple(grid[axis] for axis in axes))
+    if own != wanted:
+        values = interpolate(field, Coordinates(wanted)).values.numpy().astype(values.dtype)
+    return replace(variable, array=Memory(values))
+
+
+def _times(signature: Signature, data: Dataset, count: int) -> np.ndarray:
+    """The times of predicted frames: those of the data, and behind their last one by the spacing of training."""
+    frames = signature.frames
+    assert frames is not None
+    stride = getattr(frames, "stride", 1)
+    known = data.coordinates.get("t")
+    points = None if known is None or known.points.ndim > 1 else np.asarray(known.points, float)
+    length = data.sizes.get("t", 0 if points is None else len(points))
+    wanted = frames.wanted(length) if length else range(count)
+    start, step = (wanted.start, wanted.step) if len(wanted) else (0, stride)
+    numbers = start + step * np.arange(count)
+    if points is None:
+        return numbers.astype(float)
+    if numbers[-1] < len(points):
+        return points[numbers]
+    gap = signature.spacing / stride if signature.spacing else float(np.diff(points).mean()) if len(points) > 1 else 1.0
+    behind = points[-1] + gap * (numbers - (len(points) - 1))
+    return np.where(numbers < len(points), points[np.minimum(numbers, len(points) - 1)], behind)
+
+
+def _at_points(labelled: xr.Dataset, axes: tuple[Axis, ...], points: np.ndarray) -> xr.Dataset:
+    import xarray as xr
+
+    from pdesolve.gridded import at
+
+    return at(labelled, {a.name: xr.DataArray(points[:, i], dims="point") for i, a in enumerate(axes)})
+
+
+def _check_axes(signature: Signature, data: Dataset) -> None:
+    names = tuple(axis.name for axis in signature.axes)
+    if signature.members and data.space != names:
+        raise InputError(
+            f"the data lie over {', '.join(data.space) or 'no axis'}, the surrogate was trained on {', '.join(names)}"
+        )
+    for axis in signature.axes if signature.members else ():
+        known = data.coordinates.get(axis.name)
+        if known is None:
+            continue
+        low, high = float(known.points.min()), float(known.points.max())
+        if low < axis.lower - 0.01 * axis.length or high > axis.upper + 0.01 * axis.length:
+            raise InputError(
+                f"{axis.name} of the data runs from {low:.6g} to {high:.6g}, the surrogate was trained on "
+                f"{axis.lower:.6g} to {axis.upper:.6g}: is it in another unit?"
+            )
+
+
+def _check_spacing(signature: Signature, data: Dataset, stride: int) -> None:
+    known = data.coordinates.get("t")
+    if known is None or signature.spacing is None or known.points.ndim > 1 or len(known.points) < 2:
+        return
+    found = stride * float(np.diff(known.points).mean())
+    if abs(found - signature.spacing) > 0.01 * signature.spacing:
+        raise InputError(
+            f"frames of the data are {found:.6g} apart, {stride} to a step, the surrogate was trained on "
+            f"{signature.spacing:.6g}: choose frames at that distance"
+        )
+
+
+def _check_finite(batch: Batch, first: int) -> None:
+    for name, values in batch.inputs.items():
+        bad = ~torch.isfinite(values).flatten(1).all(1)
+        if bool(bad.any()):
+            raise InputError(f"{name} of sample {first + int(bad.nonzero()[0])} has values that are not finite")
+
+
+def told(found: Predictions, about: Mapping[str, Any]) -> Predictions:
+    """The predictions with more said in the attributes of their data set; what is no text or number as JSON."""
+    plain = {k: v if isinstance(v, (str, int, float)) else json.dumps(v, default=str) for k, v in about.items()}
+    return replace(found, dataset=found.dataset.assign_attrs(plain))
