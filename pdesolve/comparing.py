@@ -33,7 +33,7 @@ class Comparison:
     def table(self) -> str:
         """One row per run: errors, residual, worst violation and cost."""
         head = ("run", "relative L2", "max", "final", "residual", "violation", "CPU s", "parameters")
-        rows: list[tuple[str, ...]] = [head]
+        rows: list[Sequence[str]] = [head]
         for label, solution in zip(self.labels, self.solutions, strict=True):
             proof = solution.proof
             assert proof is not None
@@ -47,9 +47,7 @@ class Comparison:
             cost = (f"{proof.cpu_seconds:.1f}", str(proof.parameters or "-"))
             upto = "" if proof.reached is None else f", to t = {proof.reached:.4g}"
             rows.append((label + upto, *worst, _figure(proof.residual), _figure(violation), *cost))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+        return table(rows)
 
 
 def compare(
@@ -94,7 +92,7 @@ def compare(
         (one if isinstance(one, Problem) else catalogue.make_problem(one, {**(settings or {}), **point}), point)
         for one, point in itertools.product(given, points)
     ]
-    folder = _folder(out, posed[0][0].name)
+    folder = comparison_folder(out, posed[0][0].name)
     labels: list[str] = []
     solutions: list[Solution] = []
     for (one, point), method in itertools.product(posed, made):
@@ -117,6 +115,13 @@ def compare(
     return comparison
 
 
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as aligned columns, the first one underlined."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
 def unique(label: str, taken: Sequence[str]) -> str:
     """The label, numbered where it is taken (two methods of one name with other settings)."""
     if label not in taken:
@@ -124,7 +129,12 @@ def unique(label: str, taken: Sequence[str]) -> str:
     return next(f"{label} {i}" for i in itertools.count(2) if f"{label} {i}" not in taken)
 
 
-def _folder(out: str | Path | None, name: str) -> Path:
+def comparison_folder(out: str | Path | None, name: str) -> Path:
+    """A new folder for a comparison.
+
+    Raises:
+        InputError: one that is there and not empty.
+    """
     if out is None:
         numbers = (Path("runs") / f"{name}-compare-{i}" for i in itertools.count(1))
         return next(path for path in numbers if not path.exists())

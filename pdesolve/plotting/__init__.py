@@ -6,7 +6,7 @@ Matplotlib is imported when the first figure is drawn.
 import pdesolve.accessor  # noqa: F401  registers itself
 from pdesolve.plotting.animation import animate, movie, save_movie
 from pdesolve.plotting.ellipses import ellipses, ellipses_figure, motion, recorded_motion
-from pdesolve.plotting.figures import comparison_figure, history_figure, save_figure, solution_figure
+from pdesolve.plotting.figures import comparison_figure, history_figure, save_figure, solution_figure, work_figure
 from pdesolve.plotting.times import march_figure, times_figure
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "save_movie",
     "solution_figure",
     "times_figure",
+    "work_figure",
 ]

@@ -215,21 +215,7 @@ def comparison_figure(
     """One problem by several methods: error over cost on the left, the solutions at their last common time."""
     figure = new_figure(10.5, 4.0)
     left, right = figure.subplots(1, 2)
-    for method, history in histories.items():
-        rows = [
-            (row["cpu_seconds"], max(e))
-            for row in history
-            if (e := [v for k, v in row.items() if k.startswith("relative_l2") and v is not None])
-        ]
-        rows = [row for row in rows if row[1] > 0]
-        if rows:
-            left.plot(*zip(*rows, strict=True), marker="o", markersize=3, label=method)
-    left.set(xlabel="CPU seconds", ylabel="relative L2 error", yscale="log", title="work and precision")
-    left.grid(alpha=0.3, which="both")
-    if left.lines:
-        left.legend()
-    else:
-        left.text(0.5, 0.5, "no error to show", ha="center", transform=left.transAxes)
+    _work(left, histories)
     # a march that has ended early has none later
     last = min((float(d["t"][-1]) for d in datasets.values() if "t" in d.dims), default=None)
     for method, dataset in datasets.items():
@@ -243,3 +229,28 @@ def comparison_figure(
         right.set(xlabel=space[0], ylabel=name, title="solution" if last is None else f"at t = {last:.4g}")
     right.legend()
     return figure
+
+
+def work_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Error over cost of several methods."""
+    figure = new_figure(5.6, 4.0)
+    _work(figure.subplots(), histories)
+    return figure
+
+
+def _work(axis: Any, histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    for method, history in histories.items():
+        rows = [
+            (row["cpu_seconds"], max(e))
+            for row in history
+            if (e := [v for k, v in row.items() if k.startswith("relative_l2") and v is not None])
+        ]
+        rows = [row for row in rows if row[1] > 0]
+        if rows:
+            axis.plot(*zip(*rows, strict=True), marker="o", markersize=3, label=method)
+    axis.set(xlabel="CPU seconds", ylabel="relative L2 error", yscale="log", title="work and precision")
+    axis.grid(alpha=0.3, which="both")
+    if axis.lines:
+        axis.legend()
+    else:
+        axis.text(0.5, 0.5, "no error to show", ha="center", transform=axis.transAxes)
