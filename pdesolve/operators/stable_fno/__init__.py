@@ -1,4 +1,4 @@
-"""Stabilised Fourier neural operator: steps that can be taken hundreds of times, each of which cannot blow a wave up.
+"""Stabilised Fourier neural operator: for rollouts of hundreds of steps, none of which can blow a wave up.
 
     v <- v + W S(M(v)),   (S v)^_k = m_k v^_k for |k| <= modes / 2, else 0,   |m_k| < 1,   |W| <= 1
 
