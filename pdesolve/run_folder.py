@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 RUN, CONFIG, SOLUTION, OBSERVATIONS = "run.json", "config.yaml", "solution.nc", "observations.csv"
-_OWN = ("problem", "data", "task", "method", "learn", "observe", "seed", "dtype")  # what makes a run another one
+# what makes a run another one
+_OWN = ("problem", "data", "family", "task", "method", "learn", "observe", "seed", "dtype")
 
 
 def read_run(folder: Path) -> dict[str, Any]:

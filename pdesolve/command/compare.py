@@ -72,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
     if min(seeds) < 0 or max(seeds) >= 2**63:
         raise InputError(f"a seed is a number from 0 to 2^63 - 1, got {given.seeds or given.seed}")
     if given.data is not None:
-        return _learners(given, methods, settings, seeds)
+        return _learners(given, given.data.split(","), methods, settings, seeds)
     for name in _TASK:
         if getattr(given, name) is not None:
             raise InputError(f"--{name} is of --data, {given.problem} is a problem: leave it out")
@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
 
     with only_json(given.json):
         comparison = compare(
-            [name.strip() for name in given.problem.split(",") if name.strip()],
+            [name.strip() for name in str(given.problem).split(",") if name.strip()],
             [make_method(name, settings.get(name)) for name in methods],
             settings=settings.get("problem"),
             sweep=sweep,
@@ -108,7 +108,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _learners(
-    given: argparse.Namespace, methods: Sequence[str], settings: Mapping[str, Any], seeds: Sequence[int]
+    given: argparse.Namespace,
+    data: list[str],
+    methods: Sequence[str],
+    settings: Mapping[str, Any],
+    seeds: Sequence[int],
 ) -> int:
     """Surrogates of the same data."""
     if given.sweep or "problem" in settings:
@@ -122,7 +126,7 @@ def _learners(
 
     with only_json(given.json):
         found = compare_learners(
-            given.data.split(","),
+            data,
             [make_learner(name, settings.get(name)) for name in methods],
             task=task,
             seeds=seeds,

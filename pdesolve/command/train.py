@@ -25,6 +25,7 @@ examples:
   pdesolve train fno --data darcy.h5 --budget 10min
   pdesolve train fno --data flow.h5 --past 10 --ahead 1 --method.modes 24 --method.training.unroll 4
   pdesolve train fno --data a.h5,b.h5 --inputs permeability --targets pressure --steps 2000
+  pdesolve train fno --family burgers --family.viscosity 0.01 --budget 5min
   torchrun --nproc-per-node 4 -m pdesolve train fno --data flow.h5
   pdesolve train --config runs/darcy-fno-1/config.yaml --seed 1
 
@@ -61,6 +62,7 @@ class Request:
     method: str
     settings: Mapping[str, Any]
     data: list[str]
+    family: Mapping[str, Any]
     task: TaskChoice
     options: Options
 
@@ -69,6 +71,7 @@ def parser() -> Parser:
     made = Parser("train", "Train a surrogate on simulation data, judge it and keep it in a run folder.", _EPILOG)
     made.add_argument("method", nargs="?", metavar="METHOD", help="a name; pdesolve list methods names them")
     made.add_argument("--data", metavar="FILE", help="a file, folder or pattern; several with commas")
+    made.add_argument("--family", metavar="NAME", help="in their place a family, simulated as training goes on")
     made.add_argument("--config", metavar="FILE", help="YAML file of the same names; the command line wins")
     made.add_argument("--out", metavar="FOLDER", help="the run folder (default: a new one under runs/)")
     made.add_argument("--json", action="store_true", help="print the report as one JSON object and nothing else")
@@ -91,14 +94,15 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     request = _request(vars(given), settings)
 
-    from pdesolve.catalogue import make_learner
+    from pdesolve.catalogue import make_family, make_learner
     from pdesolve.datasets.training import train
 
     told = request.options
+    family = {name: value for name, value in request.family.items() if name != "name"}
     with only_json(given.json):
         surrogate = train(
             make_learner(request.method, request.settings),
-            request.data,
+            make_family(request.family["name"], family) if request.family else request.data,
             request.task,
             budget=told.budget,
             target=told.target,
@@ -135,8 +139,8 @@ def _request(given: Mapping[str, Any], settings: Mapping[str, Any]) -> Request:
     """Put together a configuration file and the command line, which wins."""
     content = {} if given["config"] is None else read_config(Path(given["config"]))
     options = {field.name for field in fields(Options)}
-    check_names(content, dict.fromkeys(("data", "task", "method", *options)), "")
-    check_names(settings, {"method": None}, "")
+    check_names(content, dict.fromkeys(("data", "family", "task", "method", *options)), "")
+    check_names(settings, {"method": None, "family": None}, "")
     filed = content.get("method", {})
     filed = {"name": filed} if isinstance(filed, str) else dict(filed)
     stated = filed.pop("name", None)
@@ -145,18 +149,32 @@ def _request(given: Mapping[str, Any], settings: Mapping[str, Any]) -> Request:
         raise InputError("which method? write pdesolve train fno --data FILE; pdesolve list methods names them all")
     if stated is not None and name != stated and filed:
         raise InputError(f"the configuration has settings of {stated}, the command line asks for {name}: leave one out")
-    data = content.get("data", []) if given["data"] is None else given["data"].split(",")
-    if not data:
-        raise InputError(f"which data? write pdesolve train {name} --data FILE; pdesolve generate makes some")
+    data = given["data"].split(",") if given["data"] else [] if given["family"] else content.get("data", [])
+    family = {} if given["data"] else _family(content.get("family", {}), given["family"], settings.get("family", {}))
+    if (data and family) or (given["data"] and (given["family"] or settings.get("family"))):
+        raise InputError("data come from files or from a family: give one of --data and --family")
+    if not data and not family:
+        raise InputError(f"which data? write pdesolve train {name} --data FILE or --family NAME")
     typed = {field.name: given[field.name] for field in fields(TaskChoice) if given[field.name] is not None}
     told = {key: given[key] for key in options if given[key] is not None}
     return Request(
         name,
         _merged(filed, settings.get("method", {})),
         [data] if isinstance(data, str) else list(data),
+        family,
         build("", TaskChoice, {**content.get("task", {}), **typed})[0],
         build("", Options, {**{k: v for k, v in content.items() if k in options}, **told})[0],
     )
+
+
+def _family(filed: Any, name: str | None, typed: Mapping[str, Any]) -> dict[str, Any]:
+    """The name and the settings of a family; typed settings win, those of another family in a file do not count."""
+    known = {"name": filed} if isinstance(filed, str) else dict(filed)
+    if name is not None and name != known.get("name"):
+        known = {"name": name}
+    if typed and not known:
+        raise InputError("settings of a family need its name: write --family NAME")
+    return _merged(known, typed)
 
 
 def _merged(filed: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,10 @@ from typing import Any
 
 from pdesolve.data import Dataset
 from pdesolve.datasets.opening import open_dataset
+from pdesolve.datasets.training import opened
+from pdesolve.datasets.training_data import reference_samples
 from pdesolve.errors import InputError
+from pdesolve.family import Family
 from pdesolve.learning import load_surrogate
 from pdesolve.run_folder import CONFIG, read_run
 from pdesolve.settings import build, read_config
@@ -59,9 +62,11 @@ def held_out(run: str | Path, split: str | None = None) -> tuple[Dataset, str, l
     folder = Path(run)
     config, score = read_config(folder / CONFIG), read_run(folder).get("report") or {}
     paths = list(config["data"])
-    if not paths:
+    if not paths and not config.get("family"):
         raise InputError(f"{folder} was trained on data in memory: write --data FILE")
-    dataset = open_dataset(paths)
+    dataset = opened(config)
+    if isinstance(dataset, Family):
+        dataset, paths = reference_samples(dataset), [f"the family {config['family']['name']}"]
     task: TaskChoice = build("task", TaskChoice, config["task"])[0]
     dataset = divided(dataset, **({} if dataset.splits else task.parts), seed=config["seed"])
     chosen = split or str(score.get("split") or "test")

@@ -10,25 +10,27 @@ from typing import Any
 from pdesolve import catalogue
 from pdesolve.data import Dataset
 from pdesolve.datasets.opening import open_dataset
-from pdesolve.datasets.training_data import FromDataset
+from pdesolve.datasets.training_data import FromDataset, FromFamily
 from pdesolve.errors import InputError
+from pdesolve.family import Family
 from pdesolve.learning import Lesson, learn
 from pdesolve.method import Learner, Surrogate
 from pdesolve.run_folder import CONFIG, owner, read_run, run_folder
-from pdesolve.settings import build, read_config
+from pdesolve.settings import build, plain, read_config
 from pdesolve.splits import divided
 from pdesolve.task_choice import TaskChoice
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, reopened
 from pdesolve.training.processes import leads
+from pdesolve.training_data import TrainingData
 
 _DEFAULT = TaskChoice()
 
 
 def train(
     method: Learner | str,
-    data: Dataset | str | Path | Sequence[str],
+    data: Dataset | Family | str | Path | Sequence[str],
     task: TaskChoice = _DEFAULT,
     *,
     budget: str | float = "10min",
@@ -44,6 +46,7 @@ def train(
     """Train a surrogate and judge it on samples that training has not seen.
 
     method, data: objects, or a name of the catalogue with its default settings and paths that `open_dataset` takes.
+    A family is simulated as training goes on (see `FromFamily`).
     task: which variables and frames are given and wanted, and how samples are split; what is not said follows from the
     data set.
     budget: CPU time of this call (of the whole process where `whole_process`). target: the relative L2 error on the
@@ -70,17 +73,20 @@ def train(
         "budget": f"{cpu_seconds!r}s", "target": target, "steps": steps, "seed": seed, "device": device,
         "dtype": dtype, "threads": threads,
     }  # fmt: skip
-    dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    dataset = data if isinstance(data, (Dataset, Family)) else open_dataset(data)
     name = catalogue.method_name(learner)
     config = {
-        "data": _told(data),
+        **_told(data),
         "task": dataclasses.asdict(task),
         "method": {"name": name, **dataclasses.asdict(learner)},  # type: ignore[call-overload]
         **{key: value for key, value in options.items() if value is not None},
     }
     source = _source(dataset, task, config)
     clock = Budget(cpu_seconds) if whole_process else Budget.from_now(cpu_seconds)
-    stem = dataset.paths[0].stem if dataset.paths else "data"
+    if isinstance(dataset, Family):
+        stem = catalogue.family_name(dataset)
+    else:
+        stem = dataset.paths[0].stem if dataset.paths else "data"
     folder, before = run_folder(out, f"{stem}-{name}") if leads() else (None, None)
     lesson = Lesson(
         learner, source, config, folder, before, clock, devices.find_device(device), devices.find_dtype(dtype), threads
@@ -107,7 +113,7 @@ def resume_training(
     """
     folder = Path(run)
     record, config = read_run(folder), read_config(folder / CONFIG)
-    if not config.get("data"):
+    if not config.get("data") and not config.get("family"):
         raise InputError(f"{folder} was trained on data in memory, which no file holds: train again")
     if not (folder / CHECKPOINT).exists():
         raise InputError(f"{folder} holds no {CHECKPOINT}: train again, pdesolve train --config {folder / CONFIG}")
@@ -126,7 +132,7 @@ def resume_training(
     given = {k: v for k, v in config["method"].items() if k != "name"}
     learner = catalogue.make_learner(config["method"]["name"], given)
     task: TaskChoice = build("task", TaskChoice, config["task"])[0]
-    source = _source(open_dataset(config["data"]), task, config)
+    source = _source(opened(config), task, config)
     clock = Budget(cpu_seconds, before=before) if whole_process else Budget.from_now(cpu_seconds, before=before)
     lesson = Lesson(
         learner, source, wanted, folder if leads() else None, None, clock,
@@ -137,16 +143,29 @@ def resume_training(
     return learn(lesson, Checkpoint(lesson.folder, known, owner(config)))
 
 
-def _told(data: Dataset | str | Path | Sequence[str]) -> list[str]:
-    """The paths that open the data again, wherever the run is gone on with; none for data in memory."""
+def _told(data: Dataset | Family | str | Path | Sequence[str]) -> dict[str, Any]:
+    """The paths that open the data again, wherever the run is gone on with, none for data in memory; or the family."""
+    if isinstance(data, Family):
+        settings = plain(dataclasses.asdict(data))  # type: ignore[call-overload]
+        return {"data": [], "family": {"name": catalogue.family_name(data), **settings}}
     if isinstance(data, Dataset):
-        return [str(path.resolve()) for path in data.paths]
+        return {"data": [str(path.resolve()) for path in data.paths]}
     given = [data] if isinstance(data, (str, Path)) else list(data)
-    return [str(Path(path).resolve()) if Path(path).exists() else str(path) for path in given]
+    return {"data": [str(Path(path).resolve()) if Path(path).exists() else str(path) for path in given]}
 
 
-def _source(dataset: Dataset, task: TaskChoice, config: Mapping[str, Any]) -> FromDataset:
-    """The training data of a data set: divided where it is not, by the seed of the run."""
-    parts = {} if dataset.splits else task.parts
-    whole = divided(dataset, **parts, seed=config["seed"])
+def _source(data: Dataset | Family, task: TaskChoice, config: Mapping[str, Any]) -> TrainingData:
+    """The training data of a family or a data set: divided where it is not, by the seed of the run."""
+    if isinstance(data, Family):
+        return FromFamily(data, task, dtype=devices.find_dtype(config["dtype"]))
+    parts = {} if data.splits else task.parts
+    whole = divided(data, **parts, seed=config["seed"])
     return FromDataset(whole, task.task(whole), dtype=devices.find_dtype(config["dtype"]))
+
+
+def opened(config: Mapping[str, Any]) -> Dataset | Family:
+    """The data or the family that the configuration of a run names."""
+    if config.get("family"):
+        given = dict(config["family"])
+        return catalogue.make_family(given.pop("name"), given)
+    return open_dataset(config["data"])

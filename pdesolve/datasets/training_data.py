@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import torch
 
+from pdesolve.catalogue import family_name
 from pdesolve.data import Dataset
+from pdesolve.datasets.family_stream import FamilyStream
+from pdesolve.datasets.production import produced, saying
 from pdesolve.datasets.streaming import MEMORY, loader
+from pdesolve.errors import Diverged
+from pdesolve.family import Family
 from pdesolve.moments import Moments, moments
 from pdesolve.problem import Problem
+from pdesolve.settings import plain
 from pdesolve.signature import Signature, signature_of
 from pdesolve.task import Steps, Task
+from pdesolve.task_choice import TaskChoice
 from pdesolve.training.objective import Batches
 from pdesolve.training_data import Streamed, TrainingData
 from pdesolve.windows import Windows
+
+_REFERENCE_SEED, _REFERENCE_SAMPLES = 2**63, 64
 
 
 class FromDataset(TrainingData):
@@ -76,3 +87,57 @@ def _moments(dataset: Dataset, task: Task) -> tuple[Moments, Moments]:
 
 def _frames(dataset: Dataset, frames: range) -> Dataset:
     return dataset.isel({"t": slice(frames.start, frames.stop, frames.step)})
+
+
+class FromFamily(TrainingData):
+    """Samples of a family, simulated while a method trains: each is seen once, none is stored.
+
+    Moments, validation and test samples have fixed numbers of a seed that no training has (see `reference_samples`).
+
+    Raises:
+        InputError: a task that does not fit the family.
+        Diverged: a family whose samples fail their checks.
+    """
+
+    def __init__(self, family: Family, task: TaskChoice, *, dtype: torch.dtype = torch.float32) -> None:
+        self.family, self.dtype = family, dtype
+        held = reference_samples(family)
+        self.reference = FromDataset(held, task.task(held), dtype=dtype)
+        self.signature = self.reference.signature
+        counts = {name: count for name, count in self.reference.about["samples"].items() if name != "train"}
+        self.about = {**self.reference.about, "layout": "simulated", "samples": counts}
+
+    def batches(self, task: Task, *, batch: int, device: torch.device, seed: int = 0) -> Batches:
+        stream = FamilyStream(self.family, task, batch=batch, seed=seed, device=str(device), dtype=self.dtype)
+        return Streamed(stream, device)
+
+    def held_out(self, split: str) -> Dataset | None:
+        return self.reference.held_out(split)
+
+    def problem(self) -> Problem:
+        return self.reference.problem()
+
+    def windows(self, task: Task) -> int | None:
+        return None
+
+
+def reference_samples(family: Family) -> Dataset:
+    """The samples 0 to 191 of the seed 2^63, a number that no run may have: 64 for moments (named train), 64 for
+    `valid` and 64 for `test`. The same for all runs on a family; those that fail the checks of `generate` are left out.
+
+    Raises:
+        Diverged: a split of which no sample passes.
+    """
+    found, record = produced(family, _REFERENCE_SEED, range(3 * _REFERENCE_SAMPLES))
+    kept = [number for number in range(3 * _REFERENCE_SAMPLES) if number not in record.failed]
+    splits: dict[str, np.ndarray] = {}
+    for i, name in enumerate(("train", "valid", "test")):
+        splits[name] = np.flatnonzero([number // _REFERENCE_SAMPLES == i for number in kept])
+        if found is None or not len(splits[name]):
+            raise Diverged(
+                f"{family}: no sample passes its checks, the first since {next(iter(record.failed.values()))}"
+            )
+    assert found is not None  # splits are not empty
+    name = family_name(family)
+    settings = {"family": name, "family_settings": json.dumps(plain(asdict(family)))}  # type: ignore[call-overload]
+    return replace(saying(found, settings), splits=splits)
