@@ -26,6 +26,7 @@ VERBS = {
     "generate": "simulation data of a family of problems",
     "train": "a surrogate of simulation data, judged on samples it has not seen",
     "eval": "measure a surrogate again, or on other data",
+    "export": "a surrogate as one file that runs without pdesolve",
     "predict": "a stored solution at other points and times",
     "plot": "a picture or an animation of a stored solution",
     "data": "simulation data: info, check, convert",
