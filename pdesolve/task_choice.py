@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pdesolve.data import Dataset
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.settings import check_values
-from pdesolve.task import Frames, InitialToFinal, Steps, Task, Trajectory
+
+if TYPE_CHECKING:  # commands read what may be said of a task before they import torch
+    from pdesolve.data import Dataset
+    from pdesolve.task import Frames, Task
 
 Kind = Literal["auto", "steps", "final", "trajectory", "none"]
 _GIVEN = ("input", "a", "coefficient", "permeability")  # what files of others call what is given
@@ -63,6 +65,8 @@ class TaskChoice:
         Raises:
             InputError: unknown variables; no way to tell inputs from targets, with what to write.
         """
+        from pdesolve.task import Task
+
         for name in (*self.inputs, *self.targets):
             if name not in dataset.variables:
                 raise unknown_name("variable", name, dataset.variables)
@@ -85,6 +89,8 @@ class TaskChoice:
 
     def _frames(self, wanted: bool, given: bool) -> Frames | None:
         """The frames of a task, by whether its targets and inputs move."""
+        from pdesolve.task import InitialToFinal, Steps, Trajectory
+
         if self.frames == "none" or (self.frames == "auto" and not wanted and not given):
             return None
         if self.frames == "final":
