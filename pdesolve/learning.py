@@ -15,6 +15,7 @@ from pdesolve import catalogue
 from pdesolve.errors import Diverged, InputError
 from pdesolve.method import Learner, Surrogate
 from pdesolve.run_folder import RUN, closing, read_run, record, take_back, write_start
+from pdesolve.surrogates.card import CARD, card
 from pdesolve.surrogates.judging import judged
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget
@@ -22,7 +23,7 @@ from pdesolve.training.checkpoint import Checkpoint
 from pdesolve.training.interrupts import Terminated, terminable
 from pdesolve.training.processes import joined
 from pdesolve.training.progress import Progress
-from pdesolve.training.run import Run, write_json
+from pdesolve.training.run import Run, write_aside, write_json
 from pdesolve.training_data import TrainingData
 
 
@@ -78,7 +79,9 @@ def learn(lesson: Lesson, checkpoint: Checkpoint) -> Surrogate:
                 surrogate.notes["score"] = report.score()
                 surrogate.write(folder)
                 run.write_history()
-                write_json(folder / RUN, record(config, run, status) | {"report": report.json()})
+                kept = record(config, run, status) | {"report": report.json()}
+                write_json(folder / RUN, kept)
+                write_aside(folder / CARD, card(surrogate, lesson.learner, report, kept["versions"]))
         if status == "terminated":
             run.say(f"terminated, what there is is stored; next: pdesolve resume {folder}")
             raise Terminated
