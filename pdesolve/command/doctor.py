@@ -30,6 +30,7 @@ EXTRAS = {
     "track": {"tensorboard": "tensorboard"},
     "view": {"pyvista": "pyvista"},
     "zarr": {"zarr": "zarr"},
+    "onnx": {"onnx": "onnx", "onnxscript": "onnxscript"},
     "netcdf": {"netCDF4": "netCDF4"},
     "spherical": {"torch-harmonics": "torch_harmonics"},
 }
