@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from typing import Literal
 
 import torch
 
 from pdesolve.errors import InputError
 from pdesolve.geometry import Grid
-from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.fourier_network import lines_of
 from pdesolve.nn.places import GridPlaces
@@ -21,11 +19,12 @@ from pdesolve.operators.cape.bases import Base, base_network
 from pdesolve.operators.cape.model import CapeNetwork, Proposal
 from pdesolve.operators.cape.terms import ProposalObjective, ProposalTerms
 from pdesolve.signature import Signature
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
+from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.training.candidate import Candidate
 from pdesolve.training.fit import fit
 from pdesolve.training.minibatch import Minibatch
-from pdesolve.training.operator_training import Training, losses_of, seeded, train_operator, training_task
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training, losses_of, train_operator, training_task
 from pdesolve.training.run import Run
 from pdesolve.training_data import TrainingData
 
@@ -33,7 +32,7 @@ _TRAINING = Training(batch=50, loss="mean_square", learning_rate=3e-3, unroll=5,
 
 
 @dataclass(frozen=True)
-class CAPE(Learner):
+class CAPE(OperatorLearner):
     """CAPE around a base network.
 
     Attributes:
@@ -78,9 +77,7 @@ class CAPE(Learner):
             )
 
     def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        surrogate = OperatorSurrogate(module, method="cape", settings=asdict(self), device=run.device)
+        surrogate = self.untrained(data.signature, run)
         (weight, loss), *_ = losses_of(self.training, data).values()
         if self.warm_up:
             self._warmed_up(surrogate, data, run)
@@ -131,9 +128,6 @@ class CAPE(Learner):
         )  # fmt: skip
         network.check(places)
         return FieldOperator(network, signature, predicts="increment", conditioning="apart")
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(folder / SURROGATE, self.module, method="cape", settings=asdict(self), device=device)
 
 
 def _last_channels(signature: Signature) -> tuple[list[int], list[float]]:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from pdesolve.errors import InputError
-from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.fourier_network import lines_of
 from pdesolve.operators.codano.model import Channels, CodomainNetwork
 from pdesolve.signature import Signature
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.operator_training import Training, seeded, train_operator
-from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training
 
 _TRAINING = Training()
 
 
 @dataclass(frozen=True)
-class CODANO(Learner):
+class CODANO(OperatorLearner):
     """The codomain attention neural operator.
 
     Attributes:
@@ -43,12 +39,6 @@ class CODANO(Learner):
     predicts: Predicts = "state"
     training: Training = _TRAINING
 
-    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        surrogate = OperatorSurrogate(module, method="codano", settings=asdict(self), device=run.device)
-        return train_operator(surrogate, data, run, self.training)
-
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
         if self.heads < 1 or self.width % self.heads:
@@ -63,6 +53,3 @@ class CODANO(Learner):
             heads=self.heads, normalised=self.normalised,
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts)
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(folder / SURROGATE, self.module, method="codano", settings=asdict(self), device=device)

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 
-from pdesolve.method import Learner
 from pdesolve.nn.branch import BranchShape, branch
 from pdesolve.nn.branch_trunk import BranchTrunk, Reads
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.sensors import Sensors
 from pdesolve.nn.trunk import Trunk, TrunkShape, standardised_walls
 from pdesolve.signature import Signature
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.operator_training import Training, seeded, train_operator
-from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training
 
 _BRANCH, _TRUNK = BranchShape(), TrunkShape()
 _TRAINING = Training(learning_rate=1e-3, weight_decay=0.3)
 
 
 @dataclass(frozen=True)
-class DeepONet(Learner):
+class DeepONet(OperatorLearner):
     """DeepONet: a branch and a trunk.
 
     Attributes:
@@ -44,12 +40,6 @@ class DeepONet(Learner):
     predicts: Predicts = "state"
     training: Training = _TRAINING
 
-    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        surrogate = OperatorSurrogate(module, method="deeponet", settings=asdict(self), device=run.device)
-        return train_operator(surrogate, data, run, self.training)
-
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
         generator = torch.Generator().manual_seed(torch.initial_seed())
@@ -66,6 +56,3 @@ class DeepONet(Learner):
             wall=standardised_walls(signature, self.wall, increment=self.predicts == "increment"),
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts, conditioning="apart")
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(folder / SURROGATE, self.module, method="deeponet", settings=asdict(self), device=device)

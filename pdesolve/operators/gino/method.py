@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.operators.gino.model import GeometryNetwork
 from pdesolve.signature import Signature
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.operator_training import Training, seeded, train_operator
-from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training
 
 _TRAINING = Training()
 
 
 @dataclass(frozen=True)
-class GINO(Learner):
+class GINO(OperatorLearner):
     """The geometry-informed neural operator.
 
     Attributes:
@@ -41,12 +37,6 @@ class GINO(Learner):
     predicts: Predicts = "state"
     training: Training = _TRAINING
 
-    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        surrogate = OperatorSurrogate(module, method="gino", settings=asdict(self), device=run.device)
-        return train_operator(surrogate, data, run, self.training)
-
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
         inputs = signature.input_channels + len(signature.parameters)
@@ -55,6 +45,3 @@ class GINO(Learner):
             modes=self.modes, width=self.width, depth=self.depth, margin=self.margin,
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts)
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(folder / SURROGATE, self.module, method="gino", settings=asdict(self), device=device)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import torch
 
 from pdesolve.errors import unknown_name
-from pdesolve.method import Learner
 from pdesolve.nn.branch import Branch, BranchShape, branch
 from pdesolve.nn.branch_trunk import BranchTrunk, Reads
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.sensors import Sensors
 from pdesolve.nn.trunk import Trunk, TrunkShape, standardised_walls
 from pdesolve.signature import Signature
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.operator_training import Training, seeded, train_operator
-from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training
 
 PARAMETERS = "parameters"
 _BRANCH, _TRUNK = BranchShape(), TrunkShape()
@@ -27,7 +23,7 @@ _NONE = slice(0, 0)
 
 
 @dataclass(frozen=True)
-class MIONet(Learner):
+class MIONet(OperatorLearner):
     """MIONet: branches for each input, and a trunk.
 
     Attributes:
@@ -49,12 +45,6 @@ class MIONet(Learner):
     wall: float | None = None
     predicts: Predicts = "state"
     training: Training = _TRAINING
-
-    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        surrogate = OperatorSurrogate(module, method="mionet", settings=asdict(self), device=run.device)
-        return train_operator(surrogate, data, run, self.training)
 
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature.
@@ -95,6 +85,3 @@ class MIONet(Learner):
             )  # fmt: skip
             found.append((made, part))
         return found
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(folder / SURROGATE, self.module, method="mionet", settings=asdict(self), device=device)

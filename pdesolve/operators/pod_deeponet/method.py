@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as distributed
 
 from pdesolve.errors import InputError
-from pdesolve.method import Learner
 from pdesolve.nn.branch import BranchShape, branch
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.places import GridPlaces
@@ -17,8 +15,9 @@ from pdesolve.nn.sensors import Sensors
 from pdesolve.operators.pod_deeponet.decomposition import Decomposing, Decomposition
 from pdesolve.operators.pod_deeponet.model import PODDeepONet as Network
 from pdesolve.signature import Signature
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.operator_training import Training, seeded, train_operator
+from pdesolve.surrogates.operator import OperatorSurrogate
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training, train_operator
 from pdesolve.training.processes import place
 from pdesolve.training.run import Run
 from pdesolve.training_data import TrainingData
@@ -28,7 +27,7 @@ _TRAINING = Training(learning_rate=1e-3, weight_decay=0.3)
 
 
 @dataclass(frozen=True)
-class PODDeepONet(Learner):
+class PODDeepONet(OperatorLearner):
     """POD-DeepONet: a branch, and modes of the training targets.
 
     Attributes:
@@ -46,15 +45,12 @@ class PODDeepONet(Learner):
     training: Training = _TRAINING
 
     def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        network = module.network
+        surrogate = self.untrained(data.signature, run)
+        network = surrogate.module.network
         assert isinstance(network, Network)
-        module.to(run.device)
-        found = self.decomposition(module, data, run)
+        found = self.decomposition(surrogate.module, data, run)
         count = network.take(found)
         run.say(f"{count} modes of {found.count} fields leave out {found.left_out:.2e} of their variance")
-        surrogate = OperatorSurrogate(module, method="pod_deeponet", settings=asdict(self), device=run.device)
         surrogate.notes |= {"modes": count, "variance_left_out": found.left_out}
         return train_operator(surrogate, data, run, self.training)
 
@@ -93,11 +89,6 @@ class PODDeepONet(Learner):
         if ranks > 1:
             merging = _joined(merging, ranks)
         return merging.found()
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(
-            folder / SURROGATE, self.module, method="pod_deeponet", settings=asdict(self), device=device
-        )
 
 
 def _joined(own: Decomposing, ranks: int) -> Decomposing:

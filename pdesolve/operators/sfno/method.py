@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.positions import position_channels
 from pdesolve.operators.sfno.model import SphericalNetwork, longitudes
 from pdesolve.signature import Signature
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.operator_training import Training, seeded, train_operator
-from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training
 
 _TRAINING = Training()
 
 
 @dataclass(frozen=True)
-class SFNO(Learner):
+class SFNO(OperatorLearner):
     """The spherical Fourier neural operator.
 
     Attributes:
@@ -36,12 +32,6 @@ class SFNO(Learner):
     predicts: Predicts = "state"
     training: Training = _TRAINING
 
-    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        surrogate = OperatorSurrogate(module, method="sfno", settings=asdict(self), device=run.device)
-        return train_operator(surrogate, data, run, self.training)
-
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
         inputs = signature.input_channels + len(signature.parameters) + position_channels(signature.periodic)
@@ -50,6 +40,3 @@ class SFNO(Learner):
             depth=self.depth,
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts)
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(folder / SURROGATE, self.module, method="sfno", settings=asdict(self), device=device)

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.operators.stable_fno.extension import ends_of
 from pdesolve.operators.stable_fno.model import Filtering, Layout, Residual, StableFourierNetwork, Surface
 from pdesolve.signature import Signature, Slot
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.operator_training import Training, seeded, train_operator
-from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training
 
 # bounded layers take, and need, longer steps than free ones
 _TRAINING = Training(learning_rate=1e-2)
 
 
 @dataclass(frozen=True)
-class StableFNO(Learner):
+class StableFNO(OperatorLearner):
     """The stabilised Fourier neural operator.
 
     Attributes:
@@ -68,12 +64,6 @@ class StableFNO(Learner):
         if not self.amplitude > 0:
             raise InputError(f"stable_fno needs a positive amplitude, about 3, got {self.amplitude}")
 
-    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        surrogate = OperatorSurrogate(module, method="stable_fno", settings=asdict(self), device=run.device)
-        return train_operator(surrogate, data, run, self.training)
-
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
         known = [slot.name for slot in (*signature.inputs, *signature.targets)]
@@ -101,8 +91,3 @@ class StableFNO(Learner):
         """The channels that are components of tangent vectors."""
         flags = [slot.components == 2 or slot.name in self.tangent for slot in slots for _ in range(slot.channels)]
         return tuple(i for i, tangent in enumerate(flags) if tangent)
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(
-            folder / SURROGATE, self.module, method="stable_fno", settings=asdict(self), device=device
-        )

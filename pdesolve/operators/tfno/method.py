@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from pdesolve.errors import InputError
-from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.fourier_network import FourierNetwork, lines_of
 from pdesolve.nn.positions import position_channels
 from pdesolve.signature import Signature
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.operator_training import Training, seeded, train_operator
-from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training
 
 _TRAINING = Training()
 
 
 @dataclass(frozen=True)
-class TFNO(Learner):
+class TFNO(OperatorLearner):
     """The tensorised Fourier neural operator.
 
     Attributes:
@@ -41,12 +37,6 @@ class TFNO(Learner):
     predicts: Predicts = "state"
     training: Training = _TRAINING
 
-    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        surrogate = OperatorSurrogate(module, method="tfno", settings=asdict(self), device=run.device)
-        return train_operator(surrogate, data, run, self.training)
-
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
         if not 0 < self.rank <= 1:
@@ -58,6 +48,3 @@ class TFNO(Learner):
             rank=self.rank, method="tfno",
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts)
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(folder / SURROGATE, self.module, method="tfno", settings=asdict(self), device=device)

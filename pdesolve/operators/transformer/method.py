@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.places import axis_lengths
 from pdesolve.nn.weighted_attention import Kernel
 from pdesolve.operators.transformer.model import Positions, TransformerNetwork, token_counts
 from pdesolve.signature import Signature
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.operator_training import Training, seeded, train_operator
-from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training
 
 _TRAINING = Training(learning_rate=2e-3)
 _ALONG = {1: 64, 2: 16, 3: 8}
 
 
 @dataclass(frozen=True)
-class Transformer(Learner):
+class Transformer(OperatorLearner):
     """The operator transformer.
 
     Attributes:
@@ -48,12 +44,6 @@ class Transformer(Learner):
     predicts: Predicts = "state"
     training: Training = _TRAINING
 
-    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        surrogate = OperatorSurrogate(module, method="transformer", settings=asdict(self), device=run.device)
-        return train_operator(surrogate, data, run, self.training)
-
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
         tokens = token_counts(
@@ -66,8 +56,3 @@ class Transformer(Learner):
             moments=self.moments, kernel=self.kernel, positions=self.positions,
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts, conditioning="apart")
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(
-            folder / SURROGATE, self.module, method="transformer", settings=asdict(self), device=device
-        )

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
 from pdesolve.errors import InputError
-from pdesolve.method import Learner
 from pdesolve.nn.convolution import Extension
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.resampling import layouts
 from pdesolve.nn.unet_network import UNetNetwork
 from pdesolve.signature import Signature
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.operator_training import Training, seeded, train_operator
-from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training
 
 _TRAINING = Training(learning_rate=2e-3)
 
 
 @dataclass(frozen=True)
-class UNet(Learner):
+class UNet(OperatorLearner):
     """The U-Net between functions.
 
     Attributes:
@@ -45,12 +41,6 @@ class UNet(Learner):
     predicts: Predicts = "state"
     training: Training = _TRAINING
 
-    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        surrogate = OperatorSurrogate(module, method="unet", settings=asdict(self), device=run.device)
-        return train_operator(surrogate, data, run, self.training)
-
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature.
 
@@ -68,6 +58,3 @@ class UNet(Learner):
         )  # fmt: skip
         network.check(places)
         return FieldOperator(network, signature, predicts=self.predicts, conditioning="apart")
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(folder / SURROGATE, self.module, method="unet", settings=asdict(self), device=device)

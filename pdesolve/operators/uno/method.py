@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from pdesolve.errors import InputError
-from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.fourier_network import lines_of
 from pdesolve.nn.positions import position_channels
 from pdesolve.operators.uno.model import UNetwork
 from pdesolve.signature import Signature
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.operator_training import Training, seeded, train_operator
-from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training
 
 _TRAINING = Training()
 
 
 @dataclass(frozen=True)
-class UNO(Learner):
+class UNO(OperatorLearner):
     """The U-shaped neural operator.
 
     Attributes:
@@ -40,12 +36,6 @@ class UNO(Learner):
     predicts: Predicts = "state"
     training: Training = _TRAINING
 
-    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        surrogate = OperatorSurrogate(module, method="uno", settings=asdict(self), device=run.device)
-        return train_operator(surrogate, data, run, self.training)
-
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
         if min(self.modes, self.width) < 2 or self.levels < 1:
@@ -58,6 +48,3 @@ class UNO(Learner):
             inputs, signature.target_channels, lines, modes=self.modes, width=self.width, levels=self.levels
         )
         return FieldOperator(network, signature, predicts=self.predicts)
-
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(folder / SURROGATE, self.module, method="uno", settings=asdict(self), device=device)
