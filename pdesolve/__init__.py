@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pdesolve.condition import Observed as Observed
     from pdesolve.condition import Robin as Robin
     from pdesolve.condition import Traction as Traction
+    from pdesolve.datasets.evaluation import evaluate as evaluate
     from pdesolve.datasets.family_stream import FamilyStream as FamilyStream
     from pdesolve.datasets.generation import generate as generate
     from pdesolve.datasets.opening import open_dataset as open_dataset
@@ -127,6 +128,7 @@ _HOMES = {
     "pdesolve.catalogue": "make_family make_learner make_method make_problem",
     "pdesolve.comparing": "compare",
     "pdesolve.condition": "Dirichlet Impermeable InitialRate InitialValue Neumann Observed Robin Traction",
+    "pdesolve.datasets.evaluation": "evaluate",
     "pdesolve.datasets.family_stream": "FamilyStream",
     "pdesolve.datasets.generation": "generate",
     "pdesolve.datasets.opening": "open_dataset",

@@ -17,6 +17,7 @@ from pdesolve.method import Learner, Surrogate
 from pdesolve.run_folder import RUN, closing, read_run, record, take_back, write_start
 from pdesolve.surrogates.card import CARD, card
 from pdesolve.surrogates.judging import judged
+from pdesolve.surrogates.pictures import FIGURES, PREDICTION, draw_examples, draw_training
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import Checkpoint
@@ -73,7 +74,8 @@ def learn(lesson: Lesson, checkpoint: Checkpoint) -> Surrogate:
         with closing(run):
             status, surrogate = _attempt(lesson, run)
             settings = dataclasses.asdict(learner)  # type: ignore[call-overload]
-            surrogate.report = report = judged(surrogate, data, run, name=name, settings=settings, status=status)
+            report, shown = judged(surrogate, data, run, name=name, settings=settings, status=status)
+            surrogate.report = report
             if folder is not None:
                 surrogate.run = folder
                 surrogate.notes["score"] = report.score()
@@ -82,6 +84,9 @@ def learn(lesson: Lesson, checkpoint: Checkpoint) -> Surrogate:
                 kept = record(config, run, status) | {"report": report.json()}
                 write_json(folder / RUN, kept)
                 write_aside(folder / CARD, card(surrogate, lesson.learner, report, kept["versions"]))
+        if folder is not None:
+            draw_training(folder / FIGURES / "history.png", run.history)
+            draw_examples(folder / FIGURES / PREDICTION, shown, f"{folder.name}: {name}, split {report.split}")
         if status == "terminated":
             run.say(f"terminated, what there is is stored; next: pdesolve resume {folder}")
             raise Terminated

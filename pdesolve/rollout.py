@@ -13,6 +13,7 @@ from pdesolve.batch import Batch
 from pdesolve.errors import Diverged, InputError, unknown_name
 from pdesolve.method import Surrogate
 from pdesolve.nn.places import Places
+from pdesolve.signature import Signature
 
 OnDivergence = Literal["stop", "raise", "keep"]
 _LARGE = 1e4  # deviations of the training data: no state any more, though still a number; one cell of 1e8 has as many
@@ -46,12 +47,7 @@ def _rolled_out(
         raise unknown_name("on_divergence", on_divergence, ("stop", "raise", "keep"))
     if steps < 1:
         raise InputError(f"a rollout takes at least one step, got {steps}")
-    if not signature.autoregressive:
-        given, wanted = ([slot.name for slot in slots] for slots in (signature.inputs, signature.targets))
-        raise InputError(
-            f"a rollout feeds targets back as inputs, this surrogate maps {', '.join(given)} to {', '.join(wanted)} by "
-            f"{signature.frames or 'one map'}: train on a task of steps in time"
-        )
+    check_goes_on(signature)
     carry = surrogate.start(batch)
     frames: dict[str, list[Tensor]] = {slot.name: [] for slot in signature.targets}
     diverged: Tensor | None = None
@@ -75,6 +71,20 @@ def _rolled_out(
             frames[name].append(values)
     assert diverged is not None
     return Rollout({name: torch.cat(parts, 1) for name, parts in frames.items()}, diverged)
+
+
+def check_goes_on(signature: Signature) -> None:
+    """Refuse a surrogate that cannot go on from its own outcome.
+
+    Raises:
+        InputError: targets that are not the inputs of the next step.
+    """
+    if not signature.autoregressive:
+        given, wanted = ([slot.name for slot in slots] for slots in (signature.inputs, signature.targets))
+        raise InputError(
+            f"a rollout feeds targets back as inputs, this surrogate maps {', '.join(given)} to {', '.join(wanted)} by "
+            f"{signature.frames or 'one map'}: train on a task of steps in time"
+        )
 
 
 def _bad(surrogate: Surrogate, found: dict[str, Tensor]) -> Tensor:

@@ -122,7 +122,8 @@ def stopping_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractC
 
 def draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs end without figures, which are most of a short run's time."""
-    for name in ("solution_figure", "history_figure", "march_figure", "times_figure", "save_figure"):
+    solved = ("solution_figure", "history_figure", "march_figure", "times_figure", "save_figure")
+    for name in (*solved, "prediction_figure", "rollout_figure", "training_figure"):
         monkeypatch.setattr(f"pdesolve.plotting.{name}", lambda *_: None)
 
 

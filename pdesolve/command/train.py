@@ -122,10 +122,15 @@ def conclude(surrogate: Surrogate, as_json: bool) -> int:
     report = surrogate.report
     if report is None or surrogate.run is None:  # in a process beside the first, which says it all
         return 0
+    from pdesolve.surrogates.pictures import FIGURES, PREDICTION
+
     if as_json:
         print_json(report.json())
     else:
         print(report.table())
+        picture = surrogate.run / FIGURES / PREDICTION
+        if picture.exists():
+            print(f"picture: {picture}")
         if report.status == "finished":
             print(f"next: pdesolve eval {surrogate.run}")
         else:

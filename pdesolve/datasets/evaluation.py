@@ -16,41 +16,67 @@ from pdesolve.learning import load_surrogate
 from pdesolve.run_folder import CONFIG, read_run
 from pdesolve.settings import build, read_config
 from pdesolve.splits import divided
-from pdesolve.surrogates.judging import measured
+from pdesolve.surrogates.examples import examples
+from pdesolve.surrogates.judging import scored
+from pdesolve.surrogates.pictures import FIGURES, draw_examples, draw_rollouts
+from pdesolve.surrogates.rollouts import rollout_errors, rollout_windows
 from pdesolve.task_choice import TaskChoice
 from pdesolve.training.devices import find_dtype
 from pdesolve.windows import Windows
 
 
 def evaluate(
-    run: str | Path, *, data: Sequence[str] | None = None, split: str | None = None, device: str = "auto"
+    run: str | Path,
+    data: Dataset | str | Path | Sequence[str] | None = None,
+    *,
+    split: str | None = None,
+    steps: int = 0,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """The metrics of a run's surrogate, {variable: {metric: value}} under `metrics`; `stored` is what it was judged to
-    be where the samples are the same, else None.
+    be where the samples are the same, else None. `picture` is the path of its median and its worst sample.
 
     data: other data than those it was trained on. split: of these; by default the one it was judged by, of other data
     `test` where there is one, else all samples.
+    steps: also of rollouts, over windows of which no two have a target in common: under `rollout` {variable: errors by
+    lead time}, the frames that are given excluded, under `diverged` how many of the `rollouts` did, under
+    `rollout_picture` the path of the curves.
 
     Raises:
-        InputError: no run, data that do not fit or are not there any more, no such split.
+        InputError: no run, data that do not fit or are not there any more, no such split, a surrogate that does not go
+            on from what it predicts, trajectories that are too short for so many steps.
     """
     folder = Path(run)
     surrogate = load_surrogate(folder, device=device)
     config, score = read_config(folder / CONFIG), read_run(folder).get("report") or {}
-    own = data is None
+    judged_by = score.get("split")
     if data is None:
         part, split, paths = held_out(folder, split)
     else:
-        dataset, paths = open_dataset(list(data)), list(data)
+        dataset = data if isinstance(data, Dataset) else open_dataset(data)
+        paths = [str(path) for path in dataset.paths]
         split = "test" if split is None and "test" in dataset.splits else split
         part = dataset.split(split) if split else dataset
-    windows = Windows(part, surrogate.signature.task, dtype=find_dtype(config["dtype"]))
-    metrics = measured(surrogate, windows)
-    known = own and split == score.get("split")
-    return {
-        "run": str(folder), "data": [str(path) for path in paths], "split": split or "", "samples": part.samples,
-        "metrics": metrics, "stored": score.get("metrics") if known else None, "picture": None,
+    dtype = find_dtype(config["dtype"])
+    rollouts = rollout_windows(surrogate.signature, part, steps, dtype=dtype) if steps else None
+    windows = Windows(part, surrogate.signature.task, dtype=dtype)
+    scores = scored(surrogate, windows)
+    own = data is None and split == judged_by
+    stem = "" if own else "-".join(["", *([Path(paths[0]).stem if paths else "data"] if data else []), split or "all"])
+    name = f"{folder.name}: {config['method']['name']}" + (f", split {split}" if split else "")
+    drawn = draw_examples(folder / FIGURES / f"prediction{stem}.png", examples(surrogate, windows, scores.each()), name)
+    found = {
+        "run": str(folder), "data": paths, "split": split or "", "samples": part.samples, "metrics": scores.table(),
+        "stored": score.get("metrics") if own else None,
+        "picture": None if drawn is None else str(drawn),
     }  # fmt: skip
+    if rollouts is None:
+        return found
+    curves = rollout_errors(scored(surrogate, rollouts, steps=steps))
+    axis = part.coordinates.get("t")
+    unit = "" if axis is None else axis.label or axis.axis.unit or ""
+    drawn = draw_rollouts(folder / FIGURES / f"rollout{stem}.png", curves, f"{name}, {steps} steps", unit)
+    return {**found, "steps": steps, **curves, "rollout_picture": None if drawn is None else str(drawn)}
 
 
 def held_out(run: str | Path, split: str | None = None) -> tuple[Dataset, str, list[str]]:

@@ -25,6 +25,7 @@ from pdesolve.metrics.norms import rmse as rmse
 from pdesolve.metrics.norms import root_mean_square as root_mean_square
 from pdesolve.metrics.norms import sample_relative_l2 as sample_relative_l2
 from pdesolve.metrics.norms import vrmse as vrmse
+from pdesolve.metrics.rollouts import THRESHOLD as THRESHOLD
 from pdesolve.metrics.rollouts import correlation as correlation
 from pdesolve.metrics.rollouts import correlation_time as correlation_time
 from pdesolve.metrics.rollouts import lead_curve as lead_curve

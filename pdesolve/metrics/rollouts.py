@@ -9,6 +9,8 @@ from pdesolve.errors import InputError
 from pdesolve.metrics.means import compared, spatial_mean
 from pdesolve.metrics.norms import expanded
 
+THRESHOLD = 0.8  # of the correlation that lasts
+
 
 def correlation(prediction: Tensor, truth: Tensor, weights: Tensor | None = None) -> Tensor:
     """cov_x(u, v) / (std_x u std_x v), Pearson's over space: (sample, time, component). A test set's is their mean.
@@ -23,7 +25,7 @@ def correlation(prediction: Tensor, truth: Tensor, weights: Tensor | None = None
     return spatial_mean(u * v, weights) / scale
 
 
-def correlation_time(curve: Tensor, times: Tensor, *, threshold: float = 0.8) -> Tensor:
+def correlation_time(curve: Tensor, times: Tensor, *, threshold: float = THRESHOLD) -> Tensor:
     """The first of the times (time,) at which a curve of correlations (..., time) lies below a threshold: (...).
 
     Infinite where it never does. NaN, of a prediction that has diverged, lies below it. For a test set the curve is the

@@ -13,7 +13,7 @@ from pdesolve.errors import InputError, unknown_name
 from pdesolve.geometry import Grid
 from pdesolve.metrics import norms
 from pdesolve.metrics.means import LEADING, compared, quadrature_weights, spacing, spatial_mean
-from pdesolve.metrics.rollouts import correlation, correlation_time
+from pdesolve.metrics.rollouts import THRESHOLD, correlation, correlation_time
 from pdesolve.metrics.sobolev import relative_h1
 from pdesolve.metrics.spectra import PDEBENCH_EDGES, band_rmse, energy_spectrum, wavenumbers
 
@@ -43,12 +43,13 @@ class Scores:
         axes: Mapping[str, Sequence[str]] | None = None,
         leads: Sequence[float] | None = None,
         given: int = 0,
-        threshold: float = 0.8,
+        threshold: float = THRESHOLD,
     ) -> None:
         self.grid, self.axes, self.given, self.threshold = grid, dict(axes or {}), given, threshold
         self.leads = None if leads is None else [float(lead) for lead in leads]
         self._sums: dict[str, dict[str, Tensor]] = {}
         self._largest: dict[str, float] = {}
+        self._each: dict[str, list[Tensor]] = {}
 
     def add(
         self, prediction: Mapping[str, Tensor], truth: Mapping[str, Tensor], *, weights: Tensor | None = None
@@ -73,6 +74,7 @@ class Scores:
         """Take in what another one has seen: of another process, of other batches."""
         for name, sums in other._sums.items():
             self._gather(name, sums, other._largest[name])
+            self._each.setdefault(name, []).extend(other._each[name])
 
     @property
     def samples(self) -> int:
@@ -101,6 +103,10 @@ class Scores:
             for name, sums in self._sums.items()
         }
 
+    def each(self) -> dict[str, Tensor]:
+        """{variable: (sample,)}, the `sample_relative_l2` of each sample, in the order in which they were seen."""
+        return {name: torch.cat(parts) for name, parts in self._each.items()}
+
     def spectra(self) -> dict[str, dict[str, list[float]]]:
         """{variable: {"prediction": energies by shell, "truth": ...}}: means over samples and times of the sums over
         components, see `energy_spectrum`; of variables on equally spaced points."""
@@ -117,6 +123,7 @@ class Scores:
             norms.same_places(v, grid)
             weights = quadrature_weights(grid, like=v) if weights is None else weights
         alike = correlation(u, v, weights)
+        each = norms.sample_relative_l2(u, v, weights)
         found = {
             "samples": torch.tensor(len(u)),
             "rmse": norms.rmse(u, v, weights).mean(2).sum(0),
@@ -130,7 +137,7 @@ class Scores:
             ).sum(),
             "squares of u - v": spatial_mean((u - v).square(), weights).sum(),
             "squares of v": spatial_mean(v.square(), weights).sum(),
-            "sample_relative_l2": norms.sample_relative_l2(u, v, weights).sum(),
+            "sample_relative_l2": each.sum(),
             "conserved": norms.conserved_error(u, v, weights).square().sum(0),
         }
         if grid is not None and not all(member.axis.periodic for member in grid.members):
@@ -146,6 +153,7 @@ class Scores:
                 found[f"spectrum of {kind}"] = energy_spectrum(values, grid).sum(2).mean(1).sum(0)
         largest = float(norms.max_errors(u, v, weights).max())
         self._gather(name, {key: value.detach().cpu().double() for key, value in found.items()}, largest)
+        self._each.setdefault(name, []).append(each.detach().cpu().double())
 
     def _gather(self, name: str, sums: Mapping[str, Tensor], largest: float) -> None:
         known = self._sums.get(name)

@@ -7,6 +7,8 @@ import pdesolve.accessor  # noqa: F401  registers itself
 from pdesolve.plotting.animation import animate, movie, save_movie
 from pdesolve.plotting.ellipses import ellipses, ellipses_figure, motion, recorded_motion
 from pdesolve.plotting.figures import comparison_figure, history_figure, save_figure, solution_figure, work_figure
+from pdesolve.plotting.learning import training_figure
+from pdesolve.plotting.predictions import prediction_figure, rollout_figure
 from pdesolve.plotting.times import march_figure, times_figure
 
 __all__ = [
@@ -18,10 +20,13 @@ __all__ = [
     "march_figure",
     "motion",
     "movie",
+    "prediction_figure",
     "recorded_motion",
+    "rollout_figure",
     "save_figure",
     "save_movie",
     "solution_figure",
     "times_figure",
+    "training_figure",
     "work_figure",
 ]

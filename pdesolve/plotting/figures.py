@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdesolve.plotting.drawable import drawable
+from pdesolve.plotting.panels import ERRORS, VALUES, around_zero, clipped, draw_map, draw_scattered
 from pdesolve.plotting.scattered import triangles
 
 if TYPE_CHECKING:
@@ -81,29 +82,22 @@ def _points_figure(dataset: xr.Dataset, reference: xr.Dataset | None) -> Figure:
     columns = 1 if reference is None else 2
     figure = new_figure(4.4 * columns, 3.4 * len(names))
     grid = np.atleast_2d(np.asarray(figure.subplots(len(names), columns, squeeze=False)))
-    horizontal = dataset[axes[0]].values
-    cells = np.zeros((0, 3), dtype=int)
-    if len(axes) == 2:
-        cells = triangles(np.stack([horizontal, dataset[axes[1]].values], 1))
+    points = np.stack([dataset[axis].values for axis in axes[:2]], 1)
+    cells = triangles(points) if len(axes) == 2 else np.zeros((0, 3), dtype=int)
     for row, name in zip(grid, names, strict=True):
         values = dataset[name].values
-        panels = [(name, values, "viridis")]
+        panels = [(name, values, VALUES)]
         if reference is not None:
-            panels.append((f"error of {name}", values - reference[name].values, "RdBu_r"))
+            panels.append((f"error of {name}", values - reference[name].values, ERRORS))
         for axis, (title, values, colours) in zip(row, panels, strict=True):
             if len(axes) == 1:
-                axis.plot(horizontal, values, ".")
+                axis.plot(points[:, 0], values, ".")
                 axis.set(xlabel=axes[0], ylabel=title)
                 continue
-            limits = _around_zero(values) if colours == "RdBu_r" else {}
-            vertical = dataset[axes[1]].values
-            if len(cells):
-                kind = {"cmap": colours, "shading": "gouraud", "rasterized": True}
-                image = axis.tripcolor(horizontal, vertical, values, triangles=cells, **kind, **limits)
-            else:
-                image = axis.scatter(horizontal, vertical, c=values, s=8, cmap=colours, **limits)
+            limits = around_zero(values) if colours == ERRORS else {}
+            image = draw_scattered(axis, points, values, cells, colours=colours, limits=limits)
             figure.colorbar(image, ax=axis)
-            axis.set(xlabel=axes[0], ylabel=axes[1], title=title, aspect="equal")
+            axis.set(xlabel=axes[0], ylabel=axes[1], title=title)
     figure.suptitle(str(dataset.attrs.get("title", "")).split(":")[0])
     return figure
 
@@ -134,39 +128,10 @@ def _slice(field: xr.DataArray, space: list[str]) -> xr.DataArray:
 
 def _map(figure: Figure, axis: Any, field: xr.DataArray, title: str, *, diverging: bool = False) -> None:
     vertical, horizontal = (str(dim) for dim in field.dims)
-    values = field.values
-    limits = _around_zero(values) if diverging else _clipped(values)
-    image = axis.pcolormesh(
-        field[horizontal].values,
-        field[vertical].values,
-        values,
-        cmap="RdBu_r" if diverging else "viridis",
-        shading="nearest",
-        rasterized=True,
-        **limits,
-    )
+    limits = around_zero(field.values) if diverging else clipped(field.values)
+    image = draw_map(axis, field, colours=ERRORS if diverging else VALUES, limits=limits)
     figure.colorbar(image, ax=axis, extend="both" if limits and not diverging else "neither")
     axis.set(xlabel=horizontal, ylabel=vertical, title=title)
-    spans = [float(np.ptp(field[dim].values)) for dim in (vertical, horizontal)]
-    if "t" not in field.dims and 0.25 < spans[0] / max(spans[1], 1e-300) < 4.0:
-        axis.set_aspect("equal")
-
-
-def _clipped(values: np.ndarray) -> dict[str, float]:
-    """Limits of colours without the extremes, where a few points (a singular corner) would take all of the scale."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return {}
-    low, high = np.quantile(finite, [0.01, 0.99])
-    if float(np.ptp(finite)) <= 3.0 * (high - low) or not high > low:
-        return {}
-    return {"vmin": float(low), "vmax": float(high)}
-
-
-def _around_zero(values: np.ndarray) -> dict[str, float]:
-    """Limits of colours so that white is no error, where all values are missing too."""
-    limit = float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
-    return {"vmin": -limit, "vmax": limit}
 
 
 def _profiles(axis: Any, field: xr.DataArray, truth: xr.DataArray | None, space: str) -> None:

@@ -14,6 +14,7 @@ from pdesolve.method import Surrogate
 from pdesolve.metrics import Scores
 from pdesolve.signature import places_of
 from pdesolve.surrogates.envelopes import truth_of
+from pdesolve.surrogates.examples import Example, examples
 from pdesolve.training import devices
 from pdesolve.training.run import Run, finite
 from pdesolve.training_data import TrainingData
@@ -68,18 +69,24 @@ class Report:
 
 def judged(
     surrogate: Surrogate, data: TrainingData, run: Run, *, name: str, settings: Mapping[str, Any], status: str
-) -> Report:
-    """The report of a training: by the test split, or the validation split where there is none."""
+) -> tuple[Report, tuple[Example, ...]]:
+    """The report of a training, by the test split, or the validation split where there is none; and its median and its
+    worst sample."""
     split = next((split for split in ("test", "valid") if data.held_out(split) is not None), "")
     held = data.held_out(split) if split else None
-    metrics = {} if held is None else measured(surrogate, Windows(held, surrogate.signature.task))
-    return Report(
+    metrics, shown = {}, ()
+    if held is not None:
+        windows = Windows(held, surrogate.signature.task)
+        scores = scored(surrogate, windows)
+        metrics, shown = scores.table(), examples(surrogate, windows, scores.each())
+    report = Report(
         run=None if run.folder is None else str(run.folder), method=name, data=data.about, settings=settings,
         parameters=surrogate.parameters, split=split, samples=0 if held is None else held.samples, metrics=metrics,
         steps=run.checkpoint.position.step, seconds=run.seconds, cpu_seconds=run.budget.spent,
         peak_bytes=devices.peak_bytes(run.device), device=str(run.device),
         dtype=str(surrogate.dtype).removeprefix("torch."), seed=run.seed, status=status,
     )  # fmt: skip
+    return report, shown
 
 
 def measured(surrogate: Surrogate, windows: Windows, *, batch: int = _BATCH) -> dict[str, dict[str, float]]:

@@ -72,7 +72,7 @@ class Placing:
 
     def _points(self, batch: Batch, dtype: torch.dtype, device: torch.device | str) -> PointPlaces:
         axes = Axes(self.signature.axes)
-        clouds = [_points_of(d) for d in batch.discretisations]
+        clouds = [points_of(d) for d in batch.discretisations]
         if not clouds:
             raise InputError("the places of the points are not known: a surrogate of points needs them")
         if len(clouds) == 1:
@@ -103,7 +103,12 @@ def resized(member: GridAxis, size: int) -> GridAxis:
     return GridAxis(member.axis, member.placement, size)
 
 
-def _points_of(discretisation: object) -> Tensor:
+def points_of(discretisation: object) -> Tensor:
+    """The points (point, axis) of a cloud, the nodes of a mesh.
+
+    Raises:
+        InputError: a grid.
+    """
     if isinstance(discretisation, PointCloud):
         return discretisation.x
     if isinstance(discretisation, Mesh):

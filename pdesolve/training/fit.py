@@ -140,7 +140,8 @@ def fit(
                 losses = stepping.losses(objective, batches.batch)
                 at.loss = sum(losses.values())
                 doctor.examine(at.loss)
-                if agreed(run.watch(solution, stage=stage, step=at.step, losses=losses)):
+                taken_at = optimiser.param_groups[0]["lr"] if stepping.has_rate else None
+                if agreed(run.watch(solution, stage=stage, step=at.step, losses=losses, rate=taken_at)):
                     reason = "target"
                 at.reason = reason
                 if not extra and (reason or came or stores):

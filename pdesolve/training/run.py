@@ -85,12 +85,19 @@ class Run:
         """Whether it is time to watch again. Asking costs nothing."""
         return self.budget.spent >= self._next
 
-    def watch(self, solution: Watched, *, stage: str, step: int, losses: Mapping[str, float]) -> bool:
-        """Record where the solver is, store the solution so far, and say whether the target is reached."""
+    def watch(
+        self, solution: Watched, *, stage: str, step: int, losses: Mapping[str, float], rate: float | None = None
+    ) -> bool:
+        """Record where the solver is, store the solution so far, and say whether the target is reached.
+
+        rate: the learning rate, of optimisers that have one.
+        """
         began = self.budget.spent
         errors = self.measure(solution) if self.measure else {}
         worst = max((e["relative_l2"] for e in errors.values()), default=math.nan)
         figures = {f"relative_l2 {name}": e["relative_l2"] for name, e in errors.items()}
+        if rate is not None:
+            figures["learning_rate"] = rate
         row = self._add_row(stage, step, losses, figures)
         self.solution = solution
         if self.folder is not None:
