@@ -30,11 +30,35 @@ def conformal_quantile(scores: Tensor, alpha: float) -> Tensor:
 
     Source: V. Vovk, A. Gammerman and G. Shafer (2005), Algorithmic learning in a random world.
     """
-    n = len(scores)
-    rank = max(1, math.ceil((n + 1) * (1 - alpha) - _SLACK))
-    if rank > n:
+    rank = _rank(len(scores), alpha)
+    if rank > len(scores):
         return torch.full_like(scores[:1].sum(0), torch.inf)
     return _never(scores).sort(0).values[rank - 1]
+
+
+def missed_range(samples: int, alpha: float, *, tested: int | None = None, within: float = 0.9) -> tuple[float, float]:
+    """The range in which the rate missed by a conformal quantile lies with a probability of `within`.
+
+    Of n calibration samples with distinct scores the rate is Beta(n + 1 - k, k) distributed, k the rank; what is missed
+    of `tested` new samples is binomial with that rate. n is large enough where the range of the rate itself (tested
+    None) is: 500 give 8 to 12 %, 2000 give 9 to 11 %. More do not help a test of few: of 500 samples 8 to 12 % are
+    missed with a probability of 0.73, 0.84, 0.86 and 0.88 at n = 500, 2000, 4000 and without end.
+
+    Source: V. Vovk (2012), Conditional validity of inductive conformal predictors, arXiv 1209.2673.
+    """
+    from scipy import stats
+
+    rank = _rank(samples, alpha)
+    if rank > samples:
+        return 0.0, 0.0
+    above = samples + 1 - rank
+    drawn = stats.beta(above, rank) if tested is None else stats.betabinom(tested, above, rank)
+    low, high = drawn.ppf([(1 - within) / 2, (1 + within) / 2]) / (tested or 1)
+    return float(low), float(high)
+
+
+def _rank(samples: int, alpha: float) -> int:
+    return max(1, math.ceil((samples + 1) * (1 - alpha) - _SLACK))
 
 
 def upper_quantiles(values: Tensor, fractions: Sequence[float] | Tensor, weights: Tensor | None = None) -> Tensor:

@@ -21,6 +21,7 @@ from pdesolve.conformal import (
     Rule,
     Simultaneous,
     conformal_quantile,
+    missed_range,
     smallest_box,
     upper_quantiles,
 )
@@ -98,6 +99,20 @@ def test_the_rank_of_the_conformal_quantile() -> None:
     scores[0] = torch.nan
     assert float(conformal_quantile(scores, 0.1)) == math.inf, "what is no number is held by no band"
     assert conformal_quantile(torch.stack([scores, scores + 1], 1), 0.3).tolist() == [8.0, 9.0]
+
+
+@pytest.mark.parametrize("tested", [None, 50])
+def test_the_range_of_the_rate_missed(tested: int | None) -> None:
+    """3000 calibrations by 60 uniform scores, whose rate is known: 5 % lie on either side, +- 0.4 % by chance."""
+    drawn = torch.Generator().manual_seed(3)
+    factors = conformal_quantile(torch.rand(60, 3000, generator=drawn, dtype=torch.float64), 0.2)
+    rates = 1 - factors if tested is None else (torch.rand(tested, 3000, generator=drawn) > factors).double().mean(0)
+    low, high = missed_range(60, 0.2, tested=tested)
+    assert 0.07 < low < 0.14 and 0.26 < high < 0.34
+    # counts are whole: the range of these holds a little more
+    below, above = float((rates < low).double().mean()), float((rates > high).double().mean())
+    assert max(below, above) < 0.062 and min(below, above) > (0.038 if tested is None else 0.015)
+    assert missed_range(8, 0.1) == (0.0, 0.0), "eight samples promise no 90 %: the band is infinite"
 
 
 def test_upper_quantiles_by_counting() -> None:
