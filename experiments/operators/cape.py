@@ -2,10 +2,14 @@
 
     python experiments/operators/cape.py --folder runs/cape [--steps 300] [--seeds 0,1,2] [--families advection]
 
-Three models of equally many parameters and steps, with the same loss, curriculum and data: fno without the parameter,
-fno with it as a constant channel, CAPE around fno. Rollouts of 20 steps of 0.05 from the first frame, on 64 points;
-errors are relative L2 over all samples and frames without the first, then the mean over the values of a column, the
-median over the seeds. What is there already of an interrupted experiment is not made again.
+Four models of equally many parameters and steps, with the same loss, curriculum and data: fno without the parameter,
+fno with it as a constant channel, fno with its logarithm as another, CAPE around fno (its warm-up counts among the
+steps). Rollouts of 20 steps of 0.05 from the first frame, on 64 points; errors are relative L2 over all samples and
+frames without the first, then the mean over the values of a column, the median over the seeds. What is there already of
+an interrupted experiment is not made again.
+
+CAPE's settings were chosen on other test values (speeds 1.4, 0.13, 6, viscosities 0.08, 0.013, 0.8), trajectories and
+seeds than those of the table. Advection is a case of what its proposal can be, a transport affine in the parameter.
 
 Departures from the paper's benchmark: data at points of 64, 21 frames, 200 trajectories a value of which those are left
 out that 64 points do not resolve; viscosities from 0.01 on; the training values {0.2, 0.4, 0.7, 2, 4} of advection and
@@ -23,9 +27,11 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import numpy as np
 import torch
 
 import pdesolve as ps
+from pdesolve.arrays import Memory
 from pdesolve.data import Dataset
 from pdesolve.datasets.training import train
 from pdesolve.method import Learner, Surrogate
@@ -38,7 +44,7 @@ from pdesolve.training.operator_training import Training
 from pdesolve.windows import Windows
 
 FRAMES = 20
-WARM_UP = 30
+WARM_UP = 40
 TRAINING = Training(batch=32, loss="mean_square", learning_rate=4e-3, unroll=5, curriculum="tanh", noise=1e-3, clip=1.0)
 
 
@@ -64,9 +70,9 @@ FAMILIES = {
 MODELS: dict[str, Learner] = {
     "base": FNO(modes=24, width=18, positions="none", predicts="increment", training=TRAINING),
     "channels": FNO(modes=24, width=18, positions="none", predicts="increment", training=TRAINING),
-    "cape": CAPE(width=17, modes=24, channels=36, positions="none", warm_up=WARM_UP, training=TRAINING),
-    "spectral": CAPE(
-        width=16, modes=24, channels=24, proposal="channels", positions="none", warm_up=WARM_UP, training=TRAINING
+    "logarithm": FNO(modes=24, width=18, positions="none", predicts="increment", training=TRAINING),
+    "cape": CAPE(
+        width=17, modes=24, channels=22, proposal_modes=8, positions="none", warm_up=WARM_UP, training=TRAINING
     ),
 }
 
@@ -92,6 +98,17 @@ def training_data(values: Values, folder: Path) -> Dataset:
     return divided(whole, train=0.95, valid=0.05, test=0.0, seed=0)
 
 
+def given_to(model: str, data: Dataset) -> Dataset:
+    """The data with the parameters that a model is given."""
+    if model == "base":
+        return replace(data, parameters={})
+    if model != "logarithm":
+        return data
+    ((name, parameter),) = data.parameters.items()
+    logarithm = replace(parameter, name=f"log_{name}", array=Memory(np.log(parameter.array.all())))
+    return replace(data, parameters={name: parameter, logarithm.name: logarithm})
+
+
 @torch.no_grad()
 def error(surrogate: Surrogate, data: Dataset) -> float:
     """The relative L2 error of rollouts from the first frame."""
@@ -107,16 +124,14 @@ def measured(name: str, values: Values, seed: int, steps: int, folder: Path) -> 
     kept = folder / f"{values.family}-{name}-{steps}-{seed}.json"
     if kept.exists():
         return json.loads(kept.read_text())
-    data = training_data(values, folder / "data")
-    if name == "base":
-        data = replace(data, parameters={})
+    data = given_to(name, training_data(values, folder / "data"))
     learner = MODELS[name]
     own = steps - WARM_UP if isinstance(learner, CAPE) else steps
     started = time.process_time()
     surrogate = train(learner, data, seed=seed, steps=own, budget="1h", out=folder / kept.stem, threads=1)
     found: dict[str, Any] = {"parameters": surrogate.parameters, "cpu_seconds": time.process_time() - started}
     for column, numbers in values.columns().items():
-        tests = [data_of(values, value, folder / "data") for value in numbers]
+        tests = [given_to(name, data_of(values, value, folder / "data")) for value in numbers]
         found[column] = mean(error(surrogate, test) for test in tests)
     kept.write_text(json.dumps(found))
     print(f"{values.family} {name} seed {seed}: {found}", flush=True)
@@ -138,7 +153,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--families", default="advection,burgers")
-    parser.add_argument("--models", default="base,channels,cape", help="spectral: CAPE with `proposal: channels`")
+    parser.add_argument("--models", default="base,channels,cape,logarithm")
     given = parser.parse_args()
     (given.folder / "data").mkdir(parents=True, exist_ok=True)
     results: dict[tuple[str, str], list[dict[str, Any]]] = {}

@@ -48,7 +48,7 @@ class ProposalTerms(StepTerms):
         unit = torch.rand(p.shape, generator=generator, dtype=p.dtype, device=p.device)
         drawn = low - _WIDER * (high - low) + (1 + 2 * _WIDER) * (high - low) * unit
         drawn.requires_grad_(True)
-        summed = network.proposal(x, drawn).flatten(2).mean(2).sum()
+        summed = network.proposal(x, drawn)[0].flatten(2).mean(2).sum()
         (gradient,) = torch.autograd.grad(summed, drawn, create_graph=True)
         return (gradient.norm(dim=1) - self.slope).square().mean()
 
@@ -82,5 +82,5 @@ def proposal_loss(module: FieldOperator, step: Step, loss: Loss) -> Tensor:
     network = module.network
     assert isinstance(network, CapeNetwork)
     x = module.encode(step.inputs, step.places)
-    change = network.proposal(x, module.standardised(step.parameters, len(x), x))
+    change, _ = network.proposal(x, module.standardised(step.parameters, len(x), x))
     return loss(module.decode(change, step.inputs, step.places), step.truth, step.places, step.batch)
