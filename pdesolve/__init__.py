@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from pdesolve.condition import Observed as Observed
     from pdesolve.condition import Robin as Robin
     from pdesolve.condition import Traction as Traction
+    from pdesolve.datasets.comparison import compare_learners as compare_learners
+    from pdesolve.datasets.conversion import convert as convert
     from pdesolve.datasets.evaluation import evaluate as evaluate
     from pdesolve.datasets.family_stream import FamilyStream as FamilyStream
     from pdesolve.datasets.generation import generate as generate
     from pdesolve.datasets.opening import open_dataset as open_dataset
+    from pdesolve.datasets.prediction import predict as predict
     from pdesolve.datasets.streaming import loader as loader
     from pdesolve.datasets.training import resume_training as resume_training
     from pdesolve.datasets.training import train as train
@@ -115,6 +118,7 @@ if TYPE_CHECKING:
     from pdesolve.solving import load as load
     from pdesolve.solving import solve as solve
     from pdesolve.splits import divided as divided
+    from pdesolve.surrogates.exporting import export as export
     from pdesolve.task import InitialToFinal as InitialToFinal
     from pdesolve.task import Steps as Steps
     from pdesolve.task import Task as Task
@@ -128,10 +132,13 @@ _HOMES = {
     "pdesolve.catalogue": "make_family make_learner make_method make_problem",
     "pdesolve.comparing": "compare",
     "pdesolve.condition": "Dirichlet Impermeable InitialRate InitialValue Neumann Observed Robin Traction",
+    "pdesolve.datasets.comparison": "compare_learners",
+    "pdesolve.datasets.conversion": "convert",
     "pdesolve.datasets.evaluation": "evaluate",
     "pdesolve.datasets.family_stream": "FamilyStream",
     "pdesolve.datasets.generation": "generate",
     "pdesolve.datasets.opening": "open_dataset",
+    "pdesolve.datasets.prediction": "predict",
     "pdesolve.datasets.streaming": "loader",
     "pdesolve.datasets.training": "resume_training train",
     "pdesolve.equation": "Conserving Energetic Equation Evolution FluxForm Parameter State Unknown Values",
@@ -151,6 +158,7 @@ _HOMES = {
     "pdesolve.resuming": "resume",
     "pdesolve.solving": "load solve",
     "pdesolve.splits": "divided",
+    "pdesolve.surrogates.exporting": "export",
     "pdesolve.task": "InitialToFinal Steps Task Trajectory",
     "pdesolve.task_choice": "TaskChoice",
 }

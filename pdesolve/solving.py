@@ -222,8 +222,12 @@ def rebuilt(
     """The problem and the method of a run folder, unless they are given.
 
     Raises:
-        InputError: they are in no catalogue, or have other settings there now.
+        InputError: a run of a training; they are in no catalogue, or have other settings there now.
     """
+    if "data" in config:
+        raise InputError(
+            f"{folder} holds a surrogate, no solution: read it by ps.load_surrogate, go on by ps.resume_training"
+        )
     if problem is None:
         settings = {k: v for k, v in config["problem"].items() if k != "name"}
         name = config["problem"]["name"]

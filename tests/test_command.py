@@ -284,7 +284,7 @@ BAD = {
     "solve heat_1d --method pinn --config missing.yaml": "cannot read the configuration missing.yaml",
     "solve heat_1d again --method pinn": "unexpected argument 'again'",
     "solve heat_1d --method": "argument --method: expected one argument",
-    "compare heat_1d": "compare needs a problem and methods",
+    "compare heat_1d": "compare needs methods and a problem or data",
     "compare heat_1d --methods pinn --seeds 0,x": "--seeds takes numbers",
     "compare heat_1d --methods pinn --seeds 0,-1": "a seed is a number from 0",
     "compare heat_1d --methods pinn --seed 1 --seeds 0,1": "give one of the two",

@@ -51,3 +51,11 @@ def test_bad_words_are_refused_in_a_line(
     assert main(["compare", *words]) == 2
     said = capsys.readouterr().err
     assert line in said and said.count("\n") == 1, said
+
+
+def test_help_says_which_dtype_and_a_bare_command_names_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "float64 or float32 (default: float64 of problems, float32 of --data)" in said
+    assert main(["compare"]) == 2
+    assert "pdesolve compare --data darcy.h5 --methods fno,unet" in capsys.readouterr().err

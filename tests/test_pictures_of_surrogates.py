@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from waves import FRAMES, waves, waves_file
 
+import pdesolve as ps
 from pdesolve.arrays import Memory
 from pdesolve.batch import Batch
 from pdesolve.cli import main
 from pdesolve.data import Coordinate, Dataset, Variable
-from pdesolve.datasets.evaluation import evaluate
 from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis, PointCloud
@@ -257,6 +257,10 @@ def test_eval_prints_rollouts_and_refuses_short_trajectories(
         capsys.readouterr().err
     )
     assert main(["eval", "run", "--steps", "0"]) == 2
+    assert main(["plot", "run"]) == 2 and "pdesolve eval run draws" in capsys.readouterr().err
+    for verb in (ps.load, ps.resume):
+        with pytest.raises(InputError, match=r"holds a surrogate, no solution: .* ps.resume_training"):
+            verb("run")
     short = write(replace(waves().isel({"t": slice(0, 2)}), splits={}), tmp_path / "short.h5")
-    assert set(evaluate("run", short, steps=1)["rollout"]) == {"u"}
-    assert evaluate("run", waves(), split="test")["metrics"] == evaluate("run", data)["metrics"]
+    assert set(ps.evaluate("run", short, steps=1)["rollout"]) == {"u"}
+    assert ps.evaluate("run", waves(), split="test")["metrics"] == ps.evaluate("run", data)["metrics"]

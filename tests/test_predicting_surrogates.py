@@ -11,12 +11,19 @@ import pytest
 import torch
 from waves import FRAMES, POINTS, waves, waves_file
 
+from pdesolve.arrays import Memory
+from pdesolve.catalogue import make_learner
 from pdesolve.cli import main
+from pdesolve.data import Dataset, Variable
 from pdesolve.datasets.prediction import predict
+from pdesolve.datasets.training import train
 from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
+from pdesolve.geometry import Axes, Axis, PointCloud
 from pdesolve.labelled import read_dataset
 from pdesolve.learning import load_surrogate
+from pdesolve.plotting import solution_figure
+from pdesolve.task_choice import TaskChoice
 from pdesolve.windows import Windows
 
 WORDS = ["--method.modes", "4", "--method.width", "6", "--method.depth", "1", "--steps", "6", "--threads", "1"]
@@ -117,6 +124,43 @@ def test_samples_that_diverge_are_told_in_a_line(
     assert main([*words, "--on-divergence", "raise"]) == 3
     assert main([*words, "--on-divergence", "keep"]) == 0
     assert np.isfinite(read_dataset(Path("p.nc"))["u"].values).all()
+
+
+def test_predictions_at_points_of_each_sample_have_their_coordinates(tmp_path: Path) -> None:
+    """40 clouds, the last the largest: batches are padded to different sizes, and files to the largest."""
+    rng = np.random.default_rng(0)
+    axes = Axes((Axis("x", 0.0, 1.0, "m"), Axis("y", 0.0, 1.0, "m")))
+    clouds = [PointCloud(axes, torch.from_numpy(rng.random((20 + i, 2)))) for i in range(40)]
+    bounds = np.append(0, np.cumsum([len(cloud.x) for cloud in clouds]))
+    a = np.concatenate([cloud.x[:, 0] for cloud in clouds])
+    names = {name: Variable(name, Memory(values), ("point",)) for name, values in (("a", a), ("u", 2 * a))}
+    data = Dataset(names, meshes=clouds, offsets={"point": bounds})
+    learner = make_learner("gino", {"latent": 4, "radius": 0.4, "modes": 2, "width": 4, "depth": 1})
+    choice = TaskChoice(inputs=("a",), targets=("u",))
+    train(learner, data, choice, steps=1, threads=1, device="cpu", out="g")
+    found = predict("g", data).dataset
+    assert found["u"].dims == found["x"].dims == ("sample", "point") and found["u"].shape == (40, 59)
+    assert found["x"].attrs["units"] == "m"
+    for i in (0, 31, 32, 39):
+        own = found.isel(sample=i)
+        for column, name in enumerate(("x", "y")):
+            np.testing.assert_array_equal(own[name][: 20 + i], clouds[i].x[:, column])
+        assert np.isfinite(own["u"][: 20 + i]).all()
+        assert np.isnan(own["u"][20 + i :]).all() and np.isnan(own["x"][20 + i :]).all()
+    alone = predict("g", data, samples=[3]).dataset
+    assert alone["x"].dims == ("point",) and alone["u"].shape == (1, 23)
+    np.testing.assert_allclose(alone["u"][0], found["u"][3, :23], rtol=1e-5, atol=1e-6)
+    figure = solution_figure(found)
+    drawn = figure.axes[0].collections[0].get_array()
+    assert drawn is not None
+    np.testing.assert_allclose(drawn, found["u"][0, :20])
+
+
+def test_a_table_has_the_sample_and_no_places_that_are_not_there(run: Path, data: Path) -> None:
+    words = ["predict", str(run), "--data", str(data), "--samples", "0,1", "--steps", "2", "--out", "p.csv"]
+    assert main(words) == 0
+    head, *rows = Path("p.csv").read_text().splitlines()
+    assert head == "sample,t,x,u" and len(rows) == 2 * 2 * POINTS and rows[-1].startswith("1,")
 
 
 @pytest.mark.parametrize(

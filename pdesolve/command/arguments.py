@@ -72,13 +72,16 @@ def _joined(arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def add_settings(parser: Parser, target: Callable[..., Any], title: str, *, without: Sequence[str] = ()) -> None:
-    """One option of text for each setting of a dataclass."""
+def add_settings(
+    parser: Parser, target: Callable[..., Any], title: str, *, without: Sequence[str] = ()
+) -> argparse._ArgumentGroup:
+    """One option of text for each setting of a dataclass; their group."""
     group = parser.add_argument_group(title)
     for setting in settings_of(target).values():
         if setting.name not in without:
             default = "" if setting.default in (None, ()) else f" (default: {setting.default})"
             group.add_argument(f"--{setting.name}", metavar="VALUE", help=setting.doc.replace("%", "%%") + default)
+    return group
 
 
 def split_settings(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:

@@ -45,7 +45,11 @@ def parser() -> Parser:
     )  # fmt: skip
     made.add_argument("--out", metavar="FOLDER", help="a new folder for all runs (default: a new one under runs/)")
     made.add_argument("--json", action="store_true", help="print a JSON list with the proof of each run")
-    add_settings(made, Options, "how to solve or train", without=("seed", "learn", "observe"))
+    group = add_settings(made, Options, "how to solve or train", without=("seed", "dtype", "learn", "observe"))
+    group.add_argument(
+        "--dtype", metavar="VALUE",
+        help=f"float64 or float32 (default: {Options().dtype} of problems, {Training().dtype} of --data)",
+    )  # fmt: skip
     add_settings(made, TaskChoice, "what to learn of --data")
     return made
 
@@ -61,7 +65,10 @@ def run(arguments: Sequence[str]) -> int:
             f"compare takes a problem or --data, got {given.problem} and {given.data}: give one of the two"
         )
     if (given.problem is None and given.data is None) or given.methods is None:
-        raise InputError("compare needs a problem and methods: pdesolve compare burgers_shock --methods pinn,reference")
+        raise InputError(
+            "compare needs methods and a problem or data: pdesolve compare burgers_shock --methods pinn,reference, or "
+            "pdesolve compare --data darcy.h5 --methods fno,unet"
+        )
     if given.seed is not None and given.seeds is not None:
         raise InputError("--seed and --seeds say the same: give one of the two")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

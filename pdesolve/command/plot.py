@@ -53,7 +53,11 @@ def run(arguments: Sequence[str]) -> int:
         if given.gaussians:
             _draw_gaussians(path, out)
         elif path.is_dir():
-            read_run(path)
+            if "data" in read_run(path)["config"]:
+                raise InputError(
+                    f"{path} holds a surrogate: pdesolve eval {path} draws what it predicts, pdesolve predict {path} "
+                    "writes a file to plot"
+                )
             dataset = read_dataset(path / SOLUTION)
             if not given.animate:
                 reference = reference_dataset(load(path, device="cpu"))

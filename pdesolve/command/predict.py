@@ -148,6 +148,8 @@ def _tell(given: argparse.Namespace, found: xr.Dataset, out: Path, about: Mappin
         print_json({**about, "out": str(out), "variables": variables})
     else:
         for name, values in found.data_vars.items():
+            if not values.ndim:
+                continue
             sizes_text = ", ".join(f"{dim} {size}" for dim, size in values.sizes.items())
             print(f"{name} on {sizes_text}: from {float(values.min()):.6g} to {float(values.max()):.6g}")
         print(f"written: {out}")
@@ -161,8 +163,11 @@ def _finite(value: xr.DataArray) -> float | None:
 
 
 def _write_csv(found: xr.Dataset, out: Path) -> None:
-    """One row a place: the coordinates, then the unknowns, in full precision."""
+    """One row a place: the number of the sample, coordinates, then the unknowns, in full precision."""
     from pdesolve.training.run import write_aside
 
-    columns = [str(name) for name in (*found.coords, *found.data_vars)]
-    write_aside(out, found.to_dataframe().reset_index().to_csv(columns=columns, index=False, float_format="%.17g"))
+    own = [name for name in ("sample",) if name in found.dims and name not in found.coords]
+    columns = [*own, *(str(name) for name in (*found.coords, *found.data_vars))]
+    table = found.to_dataframe().reset_index()
+    table = table.dropna(subset=[str(name) for name in found.coords])  # places that samples with fewer lack
+    write_aside(out, table.to_csv(columns=columns, index=False, float_format="%.17g"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pdesolve.data import SCATTERED
 from pdesolve.plotting.drawable import drawable
 from pdesolve.plotting.panels import ERRORS, VALUES, around_zero, clipped, draw_map, draw_scattered
 from pdesolve.plotting.scattered import triangles
@@ -44,6 +45,7 @@ def solution_figure(dataset: xr.Dataset, reference: xr.Dataset | None = None) ->
     """
     dataset = drawable(dataset)
     reference = None if reference is None else drawable(reference)
+    dataset, reference = _by_points(dataset), None if reference is None else _by_points(reference)
     names = [str(name) for name in dataset.data_vars if reference is None or name in reference]
     if "point" in dataset.dims:
         return _points_figure(dataset[names], reference)
@@ -71,10 +73,23 @@ def solution_figure(dataset: xr.Dataset, reference: xr.Dataset | None = None) ->
     return figure
 
 
+def _by_points(dataset: xr.Dataset) -> xr.Dataset:
+    """Nodes and cells whose places are known as points; those that a sample lacks are left out."""
+    for dim in SCATTERED:
+        places = [str(name) for name, coordinate in dataset.coords.items() if coordinate.dims == (dim,)]
+        if places:
+            there = np.isfinite(np.stack([dataset[name].values for name in places])).all(0)
+            dataset = dataset.rename({dim: "point"} if dim != "point" else {}).isel(point=there)
+    return dataset
+
+
 def _points_figure(dataset: xr.Dataset, reference: xr.Dataset | None) -> Figure:
     """The first two axes of space of scattered points, at the last time: in the plane as a map, else as points."""
     names = [str(name) for name in dataset.data_vars]
     axes = [str(name) for name in dataset.coords if name != "t"]
+    if "t" in dataset.dims:
+        dataset = dataset.isel(t=-1, drop=True)
+        reference = None if reference is None else reference.isel(t=-1, drop=True)
     if "t" in dataset.coords:
         last = dataset["t"].values == dataset["t"].values.max()
         dataset = dataset.isel(point=last)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from pdesolve.arrays import Memory
 from pdesolve.batch import Batch
@@ -22,7 +23,7 @@ from pdesolve.method import Surrogate
 from pdesolve.nn.places import GridPlaces, PointPlaces
 from pdesolve.rollout import OnDivergence
 from pdesolve.signature import Signature, places_of
-from pdesolve.surrogates.placing import resized
+from pdesolve.surrogates.placing import points_of, resized
 from pdesolve.task import Task, Trajectory
 from pdesolve.windows import Windows
 
@@ -89,8 +90,8 @@ def predicted(
             found = surrogate.predict(batch, at)
             diverged.append(torch.zeros(len(batch), dtype=torch.long))
         for name, values in found.items():
-            parts[name].append(values.cpu())
-    values = {name: torch.cat(rows).numpy() for name, rows in parts.items()}
+            parts[name].append(_without_padding(values, batch).cpu())
+    values = {name: _joined(rows) for name, rows in parts.items()}
     scattered = at is not None and points is not None
     labelled = _labelled(signature, data, used, values, None if scattered else grid)
     if scattered and points is not None:
@@ -98,6 +99,8 @@ def predicted(
         labelled = labelled.assign_coords(columns)
     elif points is not None:
         labelled = _at_points(labelled, signature.axes, points)
+    elif grid is None:
+        labelled = labelled.assign_coords(_scattered(used))
     return Predictions(labelled, torch.cat(diverged).numpy())
 
 
@@ -143,6 +146,32 @@ def on_grid(batch: Batch, members: tuple[GridAxis, ...], grid: Grid) -> Batch:
         inputs[name] = interpolate(field, Coordinates(wanted)).values.to(values.dtype)
     coordinates = {m.axis.name: torch.as_tensor(m.points) for m in grid.members}
     return replace(batch, inputs=inputs, targets={}, coordinates=coordinates)
+
+
+def _without_padding(values: Tensor, batch: Batch) -> Tensor:
+    """Values (sample, time, component, *space) with NaN where a sample has fewer points than others of its batch."""
+    for mask in batch.mask.values():
+        values = values.masked_fill(~mask[:, None, None].to(values.device), torch.nan)
+    return values
+
+
+def _joined(rows: list[Tensor]) -> np.ndarray:
+    """Batches as one, filled up with NaN where their samples have fewer points than those of others."""
+    longest = max(values.shape[-1] for values in rows)
+    return torch.cat([pad(values, (0, longest - values.shape[-1]), value=torch.nan) for values in rows]).numpy()
+
+
+def _scattered(used: Dataset) -> dict[str, Any]:
+    """Coordinates of nodes or points, (point,) where all samples share them, else (sample, point), NaN where a sample
+    has fewer."""
+    dim = next(dim for dim in used.space if dim in SCATTERED)
+    clouds = [points_of(mesh).cpu().numpy() for mesh in used.meshes]
+    table = np.full((len(clouds), max(map(len, clouds)), clouds[0].shape[1]), np.nan)
+    for row, cloud in zip(table, clouds, strict=True):
+        row[: len(cloud)] = cloud
+    dims, places = ((SAMPLE, dim), table) if len(clouds) > 1 else ((dim,), table[0])
+    axes = used.meshes[0].axes.space
+    return {axis.name: (dims, places[..., i], {"units": axis.unit or "1"}) for i, axis in enumerate(axes)}
 
 
 def _labelled(
