@@ -25,7 +25,9 @@ from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
 from pdesolve.operators.fno.method import FNO
+from pdesolve.surrogates.judging import scored
 from pdesolve.surrogates.operator import OperatorSurrogate
+from pdesolve.surrogates.rollouts import rollout_windows
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import CHECKPOINT
 from pdesolve.training.losses import RelativeL2
@@ -36,6 +38,7 @@ from pdesolve.training.operator_training import Training, seeded, steps_apart
 from pdesolve.training.room import check_room, few, step_bytes
 from pdesolve.training.run import Run, read_history
 from pdesolve.training.trial import compiles
+from pdesolve.windows import Windows
 
 STEPS = 14
 SMALL = FNO(modes=4, width=4, depth=1, training=Training(batch=16))
@@ -268,6 +271,20 @@ def test_validations_are_planned_by_counts() -> None:
     assert steps_apart(10_000, validation=12, training=Training()) == 76
     assert steps_apart(20, validation=100, training=Training()) == 4
     assert steps_apart(3, validation=100, training=Training()) == 1
+
+
+@pytest.mark.parametrize("push_forward", [0, 1])
+def test_who_learns_rollouts_is_chosen_by_rollouts(data: Path, push_forward: int) -> None:
+    """The least error of the history is that of rollouts of as many steps, by windows without common targets."""
+    learner = method(unroll=3, push_forward=push_forward)
+    found = ps.train(learner, data, out="run", **SETTINGS)
+    windows = rollout_windows(found.signature, waves().split("valid"), 3 + push_forward)
+    assert len(windows) == 4, "one of each of 4 trajectories of 6 frames"
+    expected = scored(found, windows, steps=3 + push_forward).table()["u"]["relative_l2"]
+    least = min(row["relative_l2 u"] for row in read_history(Path("run")))
+    assert least == pytest.approx(expected, rel=1e-5)
+    single = scored(found, Windows(waves().split("valid"), found.signature.task)).table()["u"]["relative_l2"]
+    assert abs(single - least) > 1e-4 * least, "which single steps do not have"
 
 
 def test_counted_looks_do_not_ask_the_clock(data: Path, monkeypatch) -> None:

@@ -25,13 +25,16 @@ class Candidate(Examiner):
     """Validates the weights of `surrogate` on held-out batches and keeps the best of them.
 
     trained: the module whose weights are trained, of which the surrogate's may be averages. validation: batches whose
-    samples training does not see; without any the last weights count as the best. error: the least validation error,
-    the mean over variables of the relative L2 error over all samples.
+    samples training does not see; without any the last weights count as the best. steps: of the rollouts that their
+    targets belong to, 1 for single predictions. error: the least validation error, the mean over variables of the
+    relative L2 error over all samples.
     """
 
     def __init__(
-        self, surrogate: OperatorSurrogate, trained: nn.Module, validation: Sequence[Batch], checkpoint: Checkpoint
-    ) -> None:
+        self, surrogate: OperatorSurrogate, trained: nn.Module, validation: Sequence[Batch], checkpoint: Checkpoint,
+        *, steps: int = 1,
+    ) -> None:  # fmt: skip
+        self.steps = steps
         self.surrogate, self.trained, self.validation, self.checkpoint = surrogate, trained, validation, checkpoint
         self.best = _copied(surrogate.module)
         self.error, self.first = math.inf, math.nan
@@ -39,7 +42,7 @@ class Candidate(Examiner):
 
     def validate(self) -> dict[str, dict[str, float]]:
         """The relative L2 error of each target over the validation samples; the best weights so far are kept."""
-        found = validated(self.surrogate, self.validation)
+        found = validated(self.surrogate, self.validation, self.steps)
         error = sum(found.values()) / max(1, len(found))
         if not found or error < self.error:
             self.error = error
@@ -98,15 +101,21 @@ class Candidate(Examiner):
 
 
 @torch.no_grad()
-def validated(surrogate: OperatorSurrogate, batches: Sequence[Batch]) -> dict[str, float]:
-    """The relative L2 error of each target over all samples of the batches of all processes."""
+def validated(surrogate: OperatorSurrogate, batches: Sequence[Batch], steps: int = 1) -> dict[str, float]:
+    """The relative L2 error of each target over all samples of the batches of all processes.
+
+    steps: of a rollout. What diverges goes on, for an error that is large says more than one that is no number.
+    """
     was = surrogate.module.training
     surrogate.module.eval()
     names = [slot.name for slot in surrogate.signature.targets]
     # of the errors, of the truth, (target, 2): the norms of `metrics.relative_l2`, which has all entries at once
     squares = torch.zeros(len(names), 2, dtype=torch.float64, device=surrogate.device)
     for batch in batches:
-        predicted = surrogate.predict(batch)
+        if steps > 1:
+            predicted = surrogate.rollout(batch, steps, on_divergence="keep").states
+        else:
+            predicted = surrogate.predict(batch)
         for i, name in enumerate(names):
             truth = batch.targets[name].to(predicted[name])
             for j, values in enumerate((predicted[name] - truth, truth)):

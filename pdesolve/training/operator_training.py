@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
 
+from pdesolve.batch import Batch
 from pdesolve.errors import InputError
 from pdesolve.least_squares import Soap
 from pdesolve.nn.field_operator import FieldOperator
@@ -18,6 +19,7 @@ from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.precision import in_precision
 from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
+from pdesolve.surrogates.rollouts import rollout_windows
 from pdesolve.symmetries import Symmetries
 from pdesolve.task import Steps, Task
 from pdesolve.training.averaging import averaged
@@ -61,7 +63,8 @@ class Training:
         clip: largest norm of the gradient; 0 for none.
         average: decay of the exponential mean of weights that is validated and kept; 0 keeps the weights themselves.
         noise: deviation of normal noise on moving inputs, in deviations of the data.
-        unroll: steps of the window that are held against the truth, each from the outcome of the one before.
+        unroll: steps of the window that are held against the truth, each from the outcome of the one before; with those
+            of push_forward they are also the steps of the rollouts by which the best weights are chosen.
         points: places of the targets that are drawn for each window and held against the truth; 0 takes whole fields.
         push_forward: steps before these, without gradient and loss.
         curriculum: tanh lets the steps of a window go on from the truth first, and from their outcome later.
@@ -158,7 +161,8 @@ def train_operator(
         copy = average.module
         assert isinstance(copy, FieldOperator)
         surrogate.module = copy
-    candidate = Candidate(surrogate, trained, held_out_batches(data, training.batch, run.device), run.checkpoint)
+    validation, rolled = held_out_batches(data, training, run.device)
+    candidate = Candidate(surrogate, trained, validation, run.checkpoint, steps=rolled)
     stepping = Minibatch(optimiser, clip=training.clip or math.inf, average=average, trained=trained)
     epoch = data.windows(task)
     wanted = training.epochs * math.ceil(epoch / training.batch) if epoch and training.epochs else 0
@@ -185,12 +189,13 @@ def train_operator(
         trained.network.compile()
     if training.curriculum == "tanh":
         objective.curriculum = Curriculum(steps)
-    held = int(largest(torch.tensor(len(candidate.validation))))
+    held = rolled * int(largest(torch.tensor(len(validation))))
     look = steps_apart(steps, validation=held, training=training)
     fit(
         objective, batches, optimiser, run=run, stage=stage, solution=candidate, steps=steps, redraw=1, look=look,
         doctor=candidate, stepping=stepping,
         rate=rate_factor(training.schedule, steps, warm_up=training.warm_up),
+        opening=[f"validated by rollouts of {rolled} steps"] if rolled > 1 else [],
     )  # fmt: skip
     return candidate.take_best()
 
@@ -259,19 +264,28 @@ def optimiser_of(training: Training, module: nn.Module) -> torch.optim.Optimizer
             return torch.optim.AdamW(parameters, lr=rate, weight_decay=training.weight_decay)
 
 
-def held_out_batches(data: TrainingData, batch: int, device: torch.device, split: str = "valid") -> list[Any]:
-    """The windows of a held-out split, in turn, each with one step: of each batch this process's part."""
-    held = data.held_out(split)
+def held_out_batches(
+    data: TrainingData, training: Training, device: torch.device, split: str = "valid"
+) -> tuple[list[Batch], int]:
+    """The windows of a held-out split, in turn: of each batch this process's part; and the steps of each window.
+
+    These are all windows where training takes one step. Else they have as many as training takes in a row, and no two
+    have a target in common: a validation costs about the same.
+    """
+    held, signature = data.held_out(split), data.signature
     if held is None:
-        return []
-    windows = Windows(held, data.signature.task)
-    parts = [range(first, min(first + batch, len(windows))) for first in range(0, len(windows), batch)]
-    return [windows.batch(part[own(len(part))]).to(device) for part in parts if part[own(len(part))]]
+        return [], 1
+    steps = training.unroll + training.push_forward
+    windows = rollout_windows(signature, held, steps) if steps > 1 else Windows(held, signature.task)
+    parts = [
+        range(first, min(first + training.batch, len(windows))) for first in range(0, len(windows), training.batch)
+    ]
+    return [windows.batch(part[own(len(part))]).to(device) for part in parts if part[own(len(part))]], steps
 
 
 def steps_apart(steps: int, *, validation: int, training: Training) -> int:
-    """Steps between two validations of so many batches, which then take a twentieth of the work, with a backward pass
-    counted as two forward ones.
+    """Steps between two validations of so many predicted batches, which then take a twentieth of the work, with a
+    backward pass counted as two forward ones.
 
     By counts, not by clocks: which weights are the best then follows from the seed, through interrupts too.
     """
