@@ -12,15 +12,17 @@ import pytest
 import torch
 
 from pdesolve.catalogue import make_family
+from pdesolve.condition import InitialValue
 from pdesolve.data import Dataset
 from pdesolve.errors import InputError
 from pdesolve.family import Draws
-from pdesolve.fields import Coordinates
-from pdesolve.geometry import Axes, Axis, Grid, PointCloud
+from pdesolve.fields import Coordinates, sin
+from pdesolve.geometry import Axes, Axis, Grid, Interval, PointCloud
 from pdesolve.integration.initial import initial_values
 from pdesolve.integration.spectral_simulator import SpectralSimulator
+from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.solvers.reference.method import Reference
-from pdesolve.problem import Problem
+from pdesolve.problem import Evaluation, Problem
 from pdesolve.random_fields import gaussian_batch
 from pdesolve.sine_sums import pdebench_sines
 from pdesolve.training.budget import Budget
@@ -199,3 +201,14 @@ def test_devices_agree() -> None:
         ours, theirs = (family.simulator.simulate(problem, device=d) for d in ("cpu", "cuda"))
         for unknown in ours.variables:
             assert np.abs(ours.read(unknown) - theirs.read(unknown)).max() < 1e-9
+
+
+def test_an_initial_state_that_all_samples_share_is_stored_in_each() -> None:
+    rates = torch.tensor([0.1, 0.2], dtype=torch.float64)
+    domain, time = Interval("x", 0.0, 2 * np.pi, periodic=True), Axis("t", 0.0, 1.0)
+    start = InitialValue("u", lambda p, x: sin(x["x"]))
+    problem = Problem("rods", Heat(), domain, (start,), time, {"diffusivity": rates},
+                      evaluation=Evaluation.uniform(8, time, 2))  # fmt: skip
+    found = SpectralSimulator(0.1).simulate(problem).read("u")
+    t, x = np.array([0.0, 0.5, 1.0])[:, None], np.arange(8) * np.pi / 4
+    np.testing.assert_allclose(found, np.exp(-rates.numpy()[:, None, None] * t) * np.sin(x), atol=1e-12)

@@ -57,7 +57,8 @@ class SpectralSimulator(Simulator):
         start = initial_values(problem, Coordinates(self._grid(problem), device=device))
         found = self._solved(problem, start, times if begun else (first, *times), self.step)
         if begun:
-            found[:, 0] = start.narrow(1, 0, found.shape[2])[self._stored(problem)]
+            # a state that all samples share has no dimension of them
+            found[:, 0] = start.narrow(-len(problem.domain.axes) - 1, 0, found.shape[2])[self._stored(problem)]
         found = found if begun else found[:, 1:]
         return simulated(problem, dict(zip(_scalars(problem), found.unbind(2), strict=True)))
 
