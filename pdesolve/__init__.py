@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from pdesolve.fields import step as step
     from pdesolve.fields import tan as tan
     from pdesolve.fields import tanh as tanh
+    from pdesolve.finetuning import finetune as finetune
     from pdesolve.geometry import Axis as Axis
     from pdesolve.geometry import Ball as Ball
     from pdesolve.geometry import Box as Box
@@ -147,6 +148,7 @@ _HOMES = {
         "Coordinates Field GridField Vector absolute arctan cos cosh curl d div dot dt dtt dx dxx dxxx dxxxx dy dyy dz "
         "dzz erf exp grad integrate laplacian log maximum mean minimum sech sin sinh sqrt step tan tanh"
     ),
+    "pdesolve.finetuning": "finetune",
     "pdesolve.geometry": (
         "Axis Ball Box Difference Disk Domain Grid Intersection Interval Mesh MeshDomain PointCloud Polygon Renamed "
         "Union read_mesh refine triangulate write_mesh"

@@ -19,7 +19,8 @@ _EPILOG = """examples:
   pdesolve predict runs/burgers_shock-pinn-1 --grid 200 --times 0,0.5,1 --out shock.nc
   pdesolve predict runs/burgers_shock-pinn-1 --points points.csv --out values.csv
   pdesolve predict runs/flow-fno-1 --data flow.h5 --samples 0,1 --steps 20 --out rollout.nc
-  pdesolve predict runs/darcy-fno-1 --data darcy.h5 --split test --grid 128,128 --out fine.nc"""
+  pdesolve predict runs/darcy-fno-1 --data darcy.h5 --split test --grid 128,128 --out fine.nc
+  pdesolve predict runs/darcy-fno-1 --data darcy.h5 --samples 0,1 --finetune 20 --out solved.nc"""
 
 
 def parser() -> Parser:
@@ -36,6 +37,10 @@ def parser() -> Parser:
     surrogates.add_argument(
         "--on-divergence", metavar="WORD", help="of a rollout: stop (default), raise or keep; see Surrogate.rollout"
     )
+    tuning = made.add_argument_group("fine-tuning of surrogates by the equation that the data obey, in float64")
+    tuning.add_argument("--finetune", metavar="N", help="steps of least squares at most (20)")
+    tuning.add_argument("--tolerance", metavar="VALUE", help="relative error that is good enough (default: 1e-6)")
+    tuning.add_argument("--problem", metavar="NAME", help="whose solutions the data are (default: what they name)")
     made.add_argument("-o", "--out", metavar="FILE", help="where to: .nc, or .csv (default: prediction.nc in RUN)")
     made.add_argument("--device", metavar="VALUE", default="auto", help="auto, cpu, cuda or cuda:1")
     made.add_argument("--threads", metavar="VALUE", help="CPU threads (default: one)")
@@ -67,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
 
     if "data" in read_run(Path(given.run))["config"]:
         return _surrogate(given, out, sizes, count)
-    for option in ("data", "split", "samples", "steps", "on_divergence"):
+    for option in ("data", "split", "samples", "steps", "on_divergence", "finetune", "tolerance", "problem"):
         if getattr(given, option) is not None:
             raise InputError(
                 f"--{option.replace('_', '-')} is for surrogates, {given.run} holds a solution: leave it out"
@@ -103,6 +108,11 @@ def _surrogate(given: argparse.Namespace, out: Path, sizes: list[int] | None, co
         raise InputError(f"a rollout takes at least one step, got --steps {steps}")
     if steps is None and given.on_divergence is not None:
         raise InputError("--on-divergence is of rollouts: write --steps N too")
+    if given.finetune is not None:
+        return _finetuned(given, out, steps or 0, count)
+    for option in ("tolerance", "problem"):
+        if getattr(given, option) is not None:
+            raise InputError(f"--{option} is of fine-tuning: write --finetune N too")
     samples = None if given.samples is None else numbers(given.samples, int, "--samples")
 
     from pdesolve.datasets.prediction import predict
@@ -136,6 +146,37 @@ def _surrogate(given: argparse.Namespace, out: Path, sizes: list[int] | None, co
             f"{found.diverged[first]} of {steps}: train on longer rollouts (training.unroll), or take stable_fno",
             file=sys.stderr,
         )
+    return 0
+
+
+def _finetuned(given: argparse.Namespace, out: Path, steps: int, count: int) -> int:
+    """Predictions that are made to obey the equation, and how far they were from that."""
+    for option in ("grid", "points", "on_divergence"):
+        if getattr(given, option) is not None:
+            raise InputError(
+                f"fine-tuning works on the grid of the data: leave out --{option.replace('_', '-')}, and write "
+                "--data with data on the grid you want"
+            )
+    iterations, tolerance = number(given.finetune, int, "--finetune"), number(given.tolerance, float, "--tolerance")
+    samples = None if given.samples is None else numbers(given.samples, int, "--samples")
+
+    from pdesolve.datasets.finetuning import finetuned
+    from pdesolve.labelled import write_dataset
+    from pdesolve.training.devices import threads
+
+    with only_json(given.json), threads(count):
+        found = finetuned(
+            given.run, given.data and given.data.split(","), split=given.split, samples=samples, steps=steps,
+            problem=given.problem, iterations=20 if iterations is None else iterations,
+            tolerance=1e-6 if tolerance is None else tolerance, device=given.device,
+        )  # fmt: skip
+        if out.suffix == ".csv":
+            _write_csv(found.dataset, out)
+        else:
+            write_dataset(found.dataset, out)
+    if not given.json:
+        print(found.table())
+    _tell(given, found.dataset, out, {"run": str(given.run), "method": found.dataset.attrs["method"], **found.json()})
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from pdesolve.datasets.evaluation import held_out
 from pdesolve.datasets.opening import open_dataset
 from pdesolve.errors import InputError
 from pdesolve.learning import load_surrogate
+from pdesolve.method import Surrogate
 from pdesolve.rollout import OnDivergence
 from pdesolve.run_folder import read_run
 from pdesolve.surrogates.predictions import Predictions, predicted, told
@@ -40,6 +42,22 @@ def predict(
         Diverged: with on_divergence="raise".
     """
     surrogate = load_surrogate(run, device=device)
+    dataset, split, paths = chosen(run, data, split=split, samples=samples)
+    found = predicted(
+        surrogate, dataset, steps=steps, on_divergence=on_divergence, sizes=grid, points=points, dtype=surrogate.dtype
+    )
+    return told(found, described(run, surrogate, paths, split=split, steps=steps, what="prediction"))
+
+
+def chosen(
+    run: str | Path, data: Dataset | str | Path | Sequence[str] | None, *, split: str | None,
+    samples: Sequence[int] | None,
+) -> tuple[Dataset, str, list[str]]:  # fmt: skip
+    """The samples that are asked for, by default those that the run was judged by, their split and their paths.
+
+    Raises:
+        InputError: no such data, split or sample.
+    """
     if data is None:
         dataset, split, paths = held_out(run, split)
     else:
@@ -52,15 +70,17 @@ def predict(
                 f"there are {dataset.samples} samples, from 0 on, got --samples {','.join(map(str, samples))}"
             )
         dataset = dataset.isel({"sample": list(samples)})
-    found = predicted(
-        surrogate, dataset, steps=steps, on_divergence=on_divergence, sizes=grid, points=points, dtype=surrogate.dtype
-    )
-    config = read_run(Path(run))["config"]
-    name = config["method"]["name"]
+    return dataset, split or "", paths
+
+
+def described(
+    run: str | Path, surrogate: Surrogate, paths: Sequence[str], *, split: str, steps: int, what: str
+) -> dict[str, Any]:
+    """What the attributes of a prediction say of it."""
+    name = read_run(Path(run))["config"]["method"]["name"]
     given, wanted = ([s.name for s in slots] for slots in (surrogate.signature.inputs, surrogate.signature.targets))
-    about = {
-        "title": f"{Path(run).name}: prediction by {name}", "method": name, "run": str(run), "data": ", ".join(paths),
-        "split": split or "", "steps": steps,
+    return {
+        "title": f"{Path(run).name}: {what} by {name}", "method": name, "run": str(run), "data": ", ".join(paths),
+        "split": split, "steps": steps,
         "task": {"inputs": given, "targets": wanted, "frames": str(surrogate.signature.frames or "")},
     }  # fmt: skip
-    return told(found, about)

@@ -8,6 +8,7 @@ on every grid. P. Concus, G. H. Golub, SIAM J. Numer. Anal. 10 (1973) 1103.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from pdesolve.family import Simulator
 from pdesolve.geometry import Grid
 from pdesolve.integration.sine import SineBasis
 from pdesolve.integration.two_point_flux import Volumes, coefficients
-from pdesolve.problem import Problem
+from pdesolve.problem import Problem, Value
 from pdesolve.simulation import simulated
 
 _TOLERANCE = 1e-12  # of the residual in the norm of the preconditioner
@@ -33,14 +34,14 @@ class FlowSimulator(Simulator):
 
     def simulate(self, problem: Problem, *, device: str = "cpu") -> Dataset:
         (name,) = problem.equation.scalars
-        system = _System(problem, device)
+        system = FlowSystem(problem, device)
         u = _balanced(system).detach()
         return simulated(problem, {name: u if u.ndim > system.dimension else u[None]})
 
     def defect(self, problem: Problem, data: Dataset, *, device: str = "cpu") -> np.ndarray:
         """The residual r of the volumes as (r, L^-1 r)^(1/2), relative to that of u = 0: errors in the slopes of u."""
         (name,) = problem.equation.scalars
-        system = _System(problem, device)
+        system = FlowSystem(problem, device)
         u = torch.as_tensor(data.read(name), dtype=torch.float64, device=device)
         nothing = system.volumes.obeying(torch.zeros_like(u))
         size, scale = (system.norm(system.volumes.residual(v)[system.inner]) for v in (u, nothing))
@@ -49,17 +50,25 @@ class FlowSimulator(Simulator):
         return (size / scale + off).cpu().numpy()
 
 
-class _System:
-    """A u = b for the values between the walls, (*sample, *inner)."""
+class FlowSystem:
+    """A u = b for the values between the walls, (*sample, *inner), on the evaluation set or another grid of nodes.
 
-    def __init__(self, problem: Problem, device: str) -> None:
-        grid, where = problem.evaluation_set, torch.device(device)
+    Raises:
+        InputError: other grids, equations that are no linear flow, walls that do not all hold values of u.
+    """
+
+    def __init__(
+        self, problem: Problem, device: torch.device | str, *, grid: Grid | None = None,
+        values: Mapping[str, Value] | None = None,
+    ) -> None:  # fmt: skip
+        grid, where = problem.evaluation_set if grid is None else grid, torch.device(device)
         assert isinstance(grid, Grid)
         if any(m.axis.periodic or m.placement != "nodes" for m in grid.members):
             raise InputError(f"{problem.name}: flow is simulated between walls, on nodes that lie on them too")
+        found = coefficients(problem, {m.axis.name: m.size - 1 for m in grid.members}, values=values, device=where)
         (name,) = problem.equation.scalars
-        found = coefficients(problem, {m.axis.name: m.size - 1 for m in grid.members}, values=None, device=where)
-        self.volumes = volumes = Volumes(problem, grid, found, problem.edges(name, grid, device=where), where)
+        edges = problem.edges(name, grid, values=values, device=where)
+        self.volumes = volumes = Volumes(problem, grid, found, edges, where)
         self.dimension = d = len(grid.members)
         self.inner = (..., *[slice(1, -1)] * d)
         if (
@@ -101,7 +110,7 @@ class _System:
         return (self.basis.transform(r).square() / self.eigenvalues).flatten(-self.dimension).sum(-1).sqrt()
 
 
-def _balanced(system: _System, *, tolerance: float = _TOLERANCE) -> Tensor:
+def _balanced(system: FlowSystem, *, tolerance: float = _TOLERANCE) -> Tensor:
     """u (*sample, *nodes) whose volumes balance.
 
     Raises:

@@ -31,11 +31,13 @@ def minimise(
     steps: int = 200,
     tolerance: float = 1e-12,
     form: Form | None = None,
+    target: Tensor | float = 0.0,
 ) -> Minimum:
     """Minimise from theta (*batch, parameter), each problem of the batch until it has converged.
 
-    A problem has converged when |g| <= tolerance |g at the start|, or when no step lowers it any
-    more; it then stays as it is while the others go on. form: of the linear solves; chosen by size where None.
+    A problem has converged when |g| <= tolerance |g at the start|, when its loss is at most the target (*batch), or
+    when no step lowers it any more; it then stays as it is while the others go on. form: of the linear solves; chosen
+    by size where None.
 
     Raises:
         Diverged: the objective is not finite at the start, with its term and row.
@@ -48,7 +50,7 @@ def minimise(
         here.jacobian.rows, theta.shape[-1], memory=available_bytes(theta.device), itemsize=theta.element_size()
     )
     state = method.start(theta)
-    active = first > 0
+    active = (first > 0) & (loss > target)
     counts = torch.zeros_like(loss, dtype=torch.int64)
     for _ in range(steps):
         if not bool(active.any()):
@@ -59,5 +61,5 @@ def minimise(
         state = {name: keep(active, step.state[name], old) for name, old in state.items()}
         counts = counts + active
         small = step.slope <= tolerance * first
-        active = active & step.moved & ~small
+        active = active & step.moved & ~small & (loss > target)
     return Minimum(theta, loss, ~active, counts, form)

@@ -293,6 +293,10 @@ def _check_finite(batch: Batch, first: int) -> None:
 
 
 def told(found: Predictions, about: Mapping[str, Any]) -> Predictions:
-    """The predictions with more said in the attributes of their data set; what is no text or number as JSON."""
-    plain = {k: v if isinstance(v, (str, int, float)) else json.dumps(v, default=str) for k, v in about.items()}
-    return replace(found, dataset=found.dataset.assign_attrs(plain))
+    """The predictions with more said in the attributes of their data set."""
+    return replace(found, dataset=found.dataset.assign_attrs(plain_attributes(about)))
+
+
+def plain_attributes(about: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """Attributes as files hold them; what is no text or number as JSON."""
+    return {k: v if isinstance(v, (str, int, float)) else json.dumps(v, default=str) for k, v in about.items()}
