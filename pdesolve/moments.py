@@ -41,11 +41,12 @@ def moments(dataset: Dataset, *, split: str = "train") -> Moments:
     sample variances.
     """
     data = dataset.split(split) if split else dataset
+    numbers = dataset.splits[split] if split else None
     mean, std, count = {}, {}, {}
     for name, variable in {**data.variables, **data.parameters}.items():
         if variable.array.dtype.kind not in "fiub":
             continue
-        n, m, squares = _moments(variable, split)
+        n, m, squares = _moments(variable, numbers)
         if n == 0:
             raise InputError(
                 f"{name} has no values in the split {split or 'of all samples'}: nothing to take a mean of"
@@ -55,8 +56,11 @@ def moments(dataset: Dataset, *, split: str = "train") -> Moments:
     return Moments(mean, std, count, split, data.samples)
 
 
-def _moments(variable: Variable, split: str) -> tuple[int, np.ndarray, np.ndarray]:
-    """How many values each component has, their means, and sums of squared distances from these."""
+def _moments(variable: Variable, numbers: np.ndarray | None) -> tuple[int, np.ndarray, np.ndarray]:
+    """How many values each component has, their means, and sums of squared distances from these.
+
+    numbers: of the samples in the data set, where the variable holds those of a split.
+    """
     components = max(1, len(variable.components))
     n, m, squares = 0, np.zeros(components), np.zeros(components)
     for index in blocks(variable, limit=BLOCK_BYTES):
@@ -67,14 +71,13 @@ def _moments(variable: Variable, split: str) -> tuple[int, np.ndarray, np.ndarra
         if not np.isfinite(rows).all():
             read = variable.array.read(index)
             first = np.argwhere(~np.isfinite(read.astype(float)))[0]
-            place = ", ".join(f"{d} {part.start + i}" for d, part, i in zip(variable.dims, index, first, strict=True))
-            raise InputError(f"{variable.name} is {read[tuple(first)]} at {place}{_of(split)}: leave such samples out")
+            place = {d: part.start + int(i) for d, part, i in zip(variable.dims, index, first, strict=True)}
+            if numbers is not None and "sample" in place:
+                place["sample"] = int(numbers[place["sample"]])
+            said = ", ".join(f"{dim} {number}" for dim, number in place.items())
+            raise InputError(f"{variable.name} is {read[tuple(first)]} at {said}: leave such samples out")
         n, m, squares = merged((n, m, squares), rows)
     return n, m, squares
-
-
-def _of(split: str) -> str:
-    return f" of the split {split}" if split else ""
 
 
 Running = tuple[int, np.ndarray, np.ndarray]

@@ -80,6 +80,9 @@ class TaskChoice:
             targets = [name for name in names if name not in given]
         if not inputs:
             inputs = [n for n in names if (n in moving and n in targets) or (n not in moving and n not in targets)]
+        if self.targets and set(inputs) == set(targets) and not moving:
+            raise InputError(f"{', '.join(targets)} is given and wanted, and has no frames to go on to: of "
+                             f"{', '.join(names)} write others in --inputs NAME or --targets NAME")  # fmt: skip
         if not targets or not (inputs or dataset.parameters) or (set(inputs) == set(targets) and not moving):
             raise InputError(
                 f"which of {', '.join(names)} are given and which are wanted? write --inputs NAME --targets NAME"

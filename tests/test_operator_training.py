@@ -212,9 +212,46 @@ def test_data_that_are_not_finite_are_refused_before_time_is_spent(split: str, m
     u[whole.splits[split][1], 2, 5] = np.nan
     broken = replace(whole, variables={"u": replace(whole.variables["u"], array=Memory(u))})
     monkeypatch.setattr("pdesolve.training.operator_training.fit", None)
-    with pytest.raises(InputError, match=f"u is nan at sample 1, t 2, x 5 of the split {split}: leave such samples"):
+    number = whole.splits[split][1]
+    with pytest.raises(InputError, match=f"u is nan at sample {number}, t 2, x 5: leave such samples out"):
         ps.train(SMALL, broken, out="run", **SETTINGS)
     assert not Path("run").exists()
+
+
+def test_values_whose_squares_overflow_are_refused() -> None:
+    whole = waves()
+    huge = Memory(1e30 * whole.variables["u"].array.all())
+    with pytest.raises(InputError, match=r"u is about \de\+(29|30), whose squares float32 does not hold"):
+        ps.train(SMALL, replace(whole, variables={"u": replace(whole.variables["u"], array=huge)}), **SETTINGS)
+
+
+def test_what_is_misplaced_is_told_where_it_goes(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = {
+        ("--modes", "4"): "write --method.modes VALUE",
+        ("--epochs", "4"): "write --method.training.epochs VALUE",
+    }
+    for words, line in lines.items():
+        assert main(["train", "fno", "--data", str(data), *words, "--out", "run"]) == 2
+        said = capsys.readouterr().err
+        assert line in said and said.count("\n") == 1, said
+    assert not Path("run").exists()
+
+
+def test_a_run_that_held_nothing_out_says_so() -> None:
+    whole = replace(waves(), splits={})
+    everything = ps.train(SMALL, whole, ps.TaskChoice(split="train=1"), out="all", **SETTINGS)
+    assert everything.report is not None and "no samples were held out" in everything.report.table()
+
+
+def test_data_that_were_moved_are_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ps.train(SMALL, data, out="run", **SETTINGS)
+    data.rename("elsewhere.h5")
+    capsys.readouterr()
+    for words in (["eval", "run"], ["resume", "run", "--steps", "9"]):
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert f"{data}, which the run was trained on, is not there any more" in said and said.count("\n") == 1, said
+    assert main(["eval", "run", "--data", "elsewhere.h5"]) == 0
 
 
 def test_the_budget_and_the_target_stop_a_training(data: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pdesolve.arrays import Memory
 from pdesolve.catalogue import make_learner
 from pdesolve.cli import main
 from pdesolve.data import Dataset, Variable
+from pdesolve.datasets.evaluation import evaluate
 from pdesolve.datasets.prediction import predict
 from pdesolve.datasets.training import train
 from pdesolve.datasets.writing import write
@@ -184,16 +186,20 @@ def test_bad_words_are_refused_in_a_line(
     assert not Path("p.nc").exists()
 
 
-def test_data_that_do_not_fit_are_refused(run: Path) -> None:
+def test_predictions_need_the_frames_that_are_given(run: Path) -> None:
+    with pytest.raises(InputError, match=r"2 frames, 1 apart, are given .* have 1"):
+        predict(run, waves().isel({"t": slice(0, 1)}))
+
+
+@pytest.mark.parametrize("act", [predict, evaluate])
+def test_data_that_do_not_fit_are_refused(run: Path, act: Callable[[Path, Dataset], object]) -> None:
     whole = waves()
     other = replace(whole, variables={"v": replace(whole.variables["u"], name="v")})
-    with pytest.raises(InputError, match="unknown variable 'u'"):
-        predict(run, other)
-    with pytest.raises(InputError, match=r"2 frames, 1 apart, are given .* have 1"):
-        predict(run, whole.isel({"t": slice(0, 1)}))
+    with pytest.raises(InputError, match="the data have v and no u: the surrogate was trained on u"):
+        act(run, other)
     with pytest.raises(InputError, match=r"0\.4 apart, 1 to a step, .* trained on 0\.2"):
-        predict(run, whole.isel({"t": slice(0, FRAMES, 2)}))
+        act(run, whole.isel({"t": slice(0, FRAMES, 2)}))
     x = whole.coordinates["x"]
     metres = replace(x, axis=replace(x.axis, upper=100.0), points=x.points * 100)
     with pytest.raises(InputError, match=r"x of the data runs from 0 to 93\.75, .* trained on 0 to 1"):
-        predict(run, replace(whole, coordinates={**whole.coordinates, "x": metres}))
+        act(run, replace(whole, coordinates={**whole.coordinates, "x": metres}))

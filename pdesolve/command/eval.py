@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pdesolve.cli import MISSED
-from pdesolve.command.arguments import Parser, number, only_json, print_json, print_table
+from pdesolve.command.arguments import Parser, number, numbers, only_json, print_json, print_table
 from pdesolve.errors import InputError
 
 _EPILOG = """examples:
@@ -30,7 +30,7 @@ def parser() -> Parser:
     made.add_argument("--split", metavar="NAME", help="train, valid or test (default: the one it was judged by)")
     made.add_argument("--steps", metavar="N", help="also roll out N steps, and say the error at each lead time")
     made.add_argument("--device", metavar="VALUE", default="auto", help="auto, cpu, cuda or cuda:1")
-    made.add_argument("--threads", metavar="VALUE", help="CPU threads (default: all)")
+    made.add_argument("--threads", metavar="VALUE", help="CPU threads (default: one)")
     made.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     return made
 
@@ -48,9 +48,12 @@ def run(arguments: Sequence[str]) -> int:
         raise InputError(f"a rollout takes at least one step, got --steps {steps}")
     data = given.data and given.data.split(",")
 
-    from pdesolve.datasets.evaluation import evaluate
+    count = numbers(given.threads or "1", int, "--threads")[0]
 
-    with only_json(given.json):
+    from pdesolve.datasets.evaluation import evaluate
+    from pdesolve.training.devices import threads
+
+    with only_json(given.json), threads(count):
         found = evaluate(given.run, data, split=given.split, steps=steps or 0, device=given.device)
     stored = found["stored"]
     differing = [] if stored is None else _differing(stored, found["metrics"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -82,7 +84,7 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     rest, settings = split_settings(arguments)
-    given = parser().read(rest)
+    given = parser().read(rest, setting=_setting)
     if given.help:
         parser().print_help()
         if given.method:
@@ -189,3 +191,17 @@ def _merged(filed: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any
         inner = found.get(name)
         found[name] = _merged(inner, value) if isinstance(value, Mapping) and isinstance(inner, Mapping) else value
     return found
+
+
+def _setting(given: argparse.Namespace, name: str) -> str | None:
+    """The option that sets NAME of the method that is given, or of its training."""
+    from pdesolve.catalogue import find_method
+    from pdesolve.settings import settings_of
+
+    with suppress(InputError):
+        known = settings_of(find_method(given.method or ""))
+        if name in known:
+            return f"--method.{name}"
+        if "training" in known and name in settings_of(type(known["training"].default)):
+            return f"--method.training.{name}"
+    return None

@@ -16,6 +16,7 @@ from pdesolve.learning import load_surrogate
 from pdesolve.run_folder import CONFIG, read_run
 from pdesolve.settings import build, read_config
 from pdesolve.splits import divided
+from pdesolve.surrogates.compatibility import check_data
 from pdesolve.surrogates.examples import examples
 from pdesolve.surrogates.judging import scored
 from pdesolve.surrogates.pictures import FIGURES, draw_examples, draw_rollouts
@@ -57,9 +58,11 @@ def evaluate(
         paths = [str(path) for path in dataset.paths]
         split = "test" if split is None and "test" in dataset.splits else split
         part = dataset.split(split) if split else dataset
+    signature = surrogate.signature
+    check_data(signature, part, (*signature.inputs, *signature.targets))
     dtype = find_dtype(config["dtype"])
-    rollouts = rollout_windows(surrogate.signature, part, steps, dtype=dtype) if steps else None
-    windows = Windows(part, surrogate.signature.task, dtype=dtype)
+    rollouts = rollout_windows(signature, part, steps, dtype=dtype) if steps else None
+    windows = Windows(part, signature.task, dtype=dtype)
     scores = scored(surrogate, windows)
     own = data is None and split == judged_by
     stem = "" if own else "-".join(["", *([Path(paths[0]).stem if paths else "data"] if data else []), split or "all"])
@@ -95,5 +98,7 @@ def held_out(run: str | Path, split: str | None = None) -> tuple[Dataset, str, l
         dataset, paths = reference_samples(dataset), [f"the family {config['family']['name']}"]
     task: TaskChoice = build("task", TaskChoice, config["task"])[0]
     dataset = divided(dataset, **({} if dataset.splits else task.parts), seed=config["seed"])
-    chosen = split or str(score.get("split") or "test")
+    chosen = split or str(score.get("split", "test"))
+    if not chosen:
+        raise InputError(f"{folder} held out no samples to judge it by: write --data FILE, or --split train")
     return dataset.split(chosen), chosen, paths

@@ -168,4 +168,10 @@ def opened(config: Mapping[str, Any]) -> Dataset | Family:
     if config.get("family"):
         given = dict(config["family"])
         return catalogue.make_family(given.pop("name"), given)
+    moved = [path for path in config["data"] if Path(path).is_absolute() and not Path(path).exists()]
+    if moved:
+        raise InputError(
+            f"{moved[0]}, which the run was trained on, is not there any more: move it back; eval and predict take "
+            "--data FILE in its place"
+        )
     return open_dataset(config["data"])

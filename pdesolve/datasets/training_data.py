@@ -14,7 +14,7 @@ from pdesolve.data import Dataset
 from pdesolve.datasets.family_stream import FamilyStream
 from pdesolve.datasets.production import produced, saying
 from pdesolve.datasets.streaming import MEMORY, loader
-from pdesolve.errors import Diverged
+from pdesolve.errors import Diverged, InputError
 from pdesolve.family import Family
 from pdesolve.moments import Moments, moments
 from pdesolve.problem import Problem
@@ -26,6 +26,7 @@ from pdesolve.training.objective import Batches
 from pdesolve.training_data import Streamed, TrainingData
 from pdesolve.windows import Windows
 
+_ROOM = 1e4  # for sums of squares, and values far from the mean
 _REFERENCE_SEED, _REFERENCE_SAMPLES = 2**63, 64
 
 
@@ -48,6 +49,7 @@ class FromDataset(TrainingData):
                 moments(used, split=split)  # values that are not finite are found before time is spent
         given, wanted = _moments(used, task)
         self.signature: Signature = signature_of(dataset.split("train"), task, given, wanted=wanted)
+        _check_scales(self.signature, dtype)
         self.about: dict[str, Any] = {
             "paths": [str(path) for path in dataset.paths],
             "layout": dataset.layout,
@@ -72,6 +74,19 @@ class FromDataset(TrainingData):
 
     def windows(self, task: Task) -> int | None:
         return len(Windows(self.dataset.split("train"), task))
+
+
+def _check_scales(signature: Signature, dtype: torch.dtype) -> None:
+    """Refuse variables whose squares the floats of the training do not hold."""
+    bounds = torch.finfo(dtype)
+    least, most = bounds.tiny**0.5 * _ROOM, bounds.max**0.5 / _ROOM
+    for slot in (*signature.inputs, *signature.targets):
+        size = max(*map(abs, slot.mean), *slot.std)
+        if not least < size < most:
+            raise InputError(
+                f"{slot.name} is about {size:.0e}, whose squares {str(dtype).removeprefix('torch.')} does not hold: "
+                f"store it in another unit, between {least:.0e} and {most:.0e}"
+            )
 
 
 def _moments(dataset: Dataset, task: Task) -> tuple[Moments, Moments]:

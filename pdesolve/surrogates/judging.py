@@ -58,13 +58,17 @@ class Report:
     def table(self) -> str:
         """A row for each metric, a column for each variable."""
         names = list(dict.fromkeys(name for row in self.metrics.values() for name in row))
-        rows = [[f"on {self.samples} {self.split or 'no'} samples", *self.metrics]]
+        if not self.metrics:
+            return f"no samples were held out to judge it by\n{self._cost()}"
+        rows = [[f"on {self.samples} {self.split} samples", *self.metrics]]
         for name in names:
             rows.append([name, *(f"{row[name]:.3e}" if name in row else "" for row in self.metrics.values())])
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        cost = f"{self.parameters} parameters, {self.steps} steps, {self.cpu_seconds:.1f} CPU s, {self.status}"
-        return "\n".join([*lines, cost])
+        return "\n".join([*lines, self._cost()])
+
+    def _cost(self) -> str:
+        return f"{self.parameters} parameters, {self.steps} steps, {self.cpu_seconds:.1f} CPU s, {self.status}"
 
 
 def judged(

@@ -23,6 +23,7 @@ from pdesolve.method import Surrogate
 from pdesolve.nn.places import GridPlaces, PointPlaces
 from pdesolve.rollout import OnDivergence
 from pdesolve.signature import Signature, places_of
+from pdesolve.surrogates.compatibility import check_data
 from pdesolve.surrogates.placing import points_of, resized
 from pdesolve.task import Task, Trajectory
 from pdesolve.windows import Windows
@@ -110,7 +111,7 @@ def given_windows(signature: Signature, data: Dataset, *, dtype: torch.dtype = t
     Raises:
         InputError: data of other variables, components, axes or spacing than it was trained on.
     """
-    _check_axes(signature, data)
+    check_data(signature, data, signature.inputs or signature.targets)
     names = tuple(slot.name for slot in signature.inputs)
     parameters = tuple(slot.name for slot in signature.parameters)
     if not names:  # parameters alone: the grid is that of the targets
@@ -118,7 +119,6 @@ def given_windows(signature: Signature, data: Dataset, *, dtype: torch.dtype = t
     moving = [slot for slot in signature.inputs if slot.moving]
     stride = getattr(signature.frames, "stride", 1)
     if moving and "t" in data.sizes:
-        _check_spacing(signature, data, stride)
         past = moving[0].frames
         if data.sizes["t"] < (past - 1) * stride + 1:
             raise InputError(
@@ -127,12 +127,7 @@ def given_windows(signature: Signature, data: Dataset, *, dtype: torch.dtype = t
             )
         data = data.isel({"t": slice(0, (past - 1) * stride + 1, stride)})
     frames = Trajectory(past=moving[0].frames) if moving else None
-    windows = Windows(data, Task(names, names, frames, parameters), dtype=dtype)
-    for slot in signature.inputs:
-        found = windows.sources[slot.name].shape[0]
-        if found != slot.components:
-            raise InputError(f"{slot.name} has {found} components, the surrogate was trained on {slot.components}")
-    return windows
+    return Windows(data, Task(names, names, frames, parameters), dtype=dtype)
 
 
 def on_grid(batch: Batch, members: tuple[GridAxis, ...], grid: Grid) -> Batch:
@@ -253,36 +248,6 @@ def _at_points(labelled: xr.Dataset, axes: tuple[Axis, ...], points: np.ndarray)
     from pdesolve.gridded import at
 
     return at(labelled, {a.name: xr.DataArray(points[:, i], dims="point") for i, a in enumerate(axes)})
-
-
-def _check_axes(signature: Signature, data: Dataset) -> None:
-    names = tuple(axis.name for axis in signature.axes)
-    if signature.members and data.space != names:
-        raise InputError(
-            f"the data lie over {', '.join(data.space) or 'no axis'}, the surrogate was trained on {', '.join(names)}"
-        )
-    for axis in signature.axes if signature.members else ():
-        known = data.coordinates.get(axis.name)
-        if known is None:
-            continue
-        low, high = float(known.points.min()), float(known.points.max())
-        if low < axis.lower - 0.01 * axis.length or high > axis.upper + 0.01 * axis.length:
-            raise InputError(
-                f"{axis.name} of the data runs from {low:.6g} to {high:.6g}, the surrogate was trained on "
-                f"{axis.lower:.6g} to {axis.upper:.6g}: is it in another unit?"
-            )
-
-
-def _check_spacing(signature: Signature, data: Dataset, stride: int) -> None:
-    known = data.coordinates.get("t")
-    if known is None or signature.spacing is None or known.points.ndim > 1 or len(known.points) < 2:
-        return
-    found = stride * float(np.diff(known.points).mean())
-    if abs(found - signature.spacing) > 0.01 * signature.spacing:
-        raise InputError(
-            f"frames of the data are {found:.6g} apart, {stride} to a step, the surrogate was trained on "
-            f"{signature.spacing:.6g}: choose frames at that distance"
-        )
 
 
 def _check_finite(batch: Batch, first: int) -> None:
