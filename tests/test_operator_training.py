@@ -24,6 +24,7 @@ from pdesolve.cli import main
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
+from pdesolve.nn.pointwise import Pointwise
 from pdesolve.operators.fno.method import FNO
 from pdesolve.surrogates.judging import scored
 from pdesolve.surrogates.operator import OperatorSurrogate
@@ -34,7 +35,7 @@ from pdesolve.training.losses import RelativeL2
 from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.objective import Fixed, sum_of
 from pdesolve.training.operator_objective import OperatorObjective
-from pdesolve.training.operator_training import Training, seeded, steps_apart
+from pdesolve.training.operator_training import Training, optimiser_of, seeded, steps_apart
 from pdesolve.training.room import check_room, few, step_bytes
 from pdesolve.training.run import Run, read_history
 from pdesolve.training.trial import compiles
@@ -371,7 +372,7 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(data: Path, mon
 
 
 def test_transforms_stay_in_float32_under_bfloat16(data: Path, monkeypatch) -> None:
-    seen: dict[str, set[torch.dtype]] = {"fft": set(), "conv": set()}
+    seen: dict[str, set[torch.dtype]] = {"fft": set(), "products": set()}
     for name in ("rfft", "fft", "rfftn", "fftn", "irfft", "ifft", "irfftn"):
         was = getattr(torch.fft, name)
 
@@ -380,18 +381,14 @@ def test_transforms_stay_in_float32_under_bfloat16(data: Path, monkeypatch) -> N
             return was(x, *more, **named)
 
         monkeypatch.setattr(torch.fft, name, told)
-    conv = torch.nn.functional.conv1d
-
-    def convolved(x: torch.Tensor, *more: Any, **named: Any) -> torch.Tensor:
-        found = conv(x, *more, **named)
-        seen["conv"].add(found.dtype)
-        return found
-
-    monkeypatch.setattr(torch.nn.functional, "conv1d", convolved)
     objective, batch = objective_of(data, precision=torch.bfloat16)
+    for part in objective.modules():
+        if isinstance(part, Pointwise):
+            part.register_forward_hook(lambda _, __, found: seen["products"].add(found.dtype))
     low = sum_of(objective(batch))
     low.backward()
     exact = sum_of(objective_of(data)[0](batch))
+    assert seen["products"] == {torch.bfloat16}
     assert torch.bfloat16 not in seen["fft"] and torch.float16 not in seen["fft"]
     assert low.dtype == torch.float32 and float(low.detach()) == pytest.approx(float(exact.detach()), rel=0.5)
     assert all(p.grad is None or p.grad.dtype == torch.float32 for p in objective.parameters())
@@ -410,3 +407,21 @@ def test_what_compiling_gains_is_measured_and_told(data: Path, monkeypatch) -> N
     monkeypatch.setattr("pdesolve.training.trial.shutil.which", lambda name: None)
     assert not compiles(objective, stepping, Fixed(batch), run, network="module.network", steps=0)
     assert said[-1] == "no C++ compiler: the training runs eager"
+
+
+def test_adamw_is_fused_where_all_weights_are_real_and_takes_the_same_steps(data: Path) -> None:
+    found = []
+    for whole in (True, False):
+        objective, batch = objective_of(data)
+        optimiser = optimiser_of(Training(), objective)
+        assert optimiser.param_groups[0]["fused"]
+        optimiser.param_groups[0]["fused"] = whole
+        stepping = Minibatch(optimiser)
+        for _ in range(5):
+            stepping.take(objective, batch)
+        found.append(torch.cat([p.detach().flatten() for p in objective.parameters()]))
+    start = torch.cat([p.detach().flatten() for p in objective_of(data)[0].parameters()])
+    moved = (found[1] - start).norm()
+    assert (found[0] - found[1]).norm() < 1e-4 * moved
+    complex_too = torch.nn.ParameterList([torch.ones(2), torch.ones(2, dtype=torch.complex64)])
+    assert not optimiser_of(Training(), complex_too).param_groups[0]["fused"]

@@ -160,3 +160,21 @@ def test_the_import_leaves_the_filters_of_warnings() -> None:
 
         print("never seen")
     assert warnings.filters == before
+
+
+def test_the_gradient_keeps_the_spectrum_and_the_weights_and_no_copies_of_them() -> None:
+    conv = SpectralConvolution(16, 16, (12, 12))
+    x = torch.randn(2, 16, 32, 32, requires_grad=True)
+    weights = {p.untyped_storage().data_ptr() for p in conv.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(t: Tensor) -> Tensor:
+        kept[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        conv(x)
+    constants = 4 * 32 * 2 * 32 * 4  # matrices of the transforms, at most, which all layers share
+    spectrum = 2 * 16 * 12 * 7 * 2 * 4
+    assert spectrum + constants < conv.weights[0].nbytes
+    assert sum(size for place, size in kept.items() if place not in weights) <= spectrum + constants

@@ -11,6 +11,7 @@ from torch import Tensor
 from pdesolve.errors import InputError
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
+from pdesolve.nn.pointwise import with_pointwise
 from pdesolve.nn.positions import positions
 from pdesolve.nn.resampling import Layout
 from pdesolve.nn.resolution import check_resolution
@@ -38,12 +39,13 @@ class FourierNetwork(OperatorNetwork):
             from neuralop.models import FNO
 
             make: Any = FNO  # its annotations leave out None
-            self.model = make(
+            model = make(
                 n_modes=(modes,) * len(lines), in_channels=inputs, out_channels=outputs, hidden_channels=width,
                 n_layers=depth, positional_embedding=None,
                 factorization=None if rank is None else "tucker", rank=1.0 if rank is None else rank,
                 conv_module=partial(SpectralConvolution, lines=lines),
             )  # fmt: skip
+        self.model = with_pointwise(model)
         without_metadata(self)
         self.modes, self.method, self.placed = modes, method, placed
 

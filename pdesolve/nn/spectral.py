@@ -123,12 +123,13 @@ class SpectralConvolution(nn.Module):
 def _product(spectrum: Tensor, weight: Tensor) -> Tensor:
     """Of modes (sample, in, *mode, 2) and matrices (*mode, in, out, 2): (sample, out, *mode, 2)."""
     modes = spectrum.shape[2:-1]
-    rows = spectrum.flatten(2, -2).permute(2, 0, 1, 3).flatten(2)  # (mode, sample, in both parts)
-    real, imaginary = weight.flatten(0, -4).unbind(-1)
-    # as one product of real matrices: of complex ones a batch is a loop on CPUs
-    block = torch.stack([torch.stack([real, imaginary], -1), torch.stack([-imaginary, real], -1)], 2)
-    found = torch.bmm(rows, block.flatten(3).flatten(1, 2))
-    return found.unflatten(2, (-1, 2)).permute(1, 2, 0, 3).unflatten(2, modes)
+    rows = spectrum.flatten(2, -2).permute(2, 3, 0, 1)  # (mode, 2, sample, in)
+    # real and imaginary parts as rows of one product of real matrices: of complex ones a batch is a loop on CPUs, and
+    # so the weights are what the gradient needs, not a copy of them
+    found = torch.bmm(rows.flatten(1, 2), weight.flatten(0, -4).flatten(2)).unflatten(1, (2, -1)).unflatten(3, (-1, 2))
+    real, imaginary = found.unbind(1)  # times both parts of the weights: (mode, sample, out, 2)
+    turned = torch.stack([-imaginary[..., 1], imaginary[..., 0]], -1)
+    return (real + turned).permute(1, 2, 0, 3).unflatten(2, modes)
 
 
 def _each(value: Any, count: int) -> list[float]:

@@ -22,6 +22,7 @@ from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.surrogates.rollouts import rollout_windows
 from pdesolve.symmetries import Symmetries
 from pdesolve.task import Steps, Task
+from pdesolve.training.allocation import kept_memory
 from pdesolve.training.averaging import averaged
 from pdesolve.training.candidate import Candidate
 from pdesolve.training.curriculum import Curriculum
@@ -119,6 +120,7 @@ class Training:
             )
 
 
+@kept_memory()
 def train_operator(
     surrogate: OperatorSurrogate,
     data: TrainingData,
@@ -261,7 +263,9 @@ def optimiser_of(training: Training, module: nn.Module) -> torch.optim.Optimizer
         case "muon":
             return Muon(parameters, lr=rate, weight_decay=training.weight_decay)
         case _:
-            return torch.optim.AdamW(parameters, lr=rate, weight_decay=training.weight_decay)
+            # one pass over each weight, a third to a quarter of the time on CPUs; it knows no complex numbers
+            fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
+            return torch.optim.AdamW(parameters, lr=rate, weight_decay=training.weight_decay, fused=fused or None)
 
 
 def held_out_batches(

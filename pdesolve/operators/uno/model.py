@@ -12,6 +12,7 @@ from torch.nn.functional import gelu
 from pdesolve.nn.neuraloperator import quiet
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
+from pdesolve.nn.pointwise import with_pointwise
 from pdesolve.nn.positions import positions
 from pdesolve.nn.resolution import check_resolution
 from pdesolve.nn.spectral import SpectralConvolution
@@ -47,7 +48,7 @@ class UNetwork(OperatorNetwork):
 
             make: Any = UNO  # its annotations leave out None
             convolution: Any = partial(SpectralConvolution, lines=lines)
-            self.model = make(
+            model = make(
                 in_channels=inputs, out_channels=outputs, hidden_channels=width, lifting_channels=2 * width,
                 projection_channels=2 * width, positional_embedding=None, n_layers=len(self.depths),
                 uno_out_channels=[width * 2**depth for depth in self.depths],
@@ -58,6 +59,7 @@ class UNetwork(OperatorNetwork):
                 # the package's default needs as many channels behind a layer as before it
                 channel_mlp_skip="linear", operator_block=partial(FNOBlocks, conv_module=convolution),
             )  # fmt: skip
+        self.model = with_pointwise(model)
         self.modes, self.levels = modes, levels
 
     def forward(self, x: Tensor, parameters: Tensor, given: Places, wanted: Places) -> Tensor:

@@ -23,6 +23,7 @@ from pdesolve.signature import Signature
 from pdesolve.surrogates.bands import BANDS, calibrated, read_bands
 from pdesolve.surrogates.envelopes import LearnedEnvelope
 from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
+from pdesolve.training.allocation import kept_memory
 from pdesolve.training.candidate import Candidate
 from pdesolve.training.fit import fit
 from pdesolve.training.minibatch import Minibatch
@@ -107,6 +108,7 @@ class UQNO(Learner):
         rule.slack(math.prod(data.signature.shape))
         return rule
 
+    @kept_memory()
     def _learn_errors(self, surrogate: UncertainSurrogate, data: Share, run: Run) -> None:
         """Train the operator of errors with what is left of the budget."""
         training, task = self.training, data.signature.task
