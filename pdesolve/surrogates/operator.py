@@ -106,9 +106,11 @@ def following(signature: Signature, inputs: Mapping[str, Tensor], outcome: Mappi
     return found
 
 
-def write_surrogate(surrogate: OperatorSurrogate, path: Path) -> None:
-    """Write a surrogate aside and rename it."""
-    state = surrogate.module.state_dict()
+def write_surrogate(
+    surrogate: OperatorSurrogate, path: Path, *, weights: Mapping[str, Tensor] | None = None
+) -> None:  # fmt: skip
+    """Write a surrogate aside and rename it. weights: in place of its own."""
+    state = surrogate.module.state_dict() if weights is None else weights
     content = {
         "format": FORMAT,
         "method": surrogate.method,

@@ -7,6 +7,7 @@ from typing import Any
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pdesolve.nn.field_operator import FieldOperator
+from pdesolve.training.sharding import own_part
 
 
 def averaged(module: FieldOperator, decay: float) -> AveragedModel:
@@ -18,6 +19,7 @@ def averaged(module: FieldOperator, decay: float) -> AveragedModel:
     """
 
     def update(kept: Any, current: Any, count: Any) -> None:
+        kept, current = ([own_part(value) for value in values] for values in (kept, current))
         n = int(mean.n_averaged)  # on the CPU; `count` is where the weights are, and would have to be waited for
         get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(kept, current, count)
 

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from pdesolve.batch import Batch
 from pdesolve.errors import Diverged
+from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.surrogates.operator import OperatorSurrogate, write_surrogate
 from pdesolve.training.checkpoint import Checkpoint
 from pdesolve.training.examiner import Examiner
 from pdesolve.training.reduction import largest, total
+from pdesolve.training.sharding import whole
 
 BEST = "best.pt"
 _EXPLODED = 1e6  # times the first loss
@@ -27,15 +29,17 @@ class Candidate(Examiner):
     trained: the module whose weights are trained, of which the surrogate's may be averages. validation: batches whose
     samples training does not see; without any the last weights count as the best. steps: of the rollouts that their
     targets belong to, 1 for single predictions. error: the least validation error, the mean over variables of the
-    relative L2 error over all samples.
+    relative L2 error over all samples. undivided: the surrogate's module in the end where weights are divided among
+    processes until then.
     """
 
     def __init__(
         self, surrogate: OperatorSurrogate, trained: nn.Module, validation: Sequence[Batch], checkpoint: Checkpoint,
-        *, steps: int = 1,
+        *, steps: int = 1, undivided: FieldOperator | None = None,
     ) -> None:  # fmt: skip
         self.steps = steps
         self.surrogate, self.trained, self.validation, self.checkpoint = surrogate, trained, validation, checkpoint
+        self.undivided = undivided
         self.best = _copied(surrogate.module)
         self.error, self.first = math.inf, math.nan
         self._stored = False
@@ -53,14 +57,13 @@ class Candidate(Examiner):
         """Store the best surrogate so far, where it is not stored yet."""
         if self._stored:
             return
-        now = _copied(self.surrogate.module)
-        self.surrogate.module.load_state_dict(self.best, strict=False)
-        write_surrogate(self.surrogate, folder / BEST)
-        self.surrogate.module.load_state_dict(now, strict=False)
+        write_surrogate(self.surrogate, folder / BEST, weights=self.best)
         self._stored = True
 
     def take_best(self) -> OperatorSurrogate:
         """The surrogate with its best weights."""
+        if self.undivided is not None:
+            self.surrogate.module = self.undivided.to(self.surrogate.device)
         self.surrogate.module.load_state_dict(self.best, strict=False)
         return self.surrogate
 
@@ -130,7 +133,7 @@ def validated(surrogate: OperatorSurrogate, batches: Sequence[Batch], steps: int
 def _copied(module: nn.Module) -> dict[str, Tensor]:
     """The weights on the CPU: a GPU's memory is for training."""
     state = module.state_dict().items()
-    return {name: v.detach().to("cpu", copy=True) for name, v in state if isinstance(v, Tensor)}
+    return {name: whole(v.detach()).to("cpu", copy=True) for name, v in state if isinstance(v, Tensor)}
 
 
 def _broken(batch: Batch) -> list[str]:

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from pdesolve.errors import InputError
+from pdesolve.training.processes import together
+from pdesolve.training.sharding import whole
 
 if TYPE_CHECKING:
     from pdesolve.training.run import Run
@@ -137,7 +139,13 @@ class Checkpoint:
         return self.folder is not None and time.perf_counter() >= self._next
 
     def write(self, run: Run, parts: Mapping[str, Stateful]) -> None:
-        """Write the file aside and rename it, so that there is always a whole one."""
+        """Write the file aside and rename it, so that there is always a whole one.
+
+        All processes call it: weights that are divided among them are put together for the one that has a folder.
+        """
+        if self.folder is None and not together():
+            return
+        states = {name: _plain(part.state_dict(), keep=self.folder is not None) for name, part in parts.items()}
         if self.folder is None:
             return
         start = time.perf_counter()
@@ -146,7 +154,7 @@ class Checkpoint:
             "owner": self.owner,
             "position": asdict(self.position),
             "outcomes": [asdict(outcome) for outcome in self.outcomes[: self.position.call]],
-            "parts": {name: _plain(part.state_dict()) for name, part in parts.items()},
+            "parts": states,
             "generator": run.generator.get_state(),
             "history": run.history,
             "choices": run.choices,
@@ -215,13 +223,17 @@ def _first_difference(theirs: str, ours: str) -> str:
     return "it has other settings than the folder"
 
 
-def _plain(state: Any) -> Any:
+def _plain(state: Any, *, keep: bool) -> Any:
     """The same state of plain dictionaries, without the metadata of modules, which weights_only refuses.
 
-    That is an attribute of torch's dictionaries, and an entry in those of neuraloperator's models.
+    That is an attribute of torch's dictionaries, and an entry in those of neuraloperator's models. keep: False for
+    processes that only have to give their parts of tensors.
     """
     if isinstance(state, Mapping):
-        return {key: _plain(value) for key, value in state.items() if str(key).split(".")[-1] != "_metadata"}
+        return {k: _plain(value, keep=keep) for k, value in state.items() if str(k).split(".")[-1] != "_metadata"}
     if isinstance(state, torch.Tensor):
-        return state.detach()
+        found = whole(state)
+        if found is state:
+            return state.detach()
+        return found.detach().cpu() if keep else None
     return state

@@ -12,14 +12,16 @@ from torch.nn.parallel import DistributedDataParallel
 from pdesolve.batch import Batch
 from pdesolve.training.objective import sum_of
 from pdesolve.training.processes import place, together
+from pdesolve.training.sharding import divided
 
 
 def distributed(objective: nn.Module, batch: Any) -> nn.Module:
     """An objective as all processes take steps with it: its backward pass leaves the mean of their gradients.
 
     That goes on beside the backward pass, bucket by bucket. batch: one of a training, to see which parameters it uses.
+    One whose weights are divided does so itself.
     """
-    if not together():
+    if not together() or divided(objective):
         return objective
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # the name of a setting that older versions know alone

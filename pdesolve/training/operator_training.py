@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,11 +33,12 @@ from pdesolve.training.losses import Loss, MeanSquare, OctaveL2, RelativeH1, Rel
 from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.muon import Muon
 from pdesolve.training.operator_objective import OperatorObjective, StepTerms
-from pdesolve.training.processes import own
+from pdesolve.training.processes import own, together
 from pdesolve.training.reduction import largest
 from pdesolve.training.room import check_room
 from pdesolve.training.run import Run
 from pdesolve.training.schedules import Schedule, rate_factor
+from pdesolve.training.sharding import divide, keep_divided
 from pdesolve.training.trial import affordable, compiles
 from pdesolve.training_data import TrainingData
 from pdesolve.windows import Windows
@@ -76,6 +78,8 @@ class Training:
             which takes a network pass for each of them: 8 on a square.
         precision: float32 as the data are, or bfloat16 for products where that is fast.
         compiled: whether torch.compile makes the network: yes, no, or measured, by a short trial of long trainings.
+        sharded: divide weights, gradients and the memory of adamw among the processes that torchrun started, for models
+            that are too large to be whole on each; some more is sent in a step.
         recompute: compute each step of a window anew for its gradient: windows of many steps then take the memory of
             one, for a third more time.
     """
@@ -102,6 +106,7 @@ class Training:
     precision: Literal["float32", "bfloat16"] = "float32"
     compiled: Literal["measured", "yes", "no"] = "measured"
     recompute: bool = False
+    sharded: bool = False
 
     def __post_init__(self) -> None:
         bounds = {
@@ -111,6 +116,8 @@ class Training:
         for name, least in bounds.items():
             if getattr(self, name) < least:
                 raise InputError(f"training.{name} is at least {least}, got {getattr(self, name)}")
+        if self.sharded and self.optimiser != "adamw":
+            raise InputError(f"{self.optimiser} needs whole matrices: take adamw, or leave training.sharded at false")
         if self.curriculum != "none" and self.unroll + self.push_forward < 2:
             raise InputError("a curriculum goes over windows of two steps or more, got training.unroll 1: write 5")
         if not self.learning_rate > 0 or not 0 <= self.average < 1 or not 0 <= self.warm_up < 1:
@@ -156,15 +163,22 @@ def train_operator(
         recompute=training.recompute,
     )  # fmt: skip
     batches = data.batches(task, batch=training.batch, device=run.device, seed=run.seed)
+    average = averaged(trained, training.average) if training.average else None
+    if average is not None:
+        assert isinstance(average.module, FieldOperator)
+        surrogate.module = average.module
+    sharded, undivided = training.sharded and together(), None
+    if training.sharded and not sharded:
+        run.say("one process: nothing is divided; torchrun starts several")
+    if sharded:
+        undivided = copy.deepcopy(trained).cpu()
+        for module in dict.fromkeys((trained, surrogate.module)):
+            divide(module, run.device)
     optimiser = optimiser_of(training, trained)
-    average = None
-    if training.average:
-        average = averaged(trained, training.average)
-        copy = average.module
-        assert isinstance(copy, FieldOperator)
-        surrogate.module = copy
+    if sharded:
+        keep_divided(optimiser)
     validation, rolled = held_out_batches(data, training, run.device)
-    candidate = Candidate(surrogate, trained, validation, run.checkpoint, steps=rolled)
+    candidate = Candidate(surrogate, trained, validation, run.checkpoint, steps=rolled, undivided=undivided)
     stepping = Minibatch(optimiser, clip=training.clip or math.inf, average=average, trained=trained)
     epoch = data.windows(task)
     wanted = training.epochs * math.ceil(epoch / training.batch) if epoch and training.epochs else 0
@@ -179,7 +193,9 @@ def train_operator(
     def faster() -> bool:
         return compiles(objective, stepping, batches, run, network=_NETWORK, steps=asked)
 
-    compiled = training.compiled == "yes" or (training.compiled == "measured" and run.choose("compiled", faster))
+    compiled = training.compiled == "yes" or (
+        training.compiled == "measured" and not sharded and run.choose("compiled", faster)
+    )
 
     def fitting() -> int:
         of_all = affordable(objective, stepping, batches, run, compiled=_NETWORK if compiled else "")

@@ -13,7 +13,8 @@ from pdesolve.errors import InputError
 from pdesolve.least_squares.footprint import measured
 from pdesolve.least_squares.form import free_bytes
 from pdesolve.training.objective import sum_of
-from pdesolve.training.processes import place
+from pdesolve.training.processes import agreed, place
+from pdesolve.training.sharding import divided
 
 _LARGE = 2000  # times the bytes of its windows: no network here takes more for each, so that most need no measurement
 
@@ -25,7 +26,7 @@ def check_room(objective: nn.Module, batch: Batch, device: torch.device) -> None
         InputError: what it needs, what is free, and the batch that would fit.
     """
     windows, free = len(batch), free_bytes(device)
-    if windows < 3 or _LARGE * _nbytes(batch) < free:
+    if agreed(windows < 3 or _LARGE * _nbytes(batch) < free):  # all measure or none does
         return
     one, two = (step_bytes(objective, few(batch, count)) for count in (1, 2))
     each = max(1, two - one)
@@ -44,11 +45,14 @@ def step_bytes(objective: nn.Module, batch: Batch) -> int:
     was = objective.training
     objective.eval()  # nothing that training counts or draws moves on
     parameters = [p for p in objective.parameters() if p.requires_grad]
+    backward = divided(objective)  # what is divided among processes has gradients in its own way
 
     def gradient() -> object:
-        return torch.autograd.grad(sum_of(objective(batch)), parameters, allow_unused=True)
+        loss = sum_of(objective(batch))
+        return loss.backward() if backward else torch.autograd.grad(loss, parameters, allow_unused=True)
 
     peak = measured(gradient)[1].peak
+    objective.zero_grad(set_to_none=True)
     objective.train(was)
     return peak
 

@@ -17,6 +17,7 @@ from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.objective import Batches
 from pdesolve.training.processes import agreed
 from pdesolve.training.run import Run
+from pdesolve.training.sharding import divided, undone
 
 _STEPS = 9  # that are timed
 _SHARE = 0.05  # of what is left of the budget, the most that a trial takes once two steps are known
@@ -75,9 +76,16 @@ def step_seconds(
 
     compiled: the part of the objective that is compiled; none by default.
     """
+    if divided(objective):  # cannot be copied
+        with undone(objective, stepping.optimiser):
+            return _mean_seconds(objective, Minibatch(stepping.optimiser, clip=stepping.clip), batches, run)
     trial, takes = copy.deepcopy((objective, stepping))
     if compiled:
         trial.get_submodule(compiled).compile()
+    return _mean_seconds(trial, takes, batches, run)
+
+
+def _mean_seconds(trial: nn.Module, takes: Minibatch, batches: Batches, run: Run) -> float:
     left = run.budget.left
     times: list[float] = []
     while len(times) < 2 or agreed(len(times) < _STEPS and run.budget.left > (1 - _SHARE) * left):
