@@ -33,7 +33,7 @@ from pdesolve.training.losses import Loss, MeanSquare, OctaveL2, RelativeH1, Rel
 from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.muon import Muon
 from pdesolve.training.operator_objective import OperatorObjective, StepTerms
-from pdesolve.training.processes import own, together
+from pdesolve.training.processes import own, place, together
 from pdesolve.training.reduction import largest
 from pdesolve.training.room import check_room
 from pdesolve.training.run import Run
@@ -290,17 +290,21 @@ def held_out_batches(
     """The windows of a held-out split, in turn: of each batch this process's part; and the steps of each window.
 
     These are all windows where training takes one step. Else they have as many as training takes in a row, and no two
-    have a target in common: a validation costs about the same.
+    have a target in common: a validation costs about the same. All processes have equally many batches: a rest of
+    fewer windows than processes goes to the batch before, and each process has all of a split that has so few, which
+    leaves ratios of sums as they are.
     """
     held, signature = data.held_out(split), data.signature
     if held is None:
         return [], 1
     steps = training.unroll + training.push_forward
     windows = rollout_windows(signature, held, steps) if steps > 1 else Windows(held, signature.task)
-    parts = [
-        range(first, min(first + training.batch, len(windows))) for first in range(0, len(windows), training.batch)
-    ]
-    return [windows.batch(part[own(len(part))]).to(device) for part in parts if part[own(len(part))]], steps
+    count, processes = len(windows), place()[1] if together() else 1
+    if count < processes:
+        return [windows.batch(range(count)).to(device)], steps
+    firsts = [first for first in range(0, count, max(training.batch, processes)) if count - first >= processes]
+    parts = [range(first, end) for first, end in zip(firsts, [*firsts[1:], count], strict=True)]
+    return [windows.batch(part[own(len(part))]).to(device) for part in parts], steps
 
 
 def steps_apart(steps: int, *, validation: int, training: Training) -> int:

@@ -36,6 +36,21 @@ def batch_mean(values: Tensor, batch: Batch) -> Tensor:
     return total(values.sum()) / batch.whole if batch.whole and Sharded.needed() else values.mean()
 
 
+def differentiable_mean(values: Tensor) -> Tensor:
+    """The mean of values (sample, ...) over the samples of all processes, for gradients too.
+
+    ∂(sum over processes)/∂(one's part) is one on each, so that gradients are added up as the values are.
+    """
+    if not Sharded.needed():
+        return values.mean(0)
+    from torch.distributed.nn.functional import all_reduce
+
+    count = values.new_full((1,), len(values))
+    joined = torch.cat([values.sum(0).flatten(), count])
+    joined = all_reduce(joined)
+    return (joined[:-1] / joined[-1]).view(values.shape[1:])
+
+
 def largest(values: Tensor) -> Tensor:
     """The largest over processes; the values themselves where there is one."""
     return _reduced(values, distributed.ReduceOp.MAX) if Sharded.needed() else values

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pdesolve.operators.stable_fno.bounded import ComplexMixing
+from pdesolve.training.reduction import differentiable_mean
 
 _MOMENTUM = 0.1  # of the running moments of the waves
 _START = 0.5  # size of the multipliers at first
@@ -87,9 +88,9 @@ class DynamicFilter(Filter):
 
         m = (z + Y) / sqrt(1 + |z + Y|^2),   Y = C_2 modReLU(C_1 X),   modReLU(y) = GELU(|y| + b) y / |y|,
 
-    X the waves, standardised by their moments over samples and channels and then scaled and moved for each channel; C_1
-    and C_2 complex matrices that all waves share. In evaluation the moments are running means (momentum 0.1) of those
-    seen in training.
+    X the waves, standardised by their moments over channels and the samples of all processes and then scaled and moved
+    for each channel; C_1 and C_2 complex matrices that all waves share. In evaluation the moments are running means
+    (momentum 0.1) of those seen in training.
     """
 
     mean: Tensor
@@ -106,8 +107,8 @@ class DynamicFilter(Filter):
 
     def _standardised(self, waves: Tensor) -> Tensor:
         if self.training:
-            mean = waves.mean((0, 1))
-            variance = torch.view_as_real(waves - mean).square().sum(-1).mean((0, 1))
+            mean = torch.view_as_complex(differentiable_mean(torch.view_as_real(waves.mean(1))))
+            variance = differentiable_mean(torch.view_as_real(waves - mean).square().sum(-1).mean(1))
             with torch.no_grad():
                 self.mean.lerp_(torch.view_as_real(mean), _MOMENTUM)
                 self.variance.lerp_(variance, _MOMENTUM)

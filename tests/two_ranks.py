@@ -1,0 +1,88 @@
+"""What one process finds against what two find together: `apart("fno")` of a test starts this file twice.
+
+Each process takes the check alone first, and then with the other one. Printed is the largest difference of each tensor
+that the check gives, relative to its largest entry.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+
+
+def apart(check: str, *words: str) -> dict[str, float]:
+    """The differences that the first of two processes prints."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, __file__, check, *words]
+    shared = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(
+            command, env={**os.environ, **shared, "NUMBER": number}, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for number in "01"
+    ]  # fmt: skip
+    try:
+        said = [process.communicate(timeout=300) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    assert not any(process.returncode for process in started), "\n".join(err[-2000:] for _, err in said)
+    return json.loads(said[0][0].splitlines()[-1])
+
+
+def learner(name: str) -> Tensors:
+    """The weights of a learner of the catalogue after a few steps, weights divided where there are two processes."""
+    from test_learners import COARSE, TASK, made, waves
+
+    from pdesolve.datasets.training_data import FromDataset
+    from pdesolve.training import sharding
+    from pdesolve.training.run import Run
+
+    sharding._LEAST = 100  # small networks have parts, too
+    method: Any = made(name)
+    method = dataclasses.replace(method, training=dataclasses.replace(method.training, sharded=True, batch=3))
+    run = Run(seed=1, steps=5, dtype=torch.float64, measure=lambda candidate: candidate.validate())
+    surrogate: Any = method.learn(FromDataset(waves(COARSE), TASK, dtype=torch.float64), run)
+    parts = [surrogate.module] if hasattr(surrogate, "module") else [surrogate.base.module, surrogate.of_error.module]
+    return {f"{i} {k}": v for i, part in enumerate(parts) for k, v in part.state_dict().items()}
+
+
+CHECKS: dict[str, Callable[..., Tensors]] = {"learner": learner}
+
+
+def main(check: str, *words: str) -> None:
+    from pdesolve.training.processes import joined
+
+    torch.set_num_threads(1)
+    alone = CHECKS[check](*words)
+    os.environ.update(RANK=os.environ["NUMBER"], WORLD_SIZE="2", LOCAL_RANK=os.environ["NUMBER"])
+    with joined(torch.device("cpu")):
+        found = CHECKS[check](*words)
+    assert found.keys() == alone.keys()
+    print(json.dumps({name: distance(alone[name], value) for name, value in found.items()}))
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    if not isinstance(a, Tensor) or not a.numel():
+        return 0.0
+    return float((a - b).abs().max() / a.abs().max().clamp_min(1e-12))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    main(*sys.argv[1:])
