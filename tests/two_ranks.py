@@ -45,8 +45,8 @@ def apart(check: str, *words: str) -> dict[str, float]:
     return json.loads(said[0][0].splitlines()[-1])
 
 
-def learner(name: str) -> Tensors:
-    """The weights of a learner of the catalogue after a few steps, weights divided where there are two processes."""
+def learner(name: str, how: str, dtype: str, *settings: str) -> Tensors:
+    """The weights of a learner of the catalogue after a few steps; divided or copied where there are two processes."""
     from test_learners import COARSE, TASK, made, waves
 
     from pdesolve.datasets.training_data import FromDataset
@@ -54,12 +54,17 @@ def learner(name: str) -> Tensors:
     from pdesolve.training.run import Run
 
     sharding._LEAST = 100  # small networks have parts, too
-    method: Any = made(name)
-    method = dataclasses.replace(method, training=dataclasses.replace(method.training, sharded=True, batch=3))
-    run = Run(seed=1, steps=5, dtype=torch.float64, measure=lambda candidate: candidate.validate())
-    surrogate: Any = method.learn(FromDataset(waves(COARSE), TASK, dtype=torch.float64), run)
+    precision = getattr(torch, dtype)
+    method: Any = dataclasses.replace(made(name), **dict(word.split("=") for word in settings))  # type: ignore[type-var]
+    training = dataclasses.replace(method.training, sharded=how == "divided", batch=3, learning_rate=1e-3)
+    run = Run(seed=1, steps=4, dtype=precision, measure=lambda candidate: candidate.validate())
+    data = FromDataset(waves(COARSE), TASK, dtype=precision)
+    surrogate: Any = dataclasses.replace(method, training=training).learn(data, run)
     parts = [surrogate.module] if hasattr(surrogate, "module") else [surrogate.base.module, surrogate.of_error.module]
-    return {f"{i} {k}": v for i, part in enumerate(parts) for k, v in part.state_dict().items()}
+    assert not any(sharding.divided(part) for part in parts)
+    return {
+        f"{i} {k}": v for i, part in enumerate(parts) for k, v in part.state_dict().items() if isinstance(v, Tensor)
+    }
 
 
 CHECKS: dict[str, Callable[..., Tensors]] = {"learner": learner}
@@ -78,9 +83,7 @@ def main(check: str, *words: str) -> None:
 
 
 def distance(a: Tensor, b: Tensor) -> float:
-    if not isinstance(a, Tensor) or not a.numel():
-        return 0.0
-    return float((a - b).abs().max() / a.abs().max().clamp_min(1e-12))
+    return float((a - b).abs().max() / a.abs().max().clamp_min(1e-12)) if a.numel() else 0.0
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ class DynamicFilter(Filter):
         super().__init__(channels, highest)
         self.scale = nn.Parameter(torch.tensor([1.0, 0.0]).repeat(channels, 1, 1))
         self.shift = nn.Parameter(torch.zeros(channels, 1, 2))
-        self.threshold = nn.Parameter(torch.zeros(()))
+        self.threshold = nn.Parameter(torch.zeros(1))
         self.first, self.second = ComplexMixing(channels, channels), ComplexMixing(channels, channels)
         self.register_buffer("mean", torch.zeros(len(self.waves), 2))
         self.register_buffer("variance", torch.ones(len(self.waves)))
