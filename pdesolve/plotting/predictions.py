@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pdesolve.surrogates.examples import Example
 
 _MOST = 4  # variables of a sample
+_BESIDE = 3  # variables from which on samples are drawn beside each other, not below
 _WIDER = 1.5  # times the range of the truth: colours go no further for the prediction's sake
 _FEW = 40  # lead times that are marked each
 _SLAB = 0.12  # part of the points of space that are drawn about the middle of a third axis
@@ -28,10 +29,11 @@ def prediction_figure(examples: Sequence[Example], title: str = "") -> Figure:
     central slice of three. Truth and prediction have one scale of colours, their difference has its own."""
     shown = [[str(name) for name in example.truth.data_vars][:_MOST] for example in examples]
     flat = all(len(_axes(e.truth[name])) == 1 for e, names in zip(examples, shown, strict=True) for name in names)
-    columns = 2 if flat else 3
-    figure = new_figure(3.5 * columns, sum(2.9 * len(names) + 0.4 for names in shown))
-    heights = [len(names) for names in shown]
-    parts = np.asarray(figure.subfigures(len(examples), 1, squeeze=False, height_ratios=heights))[:, 0]
+    columns, most = 2 if flat else 3, max(map(len, shown))
+    beside = len(examples) if most >= _BESIDE else 1
+    below = len(examples) // beside
+    figure = new_figure(3.5 * columns * beside, (2.9 * most + 0.4) * below)
+    parts = np.asarray(figure.subfigures(below, beside, squeeze=False)).ravel()
     for part, example, names in zip(parts, examples, shown, strict=True):
         left_out = len(example.truth.data_vars) - len(names)
         part.suptitle(example.title + (f" ({left_out} more variables)" if left_out else ""), fontsize=10)
