@@ -29,6 +29,7 @@ from pdesolve.training.operator_training import Training
 from pdesolve.windows import Windows
 
 NAMES = ("deeponet", "pod_deeponet", "mionet")
+pytestmark = pytest.mark.usefixtures("own_folder")
 RING, WALLED = Axis("x", 0.0, 2.0, periodic=True), Axis("x", 0.0, 2.0)
 
 
@@ -47,12 +48,6 @@ def data(size: int = 16, samples: int = 240, *, axis: Axis = RING) -> Dataset:
         {"k": Variable("k", Memory(factor), ("sample",))},
         splits={"train": np.arange(200), "valid": np.arange(200, 220), "test": np.arange(220, samples)},
     )
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs go to a folder that is forgotten."""
-    monkeypatch.chdir(tmp_path)
 
 
 TASK = TaskChoice(inputs=("a",), targets=("v",))
