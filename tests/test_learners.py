@@ -19,6 +19,8 @@ from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
 from pdesolve.method import Learner, Surrogate
 from pdesolve.metrics import relative_l2
+from pdesolve.surrogates.exporting import export
+from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.task import Steps, Task
 from pdesolve.training.run import Run
 from pdesolve.windows import Windows
@@ -146,3 +148,17 @@ def test_a_grid_that_is_too_coarse_is_refused_in_one_line_or_worked_on(name: str
         assert "4 points" in str(error) and "\n" not in str(error)
     else:
         assert bool(found.isfinite().all())
+
+
+@pytest.mark.parametrize("name", learners())
+def test_it_is_exported_or_says_why_not(name: str, tmp_path: Path) -> None:
+    """A file that gives other values is refused by `export` itself."""
+    _, surrogate = trained(name)
+    if not isinstance(surrogate, OperatorSurrogate):
+        with pytest.raises(InputError, match="a surrogate that is one network can be exported"):
+            export(surrogate, tmp_path / "step.pt2")
+        return
+    was = surrogate.module.training
+    made = export(surrogate, tmp_path / "step.pt2", batch=2)
+    assert made.outputs == {"u": [2, 1, 1, COARSE]} and made.difference < 1e-4
+    assert surrogate.module.training == was

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -86,12 +87,12 @@ def export(
         raise InputError(f"there is no folder {path.parent}: make it, or give another --out")
     values = _example(surrogate.signature, program, batch)
     names = [*program.inputs, *program.parameter_names]
-    with torch.no_grad():
+    with torch.no_grad(), _evaluating(surrogate.module):
         expected = program(*values)
-    try:
-        exported = torch.export.export(program, tuple(values), strict=False)
-    except Exception as error:  # torch.export raises of all kinds
-        raise InputError(f"torch.export cannot follow {surrogate.method}: {_first(error)}") from error
+        try:
+            exported = torch.export.export(program, tuple(values), strict=False)
+        except Exception as error:  # torch.export raises of all kinds
+            raise InputError(f"torch.export cannot follow {surrogate.method}: {_first(error)}") from error
     shapes = dict(zip(program.outputs, (list(value.shape) for value in expected), strict=True))
     description = {
         "method": surrogate.method, "sizes": _SIZES, "signature": surrogate.signature.json(),
@@ -106,7 +107,7 @@ def export(
             found = _onnx(exported, aside, values, names, program.outputs, description)
         scale = max(float(value.abs().max()) for value in expected)
         pairs = zip(found, expected, strict=True)
-        difference = max(float((f - e).abs().max()) for f, e in pairs) / (scale or 1.0)
+        difference = max(float((f.detach() - e).abs().max()) for f, e in pairs) / (scale or 1.0)
         if not difference <= _SAME.get(surrogate.dtype, _CLOSE):
             raise InputError(
                 f"the exported program differs from the surrogate by {difference:.1e} of the largest value: this "
@@ -116,6 +117,17 @@ def export(
     finally:
         aside.unlink(missing_ok=True)
     return Export(path, description["inputs"], shapes, difference)
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Inside the block the module evaluates, and behind it trains if it did."""
+    was = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was)
 
 
 def _program(surrogate: OperatorSurrogate, sizes: Sequence[int] | None, batch: int) -> _Positional:
@@ -134,7 +146,6 @@ def _program(surrogate: OperatorSurrogate, sizes: Sequence[int] | None, batch: i
     members = tuple(resized(member, size) for member, size in zip(signature.members, sizes, strict=True))
     places = GridPlaces.of(Grid(members), dtype=surrogate.dtype, device=surrogate.device)
     surrogate.module.network.check(places)
-    surrogate.module.eval()
     return _Positional(surrogate, places)
 
 
