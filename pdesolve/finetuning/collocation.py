@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, Field
-from pdesolve.finetuning.discrete import DiscreteEquations
+from pdesolve.finetuning.discrete import TrajectoryEquations
 from pdesolve.finetuning.window import Window, along
 from pdesolve.geometry import Grid
 from pdesolve.integration.fourier import FourierBasis
@@ -17,14 +17,18 @@ from pdesolve.integration.spectral import SpectralEvolution
 from pdesolve.least_squares.form import available_bytes
 from pdesolve.problem import Problem, Value
 
+_GROWTH = 2.0  # of the fastest growing mode over the window, as an exponent
 
-class PeriodicCollocation(DiscreteEquations):
-    """v_t = L v + N(v) at t_1 to t_m for Fourier coefficients v, with v(t_0) known: with D the derivative in time,
 
-        r = D v + D_0 v_0 - L v - N(v),   M = D - L,   M^-1 r = v - M^-1 (N(v) - D_0 v_0),
+class PeriodicCollocation(TrajectoryEquations):
+    """v_t = L v + N(v) at t_1 to t_m for Fourier coefficients v, with v(t_0) = v_0 known: with D the derivative in time
+    of polynomials that vanish at t_0,
 
-    which is the variation of constants: an integral equation of the second kind. Products are dealiased by the 2/3
-    rule. The error falls exponentially with m where the solution is smooth in time.
+        v = e^((t - t_0) L) v_0 + w,   r = D w - L w - N(v),   M = D - L,   M^-1 r = w - M^-1 N(v),
+
+    which is the variation of constants: an integral equation of the second kind. The layer in which short waves decay
+    is not left to polynomials then. Where L has growing modes, e^(..) is not taken: 1 stands in its place, and L v_0
+    beside N. Products are dealiased by the 2/3 rule. The error falls exponentially with m where w is smooth in time.
 
     start: (sample, scalar, *space) at t_0.
 
@@ -66,10 +70,12 @@ class PeriodicCollocation(DiscreteEquations):
                 "fewer frames or write a coarser tolerance"
             )
         self.inverse = self._inverse(linear)
-        v0 = basis.forward(start)
-        first = window.derivative[:, 0].to(start)
-        # (sample, m, scalar, *wave): what the known state adds to the rows
-        self.known = first.reshape(-1, *[1] * (self.dimension + 1)) * v0[:, None]
+        self.linear = linear.movedim((1, 2), (-2, -1))  # (sample or 1, *wave, scalar, scalar)
+        growth = torch.linalg.eigvals(self.linear).real.amax() * (span[1] - span[0])
+        self.exact = bool(growth <= _GROWTH)
+        self.first = basis.forward(start)
+        self.known = self._flow(window.axis.points[1:].tolist())
+        self.pushed = 0.0 if self.exact else self._linear(self.first[:, None])
 
     def unknowns(self, u: Tensor) -> Tensor:
         return u[:, 1:].flatten(1)
@@ -79,18 +85,32 @@ class PeriodicCollocation(DiscreteEquations):
 
     def error(self, theta: Tensor) -> Tensor:
         u = theta.unflatten(-1, self.shape)
-        right = self._nonlinear(self.basis.forward(u)) - self.known
-        return (u - self.basis.backward(self._solved(right))).flatten(-len(self.shape))
+        v = self.basis.forward(u)
+        return self.basis.backward(v - self.known - self._solved(self._nonlinear(v) + self.pushed)).flatten(1)
 
     def residual(self, theta: Tensor) -> Tensor:
         v = self.basis.forward(theta.unflatten(-1, self.shape))
-        inner = along(self.window.derivative[:, 1:], v, 1)
-        linear = self.system.apply(v.flatten(0, 1)) if self.system.autonomous else self._apply(v)
-        rows = inner + self.known - linear.reshape(v.shape) - self._nonlinear(v)
-        return self.basis.backward(rows).flatten(-len(self.shape))
+        w = v - self.known
+        rows = along(self.window.derivative[:, 1:], w, 1) - self._linear(w) - self._nonlinear(v) - self.pushed
+        return self.basis.backward(rows).flatten(1)
 
-    def _apply(self, v: Tensor) -> Tensor:
-        return torch.stack([self.system.apply(part) for part in v.unbind(1)], 1)
+    def at(self, u: Tensor, times: Sequence[float]) -> Tensor:
+        points = self._flow(self.window.axis.points.tolist())
+        w = self.basis.forward(u) - points
+        return self.basis.backward(along(self.window.at(times), w, 1) + self._flow(times))
+
+    def _flow(self, times: Sequence[float]) -> Tensor:
+        """e^((t - t_0) L) v_0 (sample, time, scalar, *wave), or v_0 where that grows."""
+        if not self.exact:
+            return self.first[:, None].expand(-1, len(times), *self.first.shape[1:])
+        columns = self.first.movedim(1, -1)[..., None]
+        spans = [t - self.window.times[0] for t in times]
+        found = [(torch.linalg.matrix_exp(self.linear * span) @ columns)[..., 0].movedim(-1, 1) for span in spans]
+        return torch.stack(found, 1)
+
+    def _linear(self, v: Tensor) -> Tensor:
+        """L v of (sample, time, scalar, *wave)."""
+        return (self.linear[:, None] @ v.movedim(2, -1)[..., None])[..., 0].movedim(-1, 2)
 
     def _nonlinear(self, v: Tensor) -> Tensor:
         if self.system.autonomous:

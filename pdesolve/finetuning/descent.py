@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from pdesolve.errors import InputError
-from pdesolve.finetuning.discrete import DiscreteEquations
-from pdesolve.finetuning.window import Window, along
+from pdesolve.finetuning.discrete import DiscreteEquations, TrajectoryEquations
+from pdesolve.finetuning.window import Window
 from pdesolve.least_squares import Form, Functional, LevenbergMarquardt, minimise
 from pdesolve.least_squares.form import available_bytes, predicted_bytes
 from pdesolve.least_squares.jacobian import Jacobian
@@ -83,7 +83,7 @@ def solved(equations: DiscreteEquations, guess: Tensor, *, iterations: int, tole
 
 
 def solved_in_time(
-    discretised: Callable[[Window, Tensor], DiscreteEquations], times: tuple[float, ...], frames: Tensor, *,
+    discretised: Callable[[Window, Tensor], TrajectoryEquations], times: tuple[float, ...], frames: Tensor, *,
     iterations: int, tolerance: float,
 ) -> Outcome:  # fmt: skip
     """Frames (sample, frame, scalar, *space) of a trajectory whose first one is known, from guesses of the others.
@@ -102,19 +102,18 @@ def solved_in_time(
             products=first.products + found.products,
         )  # fmt: skip
         finer = Window(times, 2 * window.count)
-        u = along(window.at_points(finer), found.u, 1)
-        last = unresolved
+        last, u = unresolved, equations.at(found.u, finer.axis.points.tolist())
         try:
-            equations = discretised(finer, u)
+            refined = discretised(finer, u)
         except InputError:  # of memory: as fine as it gets
             break
-        theta = equations.unknowns(u)
-        change = equations.error(theta).detach().norm(dim=-1) / theta.norm(dim=-1)
-        unresolved = float(change.max())
+        theta = refined.unknowns(u)
+        unresolved = float((refined.error(theta).detach().norm(dim=-1) / theta.norm(dim=-1)).max())
         if unresolved <= tolerance or unresolved > 0.5 * last or finer.count > _MOST:
             break
-        window, found = finer, solved(equations, u, iterations=iterations, tolerance=tolerance)
-    return replace(first, u=along(window.at_frames, found.u, 1), unresolved=unresolved)
+        window, equations = finer, refined
+        found = solved(equations, u, iterations=iterations, tolerance=tolerance)
+    return replace(first, u=equations.at(found.u, times), unresolved=unresolved)
 
 
 class _Counted(Functional):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor
+
+from pdesolve.finetuning.window import Window
 
 
 class DiscreteEquations(ABC):
@@ -34,3 +37,13 @@ class DiscreteEquations(ABC):
     @abstractmethod
     def error(self, theta: Tensor) -> Tensor:
         """M^-1 r (*batch, unknown), differentiable by torch.func."""
+
+
+class TrajectoryEquations(DiscreteEquations):
+    """Those of a state between the points of a window of time, the first of which is known."""
+
+    window: Window
+
+    @abstractmethod
+    def at(self, u: Tensor, times: Sequence[float]) -> Tensor:
+        """u (*batch, point, scalar, *space) at other times of the window."""

@@ -16,7 +16,7 @@ from pdesolve.equation import Unknown
 from pdesolve.errors import InputError
 from pdesolve.finetuning.collocation import PeriodicCollocation
 from pdesolve.finetuning.descent import solved, solved_in_time
-from pdesolve.finetuning.discrete import DiscreteEquations
+from pdesolve.finetuning.discrete import TrajectoryEquations
 from pdesolve.finetuning.flow import FlowBalance
 from pdesolve.finetuning.posing import check_boundaries, known_start, parameters_of, posed_by
 from pdesolve.finetuning.result import Finetuned, told
@@ -112,7 +112,7 @@ def _kind(problem: Problem, space: Grid, values: Mapping[str, Value]) -> Kind:
 
 def _in_time(
     problem: Problem, space: Grid, values: Mapping[str, Value], kind: Kind, window: Window, u: Tensor
-) -> DiscreteEquations:
+) -> TrajectoryEquations:
     if kind == "periodic":
         return PeriodicCollocation(problem, space, window, u[:, 0], values=values)
     return SparseEquations(problem, space, u, values=values, window=window)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from pdesolve.errors import InputError
-from pdesolve.finetuning.discrete import DiscreteEquations
-from pdesolve.finetuning.window import Window
+from pdesolve.finetuning.discrete import TrajectoryEquations
+from pdesolve.finetuning.window import Window, along
 from pdesolve.geometry import Grid
 from pdesolve.integration.elliptic import GridEquations
 from pdesolve.integration.factors import factorise
@@ -21,7 +21,7 @@ from pdesolve.least_squares.form import available_bytes
 from pdesolve.problem import Problem, Value
 
 
-class SparseEquations(DiscreteEquations):
+class SparseEquations(TrajectoryEquations):
     """The residual of an equation by differences of fourth order, Fourier along periodic axes, Chebyshev in time.
 
     M is the Jacobian at the guess, so that the first step is Newton's. theta are the values that no condition holds,
@@ -39,6 +39,7 @@ class SparseEquations(DiscreteEquations):
             problem, Grid(members, grid.accuracy), values=values, dtype=guess.dtype, device=guess.device
         )
         self.moving = window is not None
+        self.window = window or Window((0.0, 1.0), 1)
         free = np.zeros((guess.shape[1 + self.moving], *equations.grid.shape), dtype=bool)
         free.reshape(-1)[equations.free] = True
         if self.moving:
@@ -73,6 +74,9 @@ class SparseEquations(DiscreteEquations):
 
     def error(self, theta: Tensor) -> Tensor:
         return Solved.apply(self.residual(theta)[0], self.factors, "N")[None]
+
+    def at(self, u: Tensor, times: Sequence[float]) -> Tensor:
+        return along(self.window.at(times), u, 1)
 
     def _whole(self, theta: Tensor) -> Tensor:
         return self.start.flatten().index_copy(0, self.free, theta).reshape(self.start.shape)

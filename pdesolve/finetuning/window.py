@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,14 +34,9 @@ class Window:
         """(m, m + 1): values at the points to d/dt at t_1 to t_m."""
         return chebyshev_matrix(self.count + 1, self.times[-1] - self.times[0], 1)[1:]
 
-    @cached_property
-    def at_frames(self) -> Tensor:
-        """(frame, m + 1): values at the points to those of their polynomial at the frames."""
-        return _barycentric(self.axis.points, np.asarray(self.times))
-
-    def at_points(self, other: Window) -> Tensor:
-        """(point of the other, m + 1): to the points of a window of the same span."""
-        return _barycentric(self.axis.points, other.axis.points)
+    def at(self, times: Sequence[float]) -> Tensor:
+        """(time, m + 1): values at the points to those of their polynomial at some times."""
+        return _barycentric(self.axis.points, np.asarray(times))
 
     def of_frames(self, frames: Tensor, dim: int) -> Tensor:
         """Values at the points from those at the frames: by splines, by straight lines where frames are few."""
