@@ -304,6 +304,22 @@ def test_gradients_agree_with_central_differences(kind: str) -> None:
     assert (root.rows_after < 1e-9).all() and (root.after < 1e-11).all()
 
 
+def test_data_that_name_no_equation_are_given_one_by_name() -> None:
+    family = ps.make_family("darcy", {"points": 9, "modes": 4})
+    (problem,) = family.sample(3)
+    made = family.simulator.simulate(problem)
+    data = replace(made, attributes={}, parameters={})
+    guess = Guess(data, Task(("permeability",), ("u",)), nothing)
+    own = ps.finetune(guess, replace(made, attributes=made.attributes | {"family": "darcy"}), tolerance=1e-11)
+    named = ps.finetune(guess, data, problem="darcy_2d", tolerance=1e-11)
+    np.testing.assert_allclose(named.dataset["u"].values, own.dataset["u"].values, atol=1e-11)
+    with pytest.raises(InputError, match="permeability of darcy differs between samples and is not in the data"):
+        bare = replace(
+            data, attributes={"family": "darcy"}, variables={"u": data.variables["u"], "v": data.variables["u"]}
+        )
+        ps.finetune(Guess(bare, Task(("v",), ("u",)), nothing), bare)
+
+
 def test_bad_input_is_refused_in_a_line() -> None:
     data, problem = flows(9)
     guess = Guess(data, FLOW, rough)

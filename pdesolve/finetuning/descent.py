@@ -17,7 +17,7 @@ from pdesolve.least_squares.jacobian import Jacobian
 from pdesolve.least_squares.objective import Linearisation
 
 _ITERATIONS = 300  # of conjugate gradients in a step
-_FORCING = 1e-3  # how far a step's linear problem is solved: steps gain about as much
+_FORCING = (1e-3, 0.1)  # how far a step's linear problem is solved: steps gain about as much
 _MOST = 384  # points in time
 # the preconditioned Jacobian is near the identity: damping only where a full step goes astray
 _METHOD = LevenbergMarquardt(damping=1e-10, acceleration=0.0)
@@ -68,7 +68,9 @@ def solved(equations: DiscreteEquations, guess: Tensor, *, iterations: int, tole
     first = objective.values(theta)
     scale = torch.maximum(theta.norm(dim=-1), first.norm(dim=-1))
     scale = torch.where(scale > 0, scale, 1.0)
-    form = Form("matrix_free", n, n, size, iterations=_ITERATIONS, tolerance=_FORCING)
+    wanted = 0.3 * tolerance / max(float((first.norm(dim=-1) / scale).max()), tolerance)
+    forcing = min(max(wanted, _FORCING[0]), _FORCING[1])
+    form = Form("matrix_free", n, n, size, iterations=_ITERATIONS, tolerance=forcing)
     found = minimise(
         objective, theta, _METHOD, steps=iterations, tolerance=0.0, form=form, target=(tolerance * scale).square() / 2
     )
