@@ -14,6 +14,7 @@ from importlib import import_module
 
 from pdesolve import __version__
 from pdesolve.errors import BAD_INPUT, Diverged, InputError, Stopped, unknown_name
+from pdesolve.exhaustion import exhausted
 
 DIVERGED, MISSED, INTERRUPTED = 3, 4, 130
 
@@ -69,6 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("interrupted", INTERRUPTED)
     except MemoryError as error:
         return _fail(f"out of memory: {error or 'fewer points or a smaller network need less'}", BAD_INPUT)
+    except RuntimeError as error:
+        if not exhausted(error):
+            raise
+        why = " ".join(str(error).split())[:160]
+        return _fail(f"out of memory: {why}; fewer points, samples at once or a smaller network need less", BAD_INPUT)
     except BrokenPipeError:
         # whoever read our output (head, less) has gone; Python would complain once more when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -94,11 +94,12 @@ def learn(lesson: Lesson, checkpoint: Checkpoint) -> Surrogate:
 
 
 def _attempt(lesson: Lesson, run: Run) -> tuple[str, Surrogate]:
-    """Learn; an interrupt or a SIGTERM leaves the best surrogate so far. Bad input leaves nothing behind."""
+    """Learn; an interrupt or a SIGTERM leaves the best surrogate so far. Bad input leaves nothing behind; what shows
+    later (a full disk, memory that has run out) leaves the checkpoint."""
     try:
         return "finished", lesson.learner.learn(lesson.data, run)
     except InputError:
-        if run.folder is not None:
+        if run.folder is not None and not run.checkpoint.begun:
             take_back(run.folder, lesson.before)
         raise
     except (KeyboardInterrupt, Terminated) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pdesolve.training_data import TrainingData
 
 _CHANNELS, _BATCH = 32, 32  # of a usual network in training
+_SIZES = {"modes", "width", "depth", "heads", "blocks", "levels", "latent", "functions"}  # counts of networks
 
 
 class Solution(ABC):
@@ -227,11 +229,12 @@ class Learner(ABC):
     """A method that learns from data. Its settings are the fields of the frozen dataclass that implements it.
 
     Raises:
-        InputError: when made with a setting that does not fit its type.
+        InputError: when made with a setting that does not fit its type, or with a network of no size.
     """
 
     def __post_init__(self) -> None:
         check_values(self)
+        _check_sizes(self)
 
     @abstractmethod
     def learn(self, data: TrainingData, run: Run) -> Surrogate:
@@ -249,3 +252,11 @@ class Learner(ABC):
     def operation_size(self, signature: Signature) -> int:
         """How many values a typical tensor operation works on: it decides the number of CPU threads."""
         return _CHANNELS * _BATCH * math.prod(signature.shape)
+
+
+def _check_sizes(settings: Any) -> None:
+    """Refuse counts of a network below one."""
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name in _SIZES and isinstance(value, int) and value < 1:
+            raise InputError(f"{field.name} is at least 1, got {value}: write --method.{field.name} {field.default}")

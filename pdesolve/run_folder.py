@@ -48,6 +48,8 @@ def read_run(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise InputError(f"{folder / RUN} has format {found}, this version reads {FORMAT}: solve again to make one")
+    if not isinstance(content.get("config"), dict) or "method" not in content["config"]:
+        raise InputError(f"{folder / RUN} is damaged: it says of no method; solve or train again")
     return content
 
 

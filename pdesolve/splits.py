@@ -17,8 +17,11 @@ def divided(dataset: Dataset, *, train: float = 0.8, valid: float = 0.1, test: f
     A part of 0 has no split. Samples of a split are in ascending order, which is how they lie in the file.
 
     Raises:
-        InputError: parts that are negative or more than the whole, a part that has no sample, splits that overlap.
+        InputError: no samples, parts that are negative or more than the whole, a part that has none, splits that
+            overlap.
     """
+    if not dataset.samples:
+        raise InputError("the data have no samples: is a selection empty, or did their writer stop?")
     if dataset.splits:
         return with_splits(dataset, dataset.splits)
     parts: dict[str, float] = {"train": train, "valid": valid, "test": test}

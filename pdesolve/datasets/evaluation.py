@@ -8,13 +8,13 @@ from typing import Any
 
 from pdesolve.data import Dataset
 from pdesolve.datasets.opening import open_dataset
-from pdesolve.datasets.training import opened
+from pdesolve.datasets.training import opened, stored_config
 from pdesolve.datasets.training_data import reference_samples
 from pdesolve.errors import InputError
 from pdesolve.family import Family
 from pdesolve.learning import load_surrogate
-from pdesolve.run_folder import CONFIG, read_run
-from pdesolve.settings import build, read_config
+from pdesolve.run_folder import read_run
+from pdesolve.settings import build
 from pdesolve.splits import divided
 from pdesolve.surrogates.compatibility import check_data
 from pdesolve.surrogates.examples import examples
@@ -49,7 +49,7 @@ def evaluate(
     """
     folder = Path(run)
     surrogate = load_surrogate(folder, device=device)
-    config, score = read_config(folder / CONFIG), read_run(folder).get("report") or {}
+    config, score = stored_config(folder), read_run(folder).get("report") or {}
     judged_by = score.get("split")
     if data is None:
         part, split, paths = held_out(folder, split)
@@ -89,7 +89,7 @@ def held_out(run: str | Path, split: str | None = None) -> tuple[Dataset, str, l
         InputError: data that are not there any more or were in memory, no such split.
     """
     folder = Path(run)
-    config, score = read_config(folder / CONFIG), read_run(folder).get("report") or {}
+    config, score = stored_config(folder), read_run(folder).get("report") or {}
     paths = list(config["data"])
     if not paths and not config.get("family"):
         raise InputError(f"{folder} was trained on data in memory: write --data FILE")

@@ -26,6 +26,7 @@ from pdesolve.training.processes import leads
 from pdesolve.training_data import TrainingData
 
 _DEFAULT = TaskChoice()
+_STORED = ("data", "task", "method", "budget", "seed", "device", "dtype")  # of each run, in its configuration
 
 
 def train(
@@ -112,7 +113,7 @@ def resume_training(
         InputError: one line for no run, no checkpoint, data that are not there any more, nothing left to do.
     """
     folder = Path(run)
-    record, config = read_run(folder), read_config(folder / CONFIG)
+    record, config = read_run(folder), stored_config(folder)
     if not config.get("data") and not config.get("family"):
         raise InputError(f"{folder} was trained on data in memory, which no file holds: train again")
     if not (folder / CHECKPOINT).exists():
@@ -161,6 +162,19 @@ def _source(data: Dataset | Family, task: TaskChoice, config: Mapping[str, Any])
     parts = {} if data.splits else task.parts
     whole = divided(data, **parts, seed=config["seed"])
     return FromDataset(whole, task.task(whole), dtype=devices.find_dtype(config["dtype"]))
+
+
+def stored_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a run that trained.
+
+    Raises:
+        InputError: none, or one that is not whole.
+    """
+    config = read_config(folder / CONFIG)
+    missing = [name for name in _STORED if name not in config]
+    if missing:
+        raise InputError(f"{folder / CONFIG} is damaged: it does not say {', '.join(missing)}; train again")
+    return config
 
 
 def opened(config: Mapping[str, Any]) -> Dataset | Family:

@@ -41,6 +41,11 @@ class FromDataset(TrainingData):
         self, dataset: Dataset, task: Task, *, dtype: torch.dtype = torch.float32, workers: int | None = None,
         memory: int = MEMORY,
     ) -> None:  # fmt: skip
+        if "train" not in dataset.splits:
+            raise InputError(
+                f"training needs a split train, and the data have {', '.join(dataset.splits) or 'none'}: write --split "
+                "train=0.8,valid=0.1,test=0.1, or give data that are not split"
+            )
         self.dataset, self.task = dataset, task
         self.dtype, self.workers, self.memory = dtype, workers, memory
         used = replace(task.prepared(dataset), splits=dataset.splits)
@@ -70,6 +75,11 @@ class FromDataset(TrainingData):
     def problem(self) -> Problem:
         from pdesolve.gridded import problem_of
 
+        if not {"problem", "family"} & set(self.dataset.attributes):
+            raise InputError(
+                "the residual is of the equation that the data obey, and these name none: leave training.residual at "
+                "0, or give data of pdesolve generate"
+            )
         return problem_of(self.dataset.isel({"sample": slice(0, 1)}).to_xarray())[0]
 
     def windows(self, task: Task) -> int | None:

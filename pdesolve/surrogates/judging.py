@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from pdesolve.batch import Batch
+from pdesolve.exhaustion import in_parts
 from pdesolve.geometry import Grid
 from pdesolve.method import Surrogate
 from pdesolve.metrics import Scores
@@ -108,14 +109,17 @@ def scored(surrogate: Surrogate, windows: Windows, *, steps: int = 0, batch: int
     known = [frame for frame in windows.wanted if frame in windows.given]
     given = len(known) if task.frames is not None and set(task.targets) <= set(task.inputs) else 0
     scores = None
-    for first in range(0, len(windows), batch):
-        rows = windows.batch(range(first, min(first + batch, len(windows)))).to(surrogate.device)
+
+    def guessed(part: range) -> tuple[Batch, Mapping[str, Tensor]]:
+        rows = windows.batch(part).to(surrogate.device)
+        return rows, surrogate.rollout(rows, steps).states if steps else surrogate.predict(rows)
+
+    for rows, found in in_parts(len(windows), guessed, size=batch):
         if scores is None:
             scores = Scores(
                 grid=Grid(members) if members else None, given=given, leads=_leads(rows, given),
                 axes={name: windows.sources[name].space for name in task.targets},
             )  # fmt: skip
-        found = surrogate.rollout(rows, steps).states if steps else surrogate.predict(rows)
         for name, values in found.items():
             scores.add({name: values}, {name: truth_of(rows, name, values)}, weights=_weights(rows, name))
     assert scores is not None  # windows are never none

@@ -144,9 +144,15 @@ def read_surrogate(
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise InputError(f"{path} has format {found}, this version reads {FORMAT}: train again")
+    missing = [name for name in ("method", "settings", "signature", "notes", "weights") if name not in content]
+    if missing:
+        raise InputError(f"{path} is damaged: it lacks {missing[0]}; train again")
     if content["method"] != method:
         raise InputError(f"{path} is a surrogate of {content['method']}, not of {method}")
-    signature = Signature.of_json(content["signature"])
+    try:
+        signature = Signature.of_json(content["signature"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is damaged: its signature is none ({error!r}); train again") from error
     module = build(signature)
     floating = [value.dtype for value in content["weights"].values() if value.is_floating_point()]
     module = in_precision(module, floating[0]) if floating else module

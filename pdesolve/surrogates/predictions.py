@@ -16,6 +16,7 @@ from pdesolve.arrays import Memory
 from pdesolve.batch import Batch
 from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
 from pdesolve.errors import InputError
+from pdesolve.exhaustion import in_parts
 from pdesolve.fields import Coordinates, GridField, Quantity
 from pdesolve.fields.interpolation import interpolate
 from pdesolve.geometry import Axes, Axis, Grid, GridAxis
@@ -77,21 +78,24 @@ def predicted(
         at = GridPlaces.of(grid, dtype=surrogate.dtype, device=surrogate.device)
     parts: dict[str, list[Tensor]] = {slot.name: [] for slot in signature.targets}
     diverged: list[Tensor] = []
-    for first in range(0, len(windows), _BATCH):
-        batch = windows.batch(range(first, min(first + _BATCH, len(windows))))
-        _check_finite(batch, first)
+
+    def guessed(part: range) -> tuple[dict[str, Tensor], Tensor]:
+        batch = windows.batch(part)
+        _check_finite(batch, part.start)
         if sizes is not None and at is None and grid is not None:
             batch = on_grid(batch, members, grid)
         batch = batch.to(surrogate.device)
         if steps:
             rollout = surrogate.rollout(batch, steps, on_divergence=on_divergence, at=at)
-            found = rollout.states
-            diverged.append(rollout.diverged.cpu())
+            found, when = rollout.states, rollout.diverged.cpu()
         else:
-            found = surrogate.predict(batch, at)
-            diverged.append(torch.zeros(len(batch), dtype=torch.long))
+            found, when = surrogate.predict(batch, at), torch.zeros(len(batch), dtype=torch.long)
+        return {name: _without_padding(values, batch).cpu() for name, values in found.items()}, when
+
+    for found, when in in_parts(len(windows), guessed, size=_BATCH):
+        diverged.append(when)
         for name, values in found.items():
-            parts[name].append(_without_padding(values, batch).cpu())
+            parts[name].append(values)
     values = {name: _joined(rows) for name, rows in parts.items()}
     scattered = at is not None and points is not None
     labelled = _labelled(signature, data, used, values, None if scattered else grid)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint.pt"
 FORMAT = 3
+_PARTS = ("owner", "outcomes", "parts", "generator", "history", "choices", "seconds", "cpu_seconds")
 _COST = 0.02  # the most that writing checkpoints may take of a run's time
 
 
@@ -134,6 +135,11 @@ class Checkpoint:
         self.outcomes.append(self.position.outcome)
         return self.outcomes[-1]
 
+    @property
+    def begun(self) -> bool:
+        """Whether any step has been taken: there is something to lose."""
+        return self.resumed or self.position.call > 0 or self.position.step > 0
+
     def due(self) -> bool:
         """Whether writing the file again costs little of the run's time."""
         return self.folder is not None and time.perf_counter() >= self._next
@@ -205,6 +211,9 @@ def read_checkpoint(folder: Path, owner: str) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT or set(content.get("position", ())) != wanted:
         found = content.get("format") if isinstance(content, dict) else None
         raise InputError(f"{path} has format {found}, this version reads {FORMAT}: {again}")
+    missing = [name for name in _PARTS if name not in content]
+    if missing:
+        raise InputError(f"{path} is damaged: it lacks {missing[0]}; {again}")
     if content["owner"] != owner:
         raise InputError(f"{path} belongs to another run: {_first_difference(content['owner'], owner)}; {again}")
     return content

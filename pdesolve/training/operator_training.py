@@ -35,7 +35,7 @@ from pdesolve.training.muon import Muon
 from pdesolve.training.operator_objective import OperatorObjective, StepTerms
 from pdesolve.training.processes import own, place, together
 from pdesolve.training.reduction import largest
-from pdesolve.training.room import check_room
+from pdesolve.training.room import check_room, enough_room
 from pdesolve.training.run import Run
 from pdesolve.training.schedules import Schedule, rate_factor
 from pdesolve.training.sharding import divide, keep_divided
@@ -144,7 +144,7 @@ def train_operator(
     beside the loss of its outcome. share: of the steps and the budget, where further stages follow.
 
     Raises:
-        InputError: a grid that is too coarse for the network, a task that cannot be unrolled.
+        InputError: a grid that is too coarse for the network, a task that cannot be unrolled, a batch without room.
         Diverged: a loss that is not finite.
     """
     trained = in_precision(surrogate.module, run.dtype).to(run.device)
@@ -186,35 +186,36 @@ def train_operator(
 
     asked = (run.steps and max(1, round(share * run.steps))) or wanted
     start = batches.state_dict()
-    if not run.checkpoint.resumed:
-        batches.renew()
-        check_room(objective, batches.batch, run.device)
+    with enough_room(objective, batches, run):
+        if not run.checkpoint.resumed:
+            batches.renew()
+            check_room(objective, batches.batch, run.device)
 
-    def faster() -> bool:
-        return compiles(objective, stepping, batches, run, network=_NETWORK, steps=asked)
+        def faster() -> bool:
+            return compiles(objective, stepping, batches, run, network=_NETWORK, steps=asked)
 
-    compiled = training.compiled == "yes" or (
-        training.compiled == "measured" and not sharded and run.choose("compiled", faster)
-    )
+        compiled = training.compiled == "yes" or (
+            training.compiled == "measured" and not sharded and run.choose("compiled", faster)
+        )
 
-    def fitting() -> int:
-        of_all = affordable(objective, stepping, batches, run, compiled=_NETWORK if compiled else "")
-        return max(1, round(share * of_all))
+        def fitting() -> int:
+            of_all = affordable(objective, stepping, batches, run, compiled=_NETWORK if compiled else "")
+            return max(1, round(share * of_all))
 
-    steps = asked or run.choose("steps", fitting)
-    batches.load_state_dict(start)
-    if compiled:
-        trained.network.compile()
-    if training.curriculum == "tanh":
-        objective.curriculum = Curriculum(steps)
-    held = rolled * int(largest(torch.tensor(len(validation))))
-    look = steps_apart(steps, validation=held, training=training)
-    fit(
-        objective, batches, optimiser, run=run, stage=stage, solution=candidate, steps=steps, redraw=1, look=look,
-        doctor=candidate, stepping=stepping,
-        rate=rate_factor(training.schedule, steps, warm_up=training.warm_up),
-        opening=[f"validated by rollouts of {rolled} steps"] if rolled > 1 else [],
-    )  # fmt: skip
+        steps = asked or run.choose("steps", fitting)
+        batches.load_state_dict(start)
+        if compiled:
+            trained.network.compile()
+        if training.curriculum == "tanh":
+            objective.curriculum = Curriculum(steps)
+        held = rolled * int(largest(torch.tensor(len(validation))))
+        look = steps_apart(steps, validation=held, training=training)
+        fit(
+            objective, batches, optimiser, run=run, stage=stage, solution=candidate, steps=steps, redraw=1, look=look,
+            doctor=candidate, stepping=stepping,
+            rate=rate_factor(training.schedule, steps, warm_up=training.warm_up),
+            opening=[f"validated by rollouts of {rolled} steps"] if rolled > 1 else [],
+        )  # fmt: skip
     return candidate.take_best()
 
 
