@@ -128,3 +128,16 @@ def test_tables_of_the_page_on_marching_name_every_scheme_and_variant() -> None:
     named = set(re.findall(r"`(\w+)`", text))
     for names in (VariantName, TengScheme, ProjectionName, PointsName, InsrScheme):
         assert set(get_args(names)) - {"auto"} <= named
+
+
+def test_the_examples_of_the_page_on_surrogates_run(tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parent.parent / "docs/surrogates.md").read_text()
+    codes = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert "steps=200" in codes[0]
+    names: dict[str, Any] = {}
+    for code in codes:
+        exec(compile(code.replace("steps=200", "steps=3"), "surrogates.md", "exec"), names)
+    assert names["u"].shape == names["batch"].targets["u"].shape == (4, 1, 1, 32, 32)
+    said = capsys.readouterr().out
+    assert "relative_l2" in said and "torch.Size([4, 1, 1, 32, 32])" in said
