@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import pdesolve as ps
 from pdesolve.arrays import Memory
 from pdesolve.batch import collated
 from pdesolve.data import Coordinate, Dataset, Variable
 from pdesolve.datasets.training_data import FromDataset
+from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
 from pdesolve.operators.uqno.method import UQNO
+from pdesolve.operators.uqno.model import UncertainSurrogate
 from pdesolve.operators.uqno.sharing import Share, chosen
 from pdesolve.splits import divided
+from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.task import Task
+from pdesolve.task_choice import TaskChoice
+from pdesolve.training.candidate import Candidate
 from pdesolve.training.operator_training import Training
 from pdesolve.training.run import Run
 from pdesolve.windows import Windows
@@ -54,8 +61,40 @@ def test_it_learns_where_errors_are_large_and_keeps_its_promise(tmp_path: Path) 
     assert torch.equal(band.middle, surrogate.predict(batch)["u"])
     surrogate.write(tmp_path)
     again = learner.restore(tmp_path)
+    assert isinstance(again, UncertainSurrogate)
     assert torch.equal(again.predict_bands(batch)["u"].upper, band.upper)
     assert surrogate.notes["bands"]["calibrated_on"] == 18
+
+
+def test_what_was_stopped_in_the_first_stage_is_the_operator_alone_until_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(noisy(40), tmp_path / "noisy.h5")
+    learner = UQNO(modes=8, width=6, depth=1, alpha=0.4, delta=0.4, training=Training(batch=8))
+    settings: dict[str, Any] = {"steps": 20, "threads": 1, "device": "cpu"}
+    whole = ps.train(learner, path, TaskChoice(inputs=("a",), targets=("u",)), out=tmp_path / "whole", **settings)
+    calls = []
+
+    def validate(candidate: Candidate) -> dict[str, dict[str, float]]:
+        calls.append(candidate)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return kept(candidate)
+
+    kept = Candidate.validate
+    monkeypatch.setattr(Candidate, "validate", validate)
+    stopped = ps.train(learner, path, TaskChoice(inputs=("a",), targets=("u",)), out=tmp_path / "run", **settings)
+    monkeypatch.undo()
+    assert stopped.report is not None and stopped.report.status == "interrupted"
+    alone = ps.load_surrogate(tmp_path / "run", device="cpu")
+    assert isinstance(alone, OperatorSurrogate) and alone.notes["score"] == stopped.notes["score"]
+    ps.resume_training(tmp_path / "run")
+    again = ps.load_surrogate(tmp_path / "run", device="cpu")
+    assert isinstance(again, UncertainSurrogate) and isinstance(whole, UncertainSurrogate)
+    for mine, theirs in ((again.base, whole.base), (again.of_error, whole.of_error)):
+        other = theirs.module.state_dict()
+        for name, value in mine.module.state_dict().items():
+            assert not isinstance(value, torch.Tensor) or torch.equal(value, other[name])
 
 
 def test_no_sample_is_in_both_shares() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from pdesolve.conformal import MostPlaces
 from pdesolve.errors import InputError
-from pdesolve.method import Learner
+from pdesolve.method import Learner, Surrogate
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.fourier_network import FourierNetwork, lines_of
 from pdesolve.nn.positions import position_channels
@@ -140,11 +140,16 @@ class UQNO(Learner):
         )  # fmt: skip
         return FieldOperator(network, signature)
 
-    def restore(self, folder: Path, *, device: str = "cpu") -> UncertainSurrogate:
-        base, of_error = (
-            read_surrogate(folder / name, self.module, method="uqno", settings=asdict(self), device=device)
-            for name in (SURROGATE, ENVELOPE)
-        )
+    def restore(self, folder: Path, *, device: str = "cpu") -> Surrogate:
+        """The surrogate; of a training that was stopped in its first stage the operator alone."""
+
+        def read(name: str) -> OperatorSurrogate:
+            return read_surrogate(folder / name, self.module, method="uqno", settings=asdict(self), device=device)
+
+        base = read(SURROGATE)
+        if not (folder / ENVELOPE).exists():
+            return base
+        of_error = read(ENVELOPE)
         known = (folder / BANDS).exists()
         return UncertainSurrogate(base, of_error, read_bands(folder, base, of_error=of_error) if known else None)
 
