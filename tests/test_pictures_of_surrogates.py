@@ -264,3 +264,8 @@ def test_eval_prints_rollouts_and_refuses_short_trajectories(
     short = write(replace(waves().isel({"t": slice(0, 2)}), splits={}), tmp_path / "short.h5")
     assert set(ps.evaluate("run", short, steps=1)["rollout"]) == {"u"}
     assert ps.evaluate("run", waves(), split="test")["metrics"] == ps.evaluate("run", data)["metrics"]
+    Path("run/figures").rename("figures")
+    Path("run/figures").write_text("in the way")
+    assert main(["eval", "run"]) == 0, "what was measured is not lost for a picture's sake"
+    said = capsys.readouterr()
+    assert "no picture: cannot write run/figures/prediction.png" in said.err and "picture" not in said.out
