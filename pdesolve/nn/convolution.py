@@ -93,12 +93,18 @@ class Derivative(nn.Module):
     with j over the 3^d neighbours and h the largest spacing of an axis. In the unit box; linear functions are
     differentiated exactly, at boundaries too (`odd` extension).
 
+    steps: spacings of a base grid, whose plain differences these are then: its largest spacing is the unit of length,
+    and B is the same on grids whose spacings have other proportions, where central differences make up for these.
+
     Source: Liu-Schiaffini et al., 2024, arXiv 2402.16845.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, kinds: Sequence[Layout], bias: float | None = 0.0) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, kinds: Sequence[Layout], steps: Sequence[float] | None = None,
+        bias: float | None = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.kinds = tuple(kinds)
+        self.kinds, self.steps = tuple(kinds), None if steps is None else tuple(steps)
         sides = [3] * len(self.kinds)
         bound = 1 / math.sqrt(inputs * math.prod(sides))
         self.weight = nn.Parameter(torch.empty(outputs, inputs, *sides).uniform_(-bound, bound))
@@ -106,12 +112,26 @@ class Derivative(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(sample, channel, *space) to (sample, channel, *space)."""
-        h = max(spacings(self.kinds, x.shape[2:]))
-        around = tuple(range(2, self.weight.ndim))
-        kernel = (self.weight - self.weight.mean(around, keepdim=True)) / h
+        kernel = self.kernel(x.shape[2:])
         for i, kind in enumerate(self.kinds):
             x = extended(x, i + 2, 1, kind, "odd")
         return _CONVOLUTIONS[len(self.kinds)](x, kernel, self.bias)
+
+    def kernel(self, shape: Sequence[int]) -> Tensor:
+        """The weights (output, input, *side) on a grid of this shape."""
+        own = spacings(self.kinds, shape)
+        around = tuple(range(2, self.weight.ndim))
+        differences = self.weight - self.weight.mean(around, keepdim=True)
+        if self.steps is None:
+            return differences / max(own)
+        scale = max(self.steps) / max(own)
+        kernel = scale * differences
+        for i, (step, h) in enumerate(zip(self.steps, own, strict=True)):
+            missing = step / h - scale
+            if abs(missing) > 1e-9 * scale:
+                moment = (differences * _slope(self.weight, i)).sum(around, keepdim=True)
+                kernel = kernel + missing * moment * _central(self.weight, i)
+        return kernel
 
 
 def spacings(kinds: Sequence[Layout], shape: Sequence[int]) -> tuple[float, ...]:
@@ -148,6 +168,22 @@ def extended(x: Tensor, dim: int, reach: int, kind: Layout, extension: Extension
         ends = [_end(x, dim, kind, 0), _end(x, dim, kind, -1)]
         before, after = 2 * ends[0] - before, 2 * ends[1] - after
     return torch.cat([before, x, after], dim)
+
+
+def _slope(like: Tensor, axis: int) -> Tensor:
+    """-1, 0, 1 along an axis of a stencil, to be broadcast over (output, input, *side)."""
+    return (
+        torch.arange(-1, 2, device=like.device).to(like).view(*[-1 if i == axis + 2 else 1 for i in range(like.ndim)])
+    )
+
+
+def _central(like: Tensor, axis: int) -> Tensor:
+    """The stencil (*side) of half the difference of both neighbours along an axis."""
+    found = _slope(like, axis)[0, 0] / 2
+    for i in range(like.ndim - 2):
+        if i != axis:
+            found = found * (_slope(like, i)[0, 0] == 0)
+    return found
 
 
 def _end(x: Tensor, dim: int, kind: Layout, which: int) -> Tensor:

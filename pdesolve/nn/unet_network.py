@@ -18,7 +18,8 @@ from pdesolve.nn.integral_norm import IntegralNorm
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
 from pdesolve.nn.positions import position_channels, positions
-from pdesolve.nn.resampling import Layout, interpolated, layouts, resampled
+from pdesolve.nn.resampling import Layout, interpolated, resampled
+from pdesolve.nn.resolution import check_spacing
 
 SMALLEST = 4  # points of an axis on the coarsest scale
 WIDEST = 4  # times the width of the finest scale
@@ -104,20 +105,10 @@ class UNetNetwork(OperatorNetwork):
     def check(self, given: Places) -> None:
         if not isinstance(given, GridPlaces):
             raise InputError("unet needs values on a grid, got points: take transformer or gino")
-        found = layouts(given)
-        for axis, points, kind, known in zip(given.axes, given.points, found, self.kinds, strict=True):
-            gaps = points.diff()
-            if len(points) > 2 and float(gaps.max() - gaps.min()) > 1e-3 * float(gaps.mean()):
-                raise InputError(
-                    f"unet needs evenly spaced points, those of {axis.name} are {float(gaps.min()):.3g} to "
-                    f"{float(gaps.max()):.3g} of its length apart: interpolate the data, or take transformer"
-                )
-            if kind != known:
-                raise InputError(
-                    f"unet was made for {_SAID[known]} along {axis.name}, got {_SAID[kind]}: give data as in training"
-                )
-            if len(points) < SMALLEST:
-                raise InputError(f"unet needs at least {SMALLEST} points along {axis.name}, got {len(points)}")
+        check_spacing(given, self.kinds, method="unet")
+        for axis, size in zip(given.axes, given.shape, strict=True):
+            if size < SMALLEST:
+                raise InputError(f"unet needs at least {SMALLEST} points along {axis.name}, got {size}")
 
 
 class Block(nn.Module):
@@ -142,9 +133,6 @@ class Block(nn.Module):
             scale, shift = self.modulation(embedded).view(-1, 2 * y.shape[1], *[1] * (y.ndim - 2)).chunk(2, 1)
             y = y * (1 + scale) + shift
         return self.past(x.flatten(2)).unflatten(2, x.shape[2:]) + self.second(functional.gelu(y))
-
-
-_SAID = {"periodic": "points around a period", "nodes": "points with the ends among them", "cells": "cell centres"}
 
 
 def scales(base: Sequence[int], kinds: Sequence[Layout], depth: int) -> tuple[tuple[int, ...], ...]:
