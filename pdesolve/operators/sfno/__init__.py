@@ -9,6 +9,7 @@ Papers: Bonev, Kurth, Hundt, Pathak, Baust, Kashinath, Anandkumar, "Spherical Fo
 Dynamics on the Sphere", ICML 2023, arXiv 2306.03838, in the neuraloperator package (arXiv 2412.10354), whose model is
 used. Departures: coordinates enter as channels of our own.
 
-Needs: the extra `spherical` (torch-harmonics 0.7, as later versions pull another build of torch); data on a grid of latitudes from
-pole to pole, poles included, and of longitudes all round, in any order, with at least twice as many latitudes as modes.
+Needs: the extra `spherical` (torch-harmonics 0.7; later ones pull another build of torch); data on a grid of latitudes
+from pole to pole, poles included, and of longitudes all round, in any order, with at least twice as many latitudes as
+modes.
 """
