@@ -5,7 +5,7 @@
     bands.predict(batch)["u"].upper
     bands.judge(test)["u"]["missed"]                                      # near 0.1
 
-`some`, `others` and `test` are batches of samples that have nothing in common.
+`some`, `others` and `test` are lists of batches of samples that have nothing in common.
 """
 
 from __future__ import annotations
