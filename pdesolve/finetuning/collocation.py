@@ -28,23 +28,19 @@ class PeriodicCollocation(TrajectoryEquations):
 
     which is the variation of constants: an integral equation of the second kind. The layer in which short waves decay
     is not left to polynomials then. Where L has growing modes, e^(..) is not taken: 1 stands in its place, and L v_0
-    beside N. Products are dealiased by the 2/3 rule. The error falls exponentially with m where w is smooth in time.
+    beside N. Products obey the 2/3 rule, and along the last axis v_0 too, as in `SpectralSimulator`. The error falls
+    exponentially with m where w is smooth in time.
 
     start: (sample, scalar, *space) at t_0.
 
     Raises:
-        InputError: evolutions of second order or with algebraic unknowns; more memory than there is.
+        InputError: more memory than there is.
     """
 
     def __init__(
         self, problem: Problem, grid: Grid, window: Window, start: Tensor, *, values: Mapping[str, Value]
     ) -> None:
         equation = problem.evolution()
-        if equation.order != 1 or any(unknown.algebraic for unknown in equation.unknowns):
-            raise InputError(
-                f"{problem.name} cannot be fine-tuned: {type(equation).__name__} is of second order in time or has "
-                "unknowns without a rate, whose first values data do not hold"
-            )
         self.window, self.start, m = window, start, window.count
         self.basis = basis = FourierBasis(grid, dtype=start.dtype, device=start.device)
         self.dimension, self.shape = basis.dimension, (m, *start.shape[1:])
@@ -73,7 +69,8 @@ class PeriodicCollocation(TrajectoryEquations):
         self.linear = linear.movedim((1, 2), (-2, -1))  # (sample or 1, *wave, scalar, scalar)
         growth = torch.linalg.eigvals(self.linear).real.amax() * (span[1] - span[0])
         self.exact = bool(growth <= _GROWTH)
-        self.first = basis.forward(start)
+        kept = 3 * torch.arange(grid.shape[-1] // 2 + 1, device=start.device) < grid.shape[-1]
+        self.first = basis.forward(start) * kept
         self.known = self._flow(window.axis.points[1:].tolist())
         self.pushed = 0.0 if self.exact else self._linear(self.first[:, None])
 
@@ -96,7 +93,8 @@ class PeriodicCollocation(TrajectoryEquations):
 
     def at(self, u: Tensor, times: Sequence[float]) -> Tensor:
         points = self._flow(self.window.axis.points.tolist())
-        w = self.basis.forward(u) - points
+        w = self.basis.forward(u[:, 1:]) - points[:, 1:]
+        w = torch.cat([torch.zeros_like(w[:, :1]), w], 1)
         return self.basis.backward(along(self.window.at(times), w, 1) + self._flow(times))
 
     def _flow(self, times: Sequence[float]) -> Tensor:

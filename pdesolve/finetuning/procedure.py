@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pdesolve.data import Dataset
-from pdesolve.equation import Unknown
+from pdesolve.equation import Evolution, Unknown
 from pdesolve.errors import InputError
 from pdesolve.finetuning.collocation import PeriodicCollocation
 from pdesolve.finetuning.descent import solved, solved_in_time
@@ -129,6 +129,12 @@ def _check_targets(surrogate: Surrogate, problem: Problem) -> None:
         raise InputError(f"{problem.name} is stationary and the surrogate predicts frames: name another --problem")
     if problem.time is not None and surrogate.signature.frames is None:
         raise InputError(f"{problem.name} is an evolution and the surrogate predicts no frames: name another --problem")
+    equation = problem.equation
+    if isinstance(equation, Evolution) and (equation.order != 1 or any(u.algebraic for u in equation.unknowns)):
+        raise InputError(
+            f"{problem.name} cannot be fine-tuned: {type(equation).__name__} is of second order in time or has "
+            "unknowns without a rate, whose first values data do not hold"
+        )
     targets = {slot.name: slot.components for slot in surrogate.signature.targets}
     for unknown in problem.equation.unknowns:
         if targets.get(unknown.name) != len(unknown.scalars):
