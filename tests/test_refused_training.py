@@ -16,6 +16,7 @@ from waves import waves, waves_file
 
 import pdesolve as ps
 from pdesolve import catalogue
+from pdesolve.arrays import Memory
 from pdesolve.cli import main
 from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
@@ -239,3 +240,14 @@ def test_other_memory_that_runs_out_is_one_line_too(stored: Path, capsys, monkey
 
     monkeypatch.setattr("pdesolve.datasets.evaluation.load_surrogate", full)
     assert "out of memory: " in refused(capsys, "eval", str(stored / "run"))
+
+
+def test_data_that_are_not_finite_are_not_judged_by(stored: Path, tmp_path: Path, capsys) -> None:
+    whole = waves()
+    values = np.array(whole.read("u"))
+    values[7, 2, 3] = np.nan
+    spoilt = dataclasses.replace(whole.variables["u"], array=Memory(values))
+    path = write(dataclasses.replace(whole, variables={"u": spoilt}, splits={}), tmp_path / "spoilt.h5")
+    assert "u of sample 7 has values that are not finite: leave it out" in refused(
+        capsys, "eval", str(stored / "run"), "--data", str(path)
+    )

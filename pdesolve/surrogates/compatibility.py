@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pdesolve.data import Dataset
 from pdesolve.errors import InputError
@@ -65,3 +67,17 @@ def _check_spacing(signature: Signature, data: Dataset) -> None:
             f"frames of the data are {found:.6g} apart, {stride} to a step, the surrogate was trained on "
             f"{signature.spacing:.6g}: choose frames at that distance"
         )
+
+
+def check_finite(fields: Mapping[str, Tensor], numbers: Tensor) -> None:
+    """Refuse fields {name: (window, ...)} with values that are not finite. numbers: (window,), of
+    their samples.
+
+    Raises:
+        InputError: the first of them, and which sample it is of.
+    """
+    for name, values in fields.items():
+        bad = ~torch.isfinite(values).flatten(1).all(1)
+        if bool(bad.any()):
+            number = int(numbers[bad.nonzero()[0, 0]])
+            raise InputError(f"{name} of sample {number} has values that are not finite: leave it out")

@@ -14,6 +14,7 @@ from pdesolve.geometry import Grid
 from pdesolve.method import Surrogate
 from pdesolve.metrics import Scores
 from pdesolve.signature import places_of
+from pdesolve.surrogates.compatibility import check_finite
 from pdesolve.surrogates.envelopes import truth_of
 from pdesolve.surrogates.examples import Example, examples
 from pdesolve.training import devices
@@ -112,6 +113,8 @@ def scored(surrogate: Surrogate, windows: Windows, *, steps: int = 0, batch: int
 
     def guessed(part: range) -> tuple[Batch, Mapping[str, Tensor]]:
         rows = windows.batch(part).to(surrogate.device)
+        for fields in (rows.inputs, rows.targets):
+            check_finite(fields, rows.numbers)
         return rows, surrogate.rollout(rows, steps).states if steps else surrogate.predict(rows)
 
     for rows, found in in_parts(len(windows), guessed, size=batch):

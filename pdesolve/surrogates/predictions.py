@@ -24,7 +24,7 @@ from pdesolve.method import Surrogate
 from pdesolve.nn.places import GridPlaces, PointPlaces
 from pdesolve.rollout import OnDivergence
 from pdesolve.signature import Signature, places_of
-from pdesolve.surrogates.compatibility import check_data
+from pdesolve.surrogates.compatibility import check_data, check_finite
 from pdesolve.surrogates.placing import points_of, resized
 from pdesolve.task import Task, Trajectory
 from pdesolve.windows import Windows
@@ -81,7 +81,7 @@ def predicted(
 
     def guessed(part: range) -> tuple[dict[str, Tensor], Tensor]:
         batch = windows.batch(part)
-        _check_finite(batch, part.start)
+        check_finite(batch.inputs, batch.numbers)
         if sizes is not None and at is None and grid is not None:
             batch = on_grid(batch, members, grid)
         batch = batch.to(surrogate.device)
@@ -252,13 +252,6 @@ def _at_points(labelled: xr.Dataset, axes: tuple[Axis, ...], points: np.ndarray)
     from pdesolve.gridded import at
 
     return at(labelled, {a.name: xr.DataArray(points[:, i], dims="point") for i, a in enumerate(axes)})
-
-
-def _check_finite(batch: Batch, first: int) -> None:
-    for name, values in batch.inputs.items():
-        bad = ~torch.isfinite(values).flatten(1).all(1)
-        if bool(bad.any()):
-            raise InputError(f"{name} of sample {first + int(bad.nonzero()[0])} has values that are not finite")
 
 
 def told(found: Predictions, about: Mapping[str, Any]) -> Predictions:
