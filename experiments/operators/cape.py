@@ -8,8 +8,8 @@ steps). Rollouts of 20 steps of 0.05 from the first frame, on 64 points; errors 
 frames without the first, then the mean over the values of a column, the median over the seeds. What is there already of
 an interrupted experiment is not made again.
 
-CAPE's settings were chosen on other test values (speeds 1.4, 0.13, 6, viscosities 0.08, 0.013, 0.8), trajectories and
-seeds than those of the table. Advection is a case of what its proposal can be, a transport affine in the parameter.
+CAPE's own settings were chosen on other test values (speeds 1.4, 0.13, 6, viscosities 0.08, 0.013, 0.8) and seeds than
+those of the table. Advection is a case of what its proposal can be, a transport affine in the parameter.
 
 Departures from the paper's benchmark: data at points of 64, 21 frames, 200 trajectories a value of which those are left
 out that 64 points do not resolve; viscosities from 0.01 on; the training values {0.2, 0.4, 0.7, 2, 4} of advection and
