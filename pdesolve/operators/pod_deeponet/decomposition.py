@@ -86,6 +86,9 @@ class Decomposing:
         rounding = max(1e-12 * float(norms.max()), 1e-14 * self.count**0.5 * float(self.mean.norm()))
         used = min(int((norms > rounding).sum()), self.modes)
         modes = self.scaled[:used] / norms[:used, None] / self.root
+        # the signs of singular vectors depend on the order of merges, and what is learnt with the modes on them
+        reference = torch.randn(len(self.root), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        modes = torch.where(modes @ reference.to(modes) < 0, -1.0, 1.0)[:, None] * modes
         total = float(self.squares) if float(self.squares) > rounding**2 else 0.0
         return Decomposition(
             self.mean / self.root, modes, norms[:used] ** 2 / self.count, total / self.count, self.count

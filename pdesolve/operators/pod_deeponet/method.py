@@ -80,10 +80,11 @@ class PODDeepONet(OperatorLearner):
         merging = Decomposing(self.modes, weights.repeat(module.signature.target_channels))
         task = module.signature.task
         _, ranks = place()
-        wanted = max(1, min(self.fields, data.windows(task) or self.fields) // ranks)
+        wanted, taken = min(self.fields, data.windows(task) or self.fields), 0
         batches = data.batches(task, batch=self.training.batch, device=run.device, seed=run.seed)
-        while merging.count + merging.waiting < wanted:
+        while taken < wanted:  # all processes take the same batches, whatever their shares of them
             batches.renew()
+            taken += batches.batch.whole or len(batches.batch) * ranks
             merging.add(module.encode_targets(batches.batch.targets, batches.batch.inputs).flatten(1))
         merging.flush()
         if ranks > 1:
