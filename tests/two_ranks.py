@@ -67,7 +67,25 @@ def learner(name: str, how: str, dtype: str, *settings: str) -> Tensors:
     }
 
 
-CHECKS: dict[str, Callable[..., Tensors]] = {"learner": learner}
+def share() -> Tensors:
+    """Means over the samples of batches that belong to a share, of all processes by their weights."""
+    from test_learners import COARSE, SAMPLES, TASK, waves
+
+    from pdesolve.datasets.training_data import FromDataset
+    from pdesolve.operators.uqno.sharing import Share
+    from pdesolve.training.distribution import weight
+    from pdesolve.training.reduction import mean
+
+    some = Share(FromDataset(waves(COARSE), TASK), lambda numbers: numbers % 4 > 0, 0.75)
+    batches = some.batches(TASK, batch=SAMPLES, device=torch.device("cpu"))
+    found = {}
+    for number in range(3):
+        batches.renew()
+        found[str(number)] = mean(weight(batches.batch) * batches.batch.inputs["u"].mean(0))
+    return found
+
+
+CHECKS: dict[str, Callable[..., Tensors]] = {"learner": learner, "share": share}
 
 
 def main(check: str, *words: str) -> None:

@@ -14,6 +14,8 @@ from pdesolve.data import Dataset
 from pdesolve.errors import InputError
 from pdesolve.task import Task
 from pdesolve.training.objective import Batches
+from pdesolve.training.processes import place, together
+from pdesolve.training.reduction import total
 from pdesolve.training_data import TrainingData
 
 _PATIENCE = 1000  # batches without a sample that is wanted
@@ -43,7 +45,7 @@ class Share(TrainingData):
 
 
 class _Chosen(Batches):
-    """The samples of other batches that belong to a share."""
+    """The samples of other batches that belong to a share; a batch of which a process has none is left out."""
 
     def __init__(self, whole: Batches, belongs: Callable[[Tensor], Tensor]) -> None:
         self.whole, self.belongs = whole, belongs
@@ -54,8 +56,14 @@ class _Chosen(Batches):
             if not self.whole.renew():
                 return False
             rows = self.belongs(self.whole.batch.numbers).nonzero()[:, 0]
-            if len(rows):
-                self.batch = chosen(self.whole.batch, rows)
+            number, processes = place() if together() else (0, 1)
+            counts = torch.zeros(processes, dtype=torch.int64, device=rows.device)
+            counts[number] = len(rows)
+            each = total(counts).tolist()
+            if all(each):
+                found = chosen(self.whole.batch, rows)
+                of_all = sum(each) if found.whole else 0
+                self.batch = replace(found, begin=sum(each[:number]) if of_all else 0, whole=of_all)
                 return True
         raise InputError("no training sample is left for one of the two networks of uqno: give it more samples")
 
