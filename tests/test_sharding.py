@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -120,11 +121,11 @@ def test_a_process_that_dies_ends_all_and_the_checkpoint_is_whole(tmp_path: Path
     waves_file(tmp_path)
     with (tmp_path / "err").open("w") as err:
         running = subprocess.Popen(
-            [*TORCHRUN, *WORDS, "--steps", "100000", "--out", "run"], cwd=tmp_path, stdout=subprocess.DEVNULL,
+            [*TORCHRUN, *WORDS, "--steps", "20000", "--out", "run"], cwd=tmp_path, stdout=subprocess.DEVNULL,
             stderr=err,
         )  # fmt: skip
     while len(read_history(tmp_path / "run")) < 2 and running.poll() is None:
-        pass
+        time.sleep(0.1)
     os.kill(_started(running.pid, "RANK=1"), signal.SIGKILL)
     assert running.wait(timeout=60) == 1
     said = re.findall("^pdesolve:.*", (tmp_path / "err").read_text(), re.MULTILINE)
