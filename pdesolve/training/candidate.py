@@ -17,7 +17,7 @@ from pdesolve.surrogates.operator import OperatorSurrogate, write_surrogate
 from pdesolve.training.checkpoint import Checkpoint
 from pdesolve.training.examiner import Examiner
 from pdesolve.training.reduction import largest, total
-from pdesolve.training.sharding import whole
+from pdesolve.training.sharding import let_go, whole
 
 BEST = "best.pt"
 _EXPLODED = 1e6  # times the first loss
@@ -124,6 +124,7 @@ def validated(surrogate: OperatorSurrogate, batches: Sequence[Batch], steps: int
             for j, values in enumerate((predicted[name] - truth, truth)):
                 squares[i, j] += values.double().square().sum()
     surrogate.module.train(was)
+    let_go(surrogate.module)
     if not int(largest(torch.tensor(len(batches)))):
         return {}
     errors, truths = total(squares).sqrt().T.tolist()

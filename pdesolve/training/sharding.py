@@ -59,6 +59,16 @@ def divided(module: nn.Module) -> bool:
     return any(isinstance(part, FSDPModule) for part in module.modules())
 
 
+def let_go(module: nn.Module) -> None:
+    """Divide again what a pass without a backward pass has left gathered, if anything."""
+    if not together():
+        return
+    from torch.distributed.fsdp import FSDPModule
+
+    if isinstance(module, FSDPModule):
+        module.reshard()
+
+
 def whole(value: Tensor) -> Tensor:
     """A tensor with the parts of all processes, each of which must ask for it; any other one itself."""
     if not together():
