@@ -48,6 +48,10 @@ first steps:
 `pdesolve VERB --help` says more, `pdesolve --version` prints {__version__}."""
 
 
+class Helped(Exception):
+    """Help was printed: there is nothing else to do."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -93,7 +97,10 @@ def _run(arguments: list[str]) -> int:
     verb, *rest = arguments
     if verb not in VERBS:
         raise unknown_name("verb", verb, VERBS)
-    return import_module(f"pdesolve.command.{verb}").run(rest)
+    try:
+        return import_module(f"pdesolve.command.{verb}").run(rest)
+    except Helped:
+        return 0
 
 
 def _follows() -> bool:

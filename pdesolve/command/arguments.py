@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, NoReturn
 
+from pdesolve.cli import Helped
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.settings import Setting, plain, settings_of
 
@@ -33,13 +34,16 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("-h", "--help", action="store_true", help="show this and exit")
 
     def read(
-        self, arguments: Sequence[str], *, setting: Callable[[argparse.Namespace, str], str | None] | None = None
-    ) -> argparse.Namespace:
+        self, arguments: Sequence[str], *, setting: Callable[[argparse.Namespace, str], str | None] | None = None,
+        settings: Callable[[argparse.Namespace], Iterator[str]] | None = None,
+    ) -> argparse.Namespace:  # fmt: skip
         """The options and positional arguments, all still text.
 
         setting: the option --method.NAME that an unknown --NAME may stand for, with what else was given.
+        settings: what help says, beside the options, of the problem or the method that is given.
 
         Raises:
+            Helped: help was asked for, and is printed.
             InputError: an unknown option, one without its value, more arguments than the verb takes.
         """
         given, extra = self.parse_known_args(_joined(arguments))
@@ -55,6 +59,11 @@ class Parser(argparse.ArgumentParser):
                     raise InputError(f"unknown option {option!r}, a setting here: write {meant} VALUE")
                 raise unknown_name("option", option, known)
             raise InputError(f"unexpected argument {text!r}: {self.prog} --help shows what is expected")
+        if given.help:
+            self.print_help()
+            for text in settings(given) if settings else ():
+                print(f"\n{text}")
+            raise Helped
         return given
 
     def error(self, message: str) -> NoReturn:

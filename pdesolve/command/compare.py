@@ -57,9 +57,6 @@ def parser() -> Parser:
 def run(arguments: Sequence[str]) -> int:
     rest, settings = split_settings(arguments)
     given = parser().read(rest)
-    if given.help:
-        parser().print_help()
-        return 0
     if given.data is not None and given.problem is not None:
         raise InputError(
             f"compare takes a problem or --data, got {given.problem} and {given.data}: give one of the two"

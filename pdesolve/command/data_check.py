@@ -26,9 +26,6 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     given = parser().read(arguments)
-    if given.help:
-        parser().print_help()
-        return 0
     if given.file is None:
         raise InputError("data check needs a file: pdesolve data check burgers.h5")
 

@@ -36,9 +36,6 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     given = parser().read(arguments)
-    if given.help:
-        parser().print_help()
-        return 0
     if given.file is None or given.out is None:
         raise InputError(
             "data convert needs a file and where to: pdesolve data convert FILE --to the_well --out NAME.hdf5"

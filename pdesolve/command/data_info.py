@@ -27,9 +27,6 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     given = parser().read(arguments)
-    if given.help:
-        parser().print_help()
-        return 0
     if given.file is None:
         raise InputError("data info needs a file: pdesolve data info burgers.h5")
     if given.out is not None and Path(given.out).suffix not in (".png", ".pdf", ".svg"):

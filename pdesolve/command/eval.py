@@ -37,9 +37,6 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     given = parser().read(arguments)
-    if given.help:
-        parser().print_help()
-        return 0
     if given.run is None:
         raise InputError("eval needs a run folder: pdesolve eval runs/darcy-fno-1 --data FILE")
 

@@ -34,9 +34,6 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     given = parser().read(arguments)
-    if given.help:
-        parser().print_help()
-        return 0
     if given.run is None:
         raise InputError("export needs a run folder: pdesolve export runs/darcy-fno-1 --grid 64,64 -o darcy.pt2")
     if given.dynamic:

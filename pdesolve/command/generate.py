@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -58,10 +58,7 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     rest, settings = split_settings(arguments)
-    given = parser().read(rest, setting=_setting)
-    if given.help:
-        _help(given)
-        return 0
+    given = parser().read(rest, setting=_setting, settings=_settings)
     check_names(settings, {"family": None}, "")
     if given.family is None:
         raise InputError("which family? write pdesolve generate burgers --n 100; pdesolve list families names them all")
@@ -195,12 +192,10 @@ def _setting(given: argparse.Namespace, name: str) -> str | None:
     return None
 
 
-def _help(given: argparse.Namespace) -> None:
-    """The options, and the settings of the family where it is named."""
-    parser().print_help()
+def _settings(given: argparse.Namespace) -> Iterator[str]:
     if given.family:
         from pdesolve.catalogue import find_family
         from pdesolve.settings import settings_of
 
-        print(f"\nsettings of the family {given.family}:")
-        print(settings_text(settings_of(find_family(given.family)), "family"))
+        table = settings_text(settings_of(find_family(given.family)), "family")
+        yield f"settings of the family {given.family}:\n{table}"

@@ -20,9 +20,6 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     given = parser().read(arguments)
-    if given.help:
-        parser().print_help()
-        return 0
     if given.kind is not None and given.kind not in PLURALS:
         raise unknown_name("part of the catalogue", given.kind, PLURALS)
     found = entries(PLURALS[given.kind] if given.kind else None)

@@ -27,9 +27,6 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     given = parser().read(arguments)
-    if given.help:
-        parser().print_help()
-        return 0
     if given.file is None:
         raise InputError("plot needs a file: pdesolve plot runs/burgers_shock-pinn-1")
     path = Path(given.file)

@@ -50,9 +50,6 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     given = parser().read(arguments)
-    if given.help:
-        parser().print_help()
-        return 0
     if given.run is None:
         raise InputError("predict needs a run folder: pdesolve predict runs/burgers_shock-pinn-1 --grid 200")
     if given.points is not None and (given.grid is not None or given.times is not None):

@@ -38,9 +38,6 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     given = parser().read(arguments)
-    if given.help:
-        parser().print_help()
-        return 0
     if given.run is None:
         raise InputError("resume needs a run folder: pdesolve resume runs/burgers_shock-pinn-1")
     steps, threads = number(given.steps, int, "--steps"), number(given.threads, int, "--threads")

@@ -45,9 +45,6 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     given = parser().read(arguments)
-    if given.help:
-        parser().print_help()
-        return 0
     if given.name is None:
         raise InputError(f"show needs a name, one of {', '.join(entry.name for entry in entries())}")
     if given.yaml:

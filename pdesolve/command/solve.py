@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -56,10 +56,7 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     rest, settings = split_settings(arguments)
-    given = parser().read(rest, setting=_setting)
-    if given.help:
-        _help(given)
-        return 0
+    given = parser().read(rest, setting=_setting, settings=_settings)
     options = {name: getattr(given, name) for name in _OPTIONS}
     request = read_request(given.config, given.problem, given.method, options, settings)
 
@@ -143,16 +140,12 @@ def _setting(given: argparse.Namespace, name: str) -> str | None:
     return None
 
 
-def _help(given: argparse.Namespace) -> None:
-    """The options, and the settings of the problem and the method where they are named."""
-    parser().print_help()
-    if given.problem or given.method:
-        from pdesolve.catalogue import find_method, problem_settings
-        from pdesolve.settings import settings_of
+def _settings(given: argparse.Namespace) -> Iterator[str]:
+    from pdesolve.catalogue import find_method, problem_settings
+    from pdesolve.settings import settings_of
 
-        if given.problem:
-            print(f"\nsettings of the problem {given.problem}:")
-            print(settings_text(problem_settings(given.problem), "problem"))
-        if given.method:
-            print(f"\nsettings of the method {given.method}:")
-            print(settings_text(settings_of(find_method(given.method)), "method"))
+    if given.problem:
+        yield f"settings of the problem {given.problem}:\n{settings_text(problem_settings(given.problem), 'problem')}"
+    if given.method:
+        table = settings_text(settings_of(find_method(given.method)), "method")
+        yield f"settings of the method {given.method}:\n{table}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -84,16 +84,7 @@ def parser() -> Parser:
 
 def run(arguments: Sequence[str]) -> int:
     rest, settings = split_settings(arguments)
-    given = parser().read(rest, setting=_setting)
-    if given.help:
-        parser().print_help()
-        if given.method:
-            from pdesolve.catalogue import find_method
-            from pdesolve.settings import settings_of
-
-            print(f"\nsettings of the method {given.method}:")
-            print(settings_text(settings_of(find_method(given.method)), "method"))
-        return 0
+    given = parser().read(rest, setting=_setting, settings=_settings)
     request = _request(vars(given), settings)
 
     from pdesolve.catalogue import make_family, make_learner
@@ -205,3 +196,12 @@ def _setting(given: argparse.Namespace, name: str) -> str | None:
         if "training" in known and name in settings_of(type(known["training"].default)):
             return f"--method.training.{name}"
     return None
+
+
+def _settings(given: argparse.Namespace) -> Iterator[str]:
+    if given.method:
+        from pdesolve.catalogue import find_method
+        from pdesolve.settings import settings_of
+
+        table = settings_text(settings_of(find_method(given.method)), "method")
+        yield f"settings of the method {given.method}:\n{table}"
