@@ -4,8 +4,9 @@
     (I v)(x) = ∫ κ(y) v(x + y) dy, κ(y) = 0 for |y| ≥ r,   (D v)(x) ≈ B · ∇v(x)
 
 Kernels and derivatives have their place in space, not on the grid: on a finer grid they are sampled anew, so that
-outcomes converge as the grid is refined. Good where fields are smooth but for something of short reach: jumps of
-coefficients, fronts, walls. At equal width a layer costs about twice that of fno.
+outcomes converge as the grid is refined. Good for what is of short reach and shorter than the waves that are kept.
+Derivatives of jumps have no limit: where coefficients jump take `kernels` integral. With both a training step costs
+three times that of fno, and far finer grids cost more, since kernels cover more of their points.
 
 Paper: Liu-Schiaffini, Berner, Bonev, Kurth, Azizzadenesheli, Anandkumar, "Neural Operators with Localized Integral and
 Differential Kernels", ICML 2024, arXiv 2402.16845. The network is neuraloperator's (arXiv 2412.10354) Fourier neural

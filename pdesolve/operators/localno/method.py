@@ -27,7 +27,8 @@ class LocalNO(OperatorLearner):
         modes: along each axis, both signs counted; 12 to 32, fewer than points.
         width: channels of the hidden layers; 16 to 64.
         depth: layers.
-        kernels: what is beside the waves: integrals of short reach, derivatives, or both.
+        kernels: what is beside the waves: integrals of short reach, derivatives (of functions that do not jump), or
+            both.
         reach: radius of the integral kernels, in spacings of the grid of training; 2 to 8. Grids so coarse that no
             point lies within it are refused.
         rings: of filters that integral kernels are sums of, the centre counted; 2 to 4, at most as many as the reach.
