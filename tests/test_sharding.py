@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_distributed_training import ALONE, TORCHRUN, _started, distance, run
+from test_distributed_training import ALONE, TORCHRUN, _started, run
 from test_learners import learners
 from torch import nn
 from two_ranks import apart
@@ -112,7 +112,13 @@ def test_a_run_goes_on_with_as_many_processes_or_with_others(tmp_path: Path) -> 
         gone_on = run(then, "resume", out, "--steps", "20", folder=tmp_path)
         said = "one process: nothing is divided"
         assert [said in done.stderr for done in (begun, gone_on)] == [first is ALONE, then is ALONE]
-        assert distance(tmp_path / "whole", tmp_path / out) <= bound
+        # the last weights: which are the best depends on when was looked, which follows the steps that were asked for
+        last, other = (
+            torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["parts"]["objective"]
+            for name in ("whole", out)
+        )
+        found = [float((other[k] - v).abs().max()) for k, v in last.items() if isinstance(v, torch.Tensor)]
+        assert max(found) <= bound
         assert not [path for path in (tmp_path / out).iterdir() if path.name.startswith(".")]
 
 
