@@ -14,11 +14,14 @@ from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, Grid, GridAxis
 from pdesolve.least_squares import Soap
+from pdesolve.nn.fourier_network import FourierNetwork
 from pdesolve.nn.places import GridPlaces, PointPlaces
+from pdesolve.nn.waves import Line
 from pdesolve.task import Steps, Task
 from pdesolve.training.equation_residual import EquationResidual
 from pdesolve.training.losses import MeanSquare, OctaveL2, RelativeH1, RelativeL2, square_mean
 from pdesolve.training.muon import Muon, orthogonal
+from pdesolve.training.operator_training import Training, optimiser_of
 from pdesolve.windows import Windows
 
 NO = torch.zeros(2, dtype=torch.long)
@@ -159,6 +162,29 @@ def test_newton_schulz_turns_matrices() -> None:
         assert float(found.min()) > 0.3 and float(found.max()) < 1.3
 
 
+def test_muon_takes_pairs_of_numbers_as_the_complex_matrices_that_they_are() -> None:
+    generator = torch.Generator().manual_seed(2)
+    weight = torch.nn.Parameter(torch.randn(5, 3, 4, generator=generator, dtype=torch.complex128))
+    pairs = torch.nn.Parameter(torch.view_as_real(weight.detach().movedim(-1, 0).contiguous()).clone())
+    one, other = Muon([weight], lr=0.1), Muon([{"params": [pairs], "pairs": True}], lr=0.1)
+    for _ in range(3):
+        weight.grad = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+        pairs.grad = torch.view_as_real(weight.grad.movedim(-1, 0).contiguous())
+        one.step()
+        other.step()
+    torch.testing.assert_close(torch.view_as_complex(pairs.detach()).movedim(0, -1), weight.detach())
+
+
+def test_spectral_weights_are_turned_mode_by_mode() -> None:
+    network = FourierNetwork(1, 1, (Line(),), modes=4, width=6, depth=1)
+    paired, (other, pairs) = {p.shape for p in network.parameters() if p.ndim == 4}, _groups(network)
+    assert {p.shape for p in pairs} == paired == {(3, 6, 6, 2)} and all(p.ndim < 4 for p in other)
+
+
+def _groups(network: torch.nn.Module) -> list[list[torch.nn.Parameter]]:
+    return [group["params"] for group in optimiser_of(Training(optimiser="muon"), network).param_groups]
+
+
 @pytest.mark.parametrize("kind", ["soap", "muon", "adamw"])
 def test_optimisers_train_complex_weights_mode_by_mode(kind: str) -> None:
     """A linear map of complex matrices, one a mode, is found; a real twin held as pairs of numbers by adam alike."""
@@ -178,6 +204,6 @@ def test_optimisers_train_complex_weights_mode_by_mode(kind: str) -> None:
         loss = (torch.einsum("bim,iom->bom", x, weight) + bias[:, None] - wanted).abs().square().mean()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     assert losses[-1] < 0.05 * losses[0]
     assert weight.dtype == torch.complex64 and bool(torch.isfinite(torch.view_as_real(weight)).all())

@@ -20,21 +20,24 @@ class Muon(torch.optim.Optimizer):
 
     Five Newton-Schulz steps X ← a X + (b X X* + c (X X*)²) X make M nearly orthogonal; s = 0.2 √max(m, n) gives the
     step the size of one of Adam, so that rates mean the same. A weight (out, in, 1, ...) is the matrix (out, in); a
-    complex weight (in, out, *modes) of a spectral convolution is one matrix for each mode. Vectors, and matrices with a
-    side of one, take AdamW's step.
+    complex weight (in, out, *modes) of a spectral convolution is one matrix for each mode, as is one of a group with
+    `pairs`: (*modes, in, out, 2), real and imaginary parts. Vectors, and matrices with a side of one, take a step
+    of AdamW.
 
     K. Jordan et al. (2024, "Muon: an optimizer for hidden layers in neural networks"); s by Liu et al. (2025, arXiv
     2502.16982). Departure: complex weights, mode by mode.
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], *, lr: float = 3e-3, momentum: float = 0.95,
-        betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8, weight_decay: float = 0.0,
+        self, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], *, lr: float = 3e-3,
+        momentum: float = 0.95, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
     ) -> None:  # fmt: skip
         if not lr > 0 or not 0 <= momentum < 1 or not all(0 <= beta < 1 for beta in betas):
             raise InputError(f"Muon needs lr > 0, momentum and betas in [0, 1), got {lr}, {momentum}, {betas}")
         defaults = {
             "lr": lr, "momentum": momentum, "betas": betas, "epsilon": epsilon, "weight_decay": weight_decay,
+            "pairs": False,
         }  # fmt: skip
         super().__init__(parameters, defaults)
 
@@ -46,8 +49,9 @@ class Muon(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.grad is not None:
                     p.mul_(1 - group["lr"] * group["weight_decay"])
-                    move = _turn if min(_matrices(p).shape[-2:]) > 1 else _adam
-                    move(p, p.grad, group, self.state[p])
+                    weight, gradient = (torch.view_as_complex(t) if group["pairs"] else t for t in (p, p.grad))
+                    move = _turn if min(_matrices(weight, group["pairs"]).shape[-2:]) > 1 else _adam
+                    move(weight, gradient, group, self.state[p])
         return loss
 
 
@@ -56,9 +60,9 @@ def _turn(p: Tensor, gradient: Tensor, group: dict[str, Any], state: dict[str, A
         state["momentum"] = torch.zeros_like(p)
     state["momentum"].mul_(group["momentum"]).add_(gradient)
     ahead = gradient + group["momentum"] * state["momentum"]
-    matrices = _matrices(ahead)
+    matrices = _matrices(ahead, group["pairs"])
     scale = _RMS * max(matrices.shape[-2:]) ** 0.5
-    p.sub_(group["lr"] * scale * _as(orthogonal(matrices), p))
+    p.sub_(group["lr"] * scale * _as(orthogonal(matrices), p, group["pairs"]))
 
 
 def _adam(p: Tensor, gradient: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
@@ -73,8 +77,10 @@ def _adam(p: Tensor, gradient: Tensor, group: dict[str, Any], state: dict[str, A
     p.sub_(group["lr"] * mean / (square.sqrt() + group["epsilon"]))
 
 
-def _matrices(p: Tensor) -> Tensor:
-    """The matrices (..., m, n) that a weight consists of."""
+def _matrices(p: Tensor, last: bool) -> Tensor:
+    """The matrices (..., m, n) that a weight consists of; last: they lie along its last axes."""
+    if last:
+        return p
     if p.ndim < 2:
         return p.reshape(1, -1)
     if p.is_complex():
@@ -82,9 +88,9 @@ def _matrices(p: Tensor) -> Tensor:
     return p.flatten(1)
 
 
-def _as(matrices: Tensor, p: Tensor) -> Tensor:
+def _as(matrices: Tensor, p: Tensor, last: bool) -> Tensor:
     """The weight whose matrices these are."""
-    if p.is_complex() and p.ndim > 2:
+    if not last and p.is_complex() and p.ndim > 2:
         return matrices.movedim(0, -1).reshape(p.shape)
     return matrices.reshape(p.shape)
 

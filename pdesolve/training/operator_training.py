@@ -18,6 +18,7 @@ from pdesolve.least_squares import Soap
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.precision import in_precision
+from pdesolve.nn.spectral import SpectralConvolution
 from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.surrogates.rollouts import rollout_windows
@@ -278,7 +279,12 @@ def optimiser_of(training: Training, module: nn.Module) -> torch.optim.Optimizer
         case "soap":
             return Soap(parameters, lr=rate, longest=_LONGEST)
         case "muon":
-            return Muon(parameters, lr=rate, weight_decay=training.weight_decay)
+            of_modes = {p for part in module.modules() if isinstance(part, SpectralConvolution) for p in part.weights}
+            groups = [
+                {"params": [p for p in parameters if (p in of_modes) == pairs], "pairs": pairs}
+                for pairs in (False, True)
+            ]
+            return Muon([g for g in groups if g["params"]], lr=rate, weight_decay=training.weight_decay)
         case _:
             # one pass over each weight, a third to a quarter of the time on CPUs; it knows no complex numbers
             fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
