@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from pdesolve.condition import Observed as Observed
     from pdesolve.condition import Robin as Robin
     from pdesolve.condition import Traction as Traction
+    from pdesolve.data.splits import divided as divided
+    from pdesolve.data.task import InitialToFinal as InitialToFinal
+    from pdesolve.data.task import Steps as Steps
+    from pdesolve.data.task import Task as Task
+    from pdesolve.data.task import Trajectory as Trajectory
+    from pdesolve.data.task_choice import TaskChoice as TaskChoice
     from pdesolve.datasets.comparison import compare_learners as compare_learners
     from pdesolve.datasets.conversion import convert as convert
     from pdesolve.datasets.evaluation import evaluate as evaluate
@@ -118,13 +124,7 @@ if TYPE_CHECKING:
     from pdesolve.resuming import resume as resume
     from pdesolve.solving import load as load
     from pdesolve.solving import solve as solve
-    from pdesolve.splits import divided as divided
     from pdesolve.surrogates.exporting import export as export
-    from pdesolve.task import InitialToFinal as InitialToFinal
-    from pdesolve.task import Steps as Steps
-    from pdesolve.task import Task as Task
-    from pdesolve.task import Trajectory as Trajectory
-    from pdesolve.task_choice import TaskChoice as TaskChoice
 
 __version__ = "0.1.0"
 
@@ -159,10 +159,10 @@ _HOMES = {
     "pdesolve.problem_file": "problem_text read_problem",
     "pdesolve.resuming": "resume",
     "pdesolve.solving": "load solve",
-    "pdesolve.splits": "divided",
+    "pdesolve.data.splits": "divided",
     "pdesolve.surrogates.exporting": "export",
-    "pdesolve.task": "InitialToFinal Steps Task Trajectory",
-    "pdesolve.task_choice": "TaskChoice",
+    "pdesolve.data.task": "InitialToFinal Steps Task Trajectory",
+    "pdesolve.data.task_choice": "TaskChoice",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from pdesolve import catalogue
+from pdesolve.data.training_data import TrainingData
 from pdesolve.errors import Diverged, InputError
 from pdesolve.method import Learner, Surrogate
 from pdesolve.run_folder import RUN, closing, read_run, record, take_back, write_start
@@ -25,7 +26,6 @@ from pdesolve.training.interrupts import Terminated, terminable
 from pdesolve.training.processes import joined
 from pdesolve.training.progress import Progress
 from pdesolve.training.run import Run, write_aside, write_json
-from pdesolve.training_data import TrainingData
 
 
 @dataclass(frozen=True)

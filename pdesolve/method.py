@@ -22,14 +22,14 @@ from pdesolve.settings import check_values
 if TYPE_CHECKING:
     import xarray as xr
 
-    from pdesolve.batch import Batch
+    from pdesolve.data.batch import Batch
+    from pdesolve.data.signature import Signature
+    from pdesolve.data.training_data import TrainingData
     from pdesolve.nn.places import Places
     from pdesolve.proof import Proof
     from pdesolve.rollout import OnDivergence, Rollout
-    from pdesolve.signature import Signature
     from pdesolve.surrogates.judging import Report
     from pdesolve.training.run import Run
-    from pdesolve.training_data import TrainingData
 
 _CHANNELS, _BATCH = 32, 32  # of a usual network in training
 _SIZES = {"modes", "width", "depth", "heads", "blocks", "levels", "latent", "functions"}  # counts of networks

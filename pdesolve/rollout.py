@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
+from pdesolve.data.signature import Signature
 from pdesolve.errors import Diverged, InputError, unknown_name
 from pdesolve.method import Surrogate
 from pdesolve.nn.places import Places
-from pdesolve.signature import Signature
 
 OnDivergence = Literal["stop", "raise", "keep"]
 _LARGE = 1e4  # deviations of the training data: no state any more, though still a number; one cell of 1e8 has as many

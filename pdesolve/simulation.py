@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.arrays import Memory
 from pdesolve.condition import BoundaryCondition, Impermeable, Neumann
-from pdesolve.data import COMPONENT, SAMPLE, Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import COMPONENT, SAMPLE, Coordinate, Dataset, Variable
 from pdesolve.equation import FluxForm
 from pdesolve.fields import Constant, Coordinates
 from pdesolve.geometry import Grid

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
 from pdesolve.errors import InputError
 from pdesolve.geometry import GridAxis
 
 if TYPE_CHECKING:
-    from pdesolve.signature import Signature, Slot
+    from pdesolve.data.signature import Signature, Slot
 
 Kind = Literal["reflect", "exchange"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pdesolve.data.signature import Signature, Slot
 from pdesolve.geometry import Axis, GridAxis
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.operators.fno.method import FNO
-from pdesolve.signature import Signature, Slot
 from pdesolve.training.averaging import averaged
 
 

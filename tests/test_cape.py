@@ -15,8 +15,11 @@ from torch import Tensor
 from waves import waves
 
 import pdesolve as ps
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.signature import Signature
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
@@ -26,16 +29,13 @@ from pdesolve.operators.cape.method import CAPE
 from pdesolve.operators.cape.model import CapeNetwork
 from pdesolve.operators.cape.terms import ProposalTerms
 from pdesolve.operators.cape.transport import Transport
-from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.surrogates.placing import Placing
-from pdesolve.task import Steps, Task
 from pdesolve.training.checkpoint import CHECKPOINT
 from pdesolve.training.losses import MeanSquare
 from pdesolve.training.operator_objective import Step
 from pdesolve.training.operator_training import Training
 from pdesolve.training.run import read_history
-from pdesolve.windows import Windows
 
 TRAINING = Training(batch=8, loss="mean_square", unroll=3, curriculum="tanh", noise=1e-3)
 SMALL = CAPE(width=6, depth=1, modes=6, channels=8, proposal_modes=6, warm_up=6, training=TRAINING)

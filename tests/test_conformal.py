@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from pdesolve.arrays import Memory
-from pdesolve.batch import Batch
 from pdesolve.conformal import (
     LeadTimes,
     MeanAbsolute,
@@ -25,20 +23,22 @@ from pdesolve.conformal import (
     smallest_box,
     upper_quantiles,
 )
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.moments import moments
+from pdesolve.data.signature import signature_of
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
 from pdesolve.method import Surrogate
-from pdesolve.moments import moments
 from pdesolve.operators.fno.method import FNO
-from pdesolve.signature import signature_of
 from pdesolve.surrogates.bands import Bands, calibrated, read_bands
 from pdesolve.surrogates.ensemble import Ensemble, read_ensemble
 from pdesolve.surrogates.envelopes import LearnedEnvelope, SpreadEnvelope, error_envelope
 from pdesolve.surrogates.operator import OperatorSurrogate
-from pdesolve.task import Steps, Task
 from pdesolve.training.operator_training import seeded
-from pdesolve.windows import Windows
 
 RULES = (Simultaneous(), MeanSquare(), MeanAbsolute(), MissedFraction(), MostPlaces(), LeadTimes())
 

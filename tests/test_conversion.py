@@ -16,10 +16,10 @@ import pytest
 import yaml
 from well_rules import well_faults
 
-from pdesolve.arrays import Memory
 from pdesolve.catalogue import make_family
 from pdesolve.cli import main
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.conversion import convert
 from pdesolve.datasets.opening import open_dataset
 from pdesolve.datasets.the_well_writing import Changes, statistics_of

@@ -9,21 +9,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.moments import moments
+from pdesolve.data.signature import signature_of
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
-from pdesolve.moments import moments
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import Places
-from pdesolve.signature import signature_of
-from pdesolve.task import Steps, Task
 from pdesolve.training.curriculum import Curriculum
 from pdesolve.training.losses import MeanSquare
 from pdesolve.training.operator_objective import OperatorObjective, Step, StepTerms
 from pdesolve.training.operator_training import Training
-from pdesolve.windows import Windows
 
 WINDOW = 5
 

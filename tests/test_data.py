@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from pdesolve.arrays import (
+from pdesolve.data.arrays import (
     Array,
     Flattened,
     Joined,
@@ -22,7 +22,7 @@ from pdesolve.arrays import (
     Stacked,
     Transposed,
 )
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
 

@@ -12,8 +12,11 @@ import torch
 
 import pdesolve as ps
 from pdesolve import catalogue
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.task import Steps, Task, Trajectory
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis
@@ -21,12 +24,9 @@ from pdesolve.nn.branch import BranchShape
 from pdesolve.nn.places import PointPlaces
 from pdesolve.nn.trunk import TrunkShape
 from pdesolve.surrogates.placing import Placing
-from pdesolve.task import Steps, Task, Trajectory
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training.losses import MeanSquare
 from pdesolve.training.operator_objective import OperatorObjective
 from pdesolve.training.operator_training import Training
-from pdesolve.windows import Windows
 
 NAMES = ("deeponet", "pod_deeponet", "mionet")
 pytestmark = pytest.mark.usefixtures("own_folder")

@@ -13,14 +13,14 @@ from waves import waves, waves_file
 
 import pdesolve as ps
 from pdesolve.cli import main
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.operators.fno.method import FNO
 from pdesolve.operators.unet.method import UNet
 from pdesolve.surrogates.exporting import DESCRIPTION, export
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training.operator_training import Training
-from pdesolve.windows import Windows
 
 _TRAINING = Training(batch=16)
 METHODS: dict[str, Any] = {

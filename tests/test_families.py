@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from pdesolve.arrays import Memory
 from pdesolve.catalogue import entries, make_family, make_problem
-from pdesolve.data import Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Dataset, Variable
 from pdesolve.equation import Conserving
 from pdesolve.errors import InputError
 from pdesolve.family import Draws, Family

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from pdesolve.arrays import Memory
 from pdesolve.catalogue import make_family
 from pdesolve.condition import Dirichlet, Traction
-from pdesolve.data import Dataset
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.joining import joined
 from pdesolve.errors import InputError
 from pdesolve.evaluating import residual_rows

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from pdesolve.arrays import Memory
 from pdesolve.catalogue import make_family, make_problem
 from pdesolve.condition import Dirichlet, Neumann
-from pdesolve.data import Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Variable
 from pdesolve.errors import InputError
 from pdesolve.family import Draws
 from pdesolve.fields import Constant, Coordinates, Quantity, cos, exp, sin, step

@@ -13,7 +13,7 @@ import torch
 
 from pdesolve.catalogue import make_family
 from pdesolve.condition import InitialValue
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.errors import InputError
 from pdesolve.family import Draws
 from pdesolve.fields import Coordinates, sin

@@ -16,7 +16,7 @@ import yaml
 
 from pdesolve.catalogue import make_family
 from pdesolve.condition import Dirichlet, InitialValue, Neumann, Robin
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.errors import InputError
 from pdesolve.family import Draws, Family
 from pdesolve.fields import Coordinates, GridField, Quantity, cos, maximum, step

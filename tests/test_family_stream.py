@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from pdesolve.arrays import Memory
-from pdesolve.batch import Batch
 from pdesolve.catalogue import make_family
-from pdesolve.data import Dataset
+from pdesolve.data.arrays import Memory
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.task import Steps, Task
 from pdesolve.datasets.family_stream import FamilyStream
 from pdesolve.errors import Diverged, InputError
 from pdesolve.family import Draws, Family, Simulator
 from pdesolve.problem import Problem
-from pdesolve.task import Steps, Task
 
 DARCY = make_family("darcy", {"points": 9, "modes": 4})
 TASK = Task(("permeability",), ("u",))

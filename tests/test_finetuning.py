@@ -16,9 +16,12 @@ from torch import Tensor
 from waves import waves
 
 import pdesolve as ps
-from pdesolve.arrays import Memory
 from pdesolve.cli import main
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.moments import moments
+from pdesolve.data.signature import signature_of
+from pdesolve.data.task import InitialToFinal, Steps, Task
 from pdesolve.datasets.generation import generate
 from pdesolve.errors import InputError
 from pdesolve.fields import GridField, Quantity
@@ -34,7 +37,6 @@ from pdesolve.geometry import Axis, Box, Grid, Interval
 from pdesolve.labelled import read_dataset
 from pdesolve.least_squares import Functional
 from pdesolve.method import Surrogate
-from pdesolve.moments import moments
 from pdesolve.nn.places import Places
 from pdesolve.physics.equations.burgers import Burgers
 from pdesolve.physics.equations.darcy import Darcy
@@ -42,8 +44,6 @@ from pdesolve.physics.equations.heat import Heat
 from pdesolve.physics.equations.nonlinear_poisson import NonlinearPoisson
 from pdesolve.physics.equations.wave import Wave
 from pdesolve.problem import Problem
-from pdesolve.signature import signature_of
-from pdesolve.task import InitialToFinal, Steps, Task
 
 SQUARE = Box(Axis("x", 0.0, 1.0), Axis("y", 0.0, 1.0))
 

@@ -22,10 +22,10 @@ import pytest
 import torch
 
 import pdesolve as ps
-from pdesolve.arrays import Memory
 from pdesolve.cli import main
 from pdesolve.condition import InitialValue
-from pdesolve.data import Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Dataset, Variable
 from pdesolve.datasets import generation, new_file
 from pdesolve.datasets.acceptance import judged
 from pdesolve.datasets.generation import State, generate

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pdesolve.arrays import Memory
-from pdesolve.blocks import blocks, spread
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.blocks import blocks, spread
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.checking import check
 from pdesolve.datasets.inspection import first_sample, information, statistics, text, thumbnail
 from pdesolve.datasets.opening import open_dataset

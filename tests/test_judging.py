@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from pdesolve.arrays import Memory
-from pdesolve.batch import Batch
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.moments import moments
+from pdesolve.data.signature import signature_of
+from pdesolve.data.task import Frames, Steps, Task, Trajectory
+from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
 from pdesolve.method import Surrogate
-from pdesolve.moments import moments
 from pdesolve.nn.places import Places
-from pdesolve.signature import signature_of
 from pdesolve.surrogates.judging import measured, scored
-from pdesolve.task import Frames, Steps, Task, Trajectory
-from pdesolve.windows import Windows
 
 FRAMES, SIZE, STEP = 6, 32, 0.25
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.opening import open_dataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, Box, Mesh, PointCloud, triangulate, write_mesh

@@ -15,7 +15,7 @@ import pytest
 import scipy.io
 import torch
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.opening import open_dataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Mesh, PointCloud

@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from pdesolve import catalogue
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
@@ -21,9 +23,7 @@ from pdesolve.method import Learner, Surrogate
 from pdesolve.metrics import relative_l2
 from pdesolve.surrogates.exporting import export
 from pdesolve.surrogates.operator import OperatorSurrogate
-from pdesolve.task import Steps, Task
 from pdesolve.training.run import Run
-from pdesolve.windows import Windows
 
 SAMPLES, COARSE, FINE, STEPS = 6, 32, 48, 120
 SMALL = {"modes": 8, "width": 16, "depth": 2, "latent": 32, "radius": 0.15, "levels": 1, "alpha": 0.3}

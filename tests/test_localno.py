@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.task import Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, Grid, GridAxis
@@ -27,10 +29,8 @@ from pdesolve.nn.waves import Line
 from pdesolve.operators.fno.method import FNO
 from pdesolve.operators.localno.method import LocalNO
 from pdesolve.operators.localno.model import LocalNetwork
-from pdesolve.task import Task
 from pdesolve.training.operator_training import Training
 from pdesolve.training.run import Run
-from pdesolve.windows import Windows
 
 DOUBLE = torch.float64
 NONE = torch.zeros(1, 0, dtype=DOUBLE)

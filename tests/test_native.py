@@ -18,8 +18,8 @@ import torch
 import xarray as xr
 from well_rules import well_faults
 
-from pdesolve.arrays import Array, Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array, Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.chunking import aligned, chunks_for
 from pdesolve.datasets.merging import packed, virtual
 from pdesolve.datasets.opening import open_dataset
@@ -439,8 +439,8 @@ def test_a_part_with_samples_left_out_is_copied(tmp_path: Path) -> None:
 _FILL = """
 import resource, signal, sys
 import numpy as np
-from pdesolve.arrays import Memory
-from pdesolve.data import Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Dataset, Variable
 from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

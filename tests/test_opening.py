@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import pdesolve as ps
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets import archives, recognition
 from pdesolve.datasets.coordinates import coordinate
 from pdesolve.datasets.handles import files_opened

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import pdesolve as ps
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, Grid, GridAxis
@@ -17,12 +19,10 @@ from pdesolve.least_squares import Soap
 from pdesolve.nn.fourier_network import FourierNetwork
 from pdesolve.nn.places import GridPlaces, PointPlaces
 from pdesolve.nn.waves import Line
-from pdesolve.task import Steps, Task
 from pdesolve.training.equation_residual import EquationResidual
 from pdesolve.training.losses import MeanSquare, OctaveL2, RelativeH1, RelativeL2, square_mean
 from pdesolve.training.muon import Muon, orthogonal
 from pdesolve.training.operator_training import Training, optimiser_of
-from pdesolve.windows import Windows
 
 NO = torch.zeros(2, dtype=torch.long)
 NOTHING = Batch({}, {}, {}, {}, torch.zeros(2, 0), torch.zeros(2, 0), {}, NO, NO)

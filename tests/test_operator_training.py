@@ -18,9 +18,10 @@ import torch
 from waves import waves, waves_file
 
 import pdesolve as ps
-from pdesolve.arrays import Memory
-from pdesolve.batch import Batch
 from pdesolve.cli import main
+from pdesolve.data.arrays import Memory
+from pdesolve.data.batch import Batch
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
@@ -39,7 +40,6 @@ from pdesolve.training.operator_training import Training, optimiser_of, seeded, 
 from pdesolve.training.room import check_room, few, step_bytes
 from pdesolve.training.run import Run, read_history
 from pdesolve.training.trial import compiles
-from pdesolve.windows import Windows
 
 STEPS = 14
 SMALL = FNO(modes=4, width=4, depth=1, training=Training(batch=16))

@@ -15,23 +15,23 @@ from torch import Tensor
 from waves import FRAMES, waves, waves_file
 
 import pdesolve as ps
-from pdesolve.arrays import Memory
-from pdesolve.batch import Batch
 from pdesolve.cli import main
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.moments import moments
+from pdesolve.data.signature import signature_of
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis, PointCloud
 from pdesolve.method import Surrogate
-from pdesolve.moments import moments
 from pdesolve.nn.places import Places
 from pdesolve.plotting import prediction_figure, rollout_figure, training_figure
-from pdesolve.signature import signature_of
 from pdesolve.surrogates.examples import Example, examples
 from pdesolve.surrogates.judging import scored
 from pdesolve.surrogates.rollouts import longest, rollout_errors, rollout_windows
-from pdesolve.task import Steps, Task
-from pdesolve.windows import Windows
 
 WORDS = ["--method.modes", "4", "--method.width", "6", "--method.depth", "1", "--threads", "1", "--device", "cpu"]
 

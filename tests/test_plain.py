@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pdesolve.arrays import Joined, Transposed
+from pdesolve.data.arrays import Joined, Transposed
 from pdesolve.datasets.hdf5 import H5Array, look
 from pdesolve.datasets.plain import plain
 from pdesolve.errors import InputError

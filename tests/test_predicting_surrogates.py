@@ -12,10 +12,12 @@ import pytest
 import torch
 from waves import FRAMES, POINTS, waves, waves_file
 
-from pdesolve.arrays import Memory
 from pdesolve.catalogue import make_learner
 from pdesolve.cli import main
-from pdesolve.data import Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Dataset, Variable
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.evaluation import evaluate
 from pdesolve.datasets.prediction import predict
 from pdesolve.datasets.training import train
@@ -25,8 +27,6 @@ from pdesolve.geometry import Axes, Axis, PointCloud
 from pdesolve.labelled import read_dataset
 from pdesolve.learning import load_surrogate
 from pdesolve.plotting import solution_figure
-from pdesolve.task_choice import TaskChoice
-from pdesolve.windows import Windows
 
 WORDS = ["--method.modes", "4", "--method.width", "6", "--method.depth", "1", "--steps", "6", "--threads", "1"]
 

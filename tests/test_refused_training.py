@@ -16,8 +16,9 @@ from waves import waves, waves_file
 
 import pdesolve as ps
 from pdesolve import catalogue
-from pdesolve.arrays import Memory
 from pdesolve.cli import main
+from pdesolve.data.arrays import Memory
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
 from pdesolve.exhaustion import exhausted, in_parts
@@ -28,7 +29,6 @@ from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.surrogates.predictions import predicted
 from pdesolve.training.operator_objective import OperatorObjective
 from pdesolve.training.operator_training import Training
-from pdesolve.windows import Windows
 
 SMALL = FNO(modes=3, width=4, depth=1, training=Training(batch=4))
 _SETTINGS = {"modes": 3, "width": 4, "depth": 1, "training.batch": 4}

@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from pdesolve.arrays import Memory
-from pdesolve.batch import Batch
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import Diverged, InputError
 from pdesolve.geometry import Axis
 from pdesolve.method import Surrogate
 from pdesolve.nn.places import Places
-from pdesolve.task import Steps, Task
-from pdesolve.windows import Windows
 
 TASK = Task(("u",), ("u",), Steps(past=1, ahead=1), ())
 

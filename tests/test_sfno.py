@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.task import Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
 from pdesolve.metrics import relative_l2
 from pdesolve.operators.sfno.method import SFNO
-from pdesolve.task import Task
 from pdesolve.training.operator_training import Training
 from pdesolve.training.run import Run
-from pdesolve.windows import Windows
 
 TASK = Task(("a",), ("u",), None)
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.signature import Signature
+from pdesolve.data.task import Frames, InitialToFinal, Steps, Task, Trajectory
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.geometry import Axis
 from pdesolve.operators.fno.method import FNO
-from pdesolve.signature import Signature
-from pdesolve.task import Frames, InitialToFinal, Steps, Task, Trajectory
 
 
 def decay() -> Dataset:

@@ -17,8 +17,8 @@ import pytest
 import scipy.io
 import torch
 
-from pdesolve.arrays import Array, Memory
-from pdesolve.data import Dataset
+from pdesolve.data.arrays import Array, Memory
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.bundle import bundle
 from pdesolve.datasets.opening import open_dataset
 from pdesolve.datasets.placement import Ends, coordinate, unit_text

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 import pdesolve as ps
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis, Grid, GridAxis
@@ -26,7 +27,6 @@ from pdesolve.operators.stable_fno.filters import BoundedFilter, DynamicFilter, 
 from pdesolve.operators.stable_fno.method import StableFNO
 from pdesolve.operators.stable_fno.model import Block, Layout, StableFourierNetwork
 from pdesolve.training.operator_training import Training
-from pdesolve.windows import Windows
 
 KINDS = {"static": BoundedFilter, "dynamic": DynamicFilter}
 LONGITUDE = Axis("longitude", 0.0, 2 * math.pi, periodic=True)

@@ -16,8 +16,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from pdesolve.arrays import Joined, Memory, Slices
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Joined, Memory, Slices
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets import streaming
 from pdesolve.datasets.block_cache import BlockCache, Cached
 from pdesolve.datasets.hdf5 import H5Array, look
@@ -27,8 +29,6 @@ from pdesolve.datasets.streaming import Loader, StreamedWindows, WindowDataset, 
 from pdesolve.datasets.window_blocks import blocking, nbytes
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
-from pdesolve.task import Steps, Task
-from pdesolve.windows import Windows
 
 SAMPLES, FRAMES, POINTS = 23, 17, 64
 U = np.random.default_rng(0).standard_normal((SAMPLES, FRAMES, POINTS)).astype(np.float32)

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
+from pdesolve.data.signature import Signature, Slot
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, Grid, GridAxis
 from pdesolve.nn.places import GridPlaces
 from pdesolve.operators.fno.method import FNO
-from pdesolve.signature import Signature, Slot
 from pdesolve.symmetries import Symmetries
 from pdesolve.training.losses import RelativeL2
 from pdesolve.training.operator_objective import OperatorObjective

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from pdesolve.arrays import Memory
-from pdesolve.batch import collated
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.batch import collated
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.moments import moments
+from pdesolve.data.splits import divided, with_splits
+from pdesolve.data.task import Frames, InitialToFinal, Steps, Task, Trajectory
+from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, PointCloud
 from pdesolve.geometry.axis import Axes
-from pdesolve.moments import moments
-from pdesolve.splits import divided, with_splits
-from pdesolve.task import Frames, InitialToFinal, Steps, Task, Trajectory
-from pdesolve.windows import Windows
 
 SAMPLES, FRAMES, POINTS = 5, 11, 8
 U = np.random.default_rng(0).standard_normal((SAMPLES, FRAMES, 2, POINTS))
@@ -243,7 +243,7 @@ def test_splits_that_are_empty_or_overlap_are_refused(act: Callable[[Dataset], o
 
 
 def test_moments_are_of_the_training_split_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pdesolve.moments.BLOCK_BYTES", 200)  # many blocks
+    monkeypatch.setattr("pdesolve.data.moments.BLOCK_BYTES", 200)  # many blocks
     far = U + 1e6 * np.arange(1, 3)[:, None]
     data = replace(
         example(), variables={"u": Variable("u", Memory(far), ("sample", "t", "component", "x"), None, ("x", "y"))}

@@ -12,10 +12,10 @@ import torch
 import pdesolve as ps
 from pdesolve.catalogue import make_family
 from pdesolve.cli import main
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.training_data import Streamed
 from pdesolve.datasets.training_data import FromFamily, reference_samples
 from pdesolve.surrogates.operator import OperatorSurrogate
-from pdesolve.task_choice import TaskChoice
-from pdesolve.training_data import Streamed
 
 FAMILY = ["--family", "darcy", "--family.points", "9", "--family.modes", "4"]
 SMALL = ["--method.modes", "3", "--method.width", "4", "--method.depth", "1", "--method.training.batch", "8"]

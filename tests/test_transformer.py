@@ -11,17 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from pdesolve.arrays import Memory
-from pdesolve.data import Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Dataset, Variable
+from pdesolve.data.task import Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis, Grid, PointCloud
 from pdesolve.nn.places import GridPlaces, PointPlaces
 from pdesolve.operators.transformer.method import Transformer
 from pdesolve.operators.transformer.model import TransformerNetwork, lattice, token_counts
-from pdesolve.task import Task
 from pdesolve.training.run import Run
-from pdesolve.windows import Windows
 
 DOUBLE = torch.float64
 PERIODIC = Axes((Axis("x", 0.0, 1.0, periodic=True), Axis("y", 0.0, 1.0, periodic=True)))

@@ -10,9 +10,13 @@ import pytest
 import torch
 
 import pdesolve as ps
-from pdesolve.arrays import Memory
-from pdesolve.batch import collated
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.batch import collated
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.splits import divided
+from pdesolve.data.task import Task
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
@@ -20,14 +24,10 @@ from pdesolve.geometry import Axis
 from pdesolve.operators.uqno.method import UQNO
 from pdesolve.operators.uqno.model import UncertainSurrogate
 from pdesolve.operators.uqno.sharing import Share, chosen
-from pdesolve.splits import divided
 from pdesolve.surrogates.operator import OperatorSurrogate
-from pdesolve.task import Task
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training.candidate import Candidate
 from pdesolve.training.operator_training import Training
 from pdesolve.training.run import Run
-from pdesolve.windows import Windows
 
 SIZE = 64
 TASK = Task(("a",), ("u",), None)

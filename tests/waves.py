@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.writing import write
 from pdesolve.geometry import Axis
 

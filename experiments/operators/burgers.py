@@ -15,13 +15,13 @@ import numpy as np
 from seeds import options, trained
 
 import pdesolve as ps
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
 from pdesolve.method import Surrogate
 from pdesolve.metrics import sample_relative_l2
 from pdesolve.operators.fno.method import FNO
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training.operator_training import Training
-from pdesolve.windows import Windows
 
 ASKED = 5e-3
 FLOW = FNO(

@@ -31,17 +31,17 @@ import numpy as np
 import torch
 
 import pdesolve as ps
-from pdesolve.arrays import Memory
-from pdesolve.data import Dataset
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.splits import divided
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.training import train
 from pdesolve.method import Learner, Surrogate
 from pdesolve.metrics import relative_l2
 from pdesolve.operators.cape.method import CAPE
 from pdesolve.operators.fno.method import FNO
-from pdesolve.splits import divided
-from pdesolve.task import Steps, Task
 from pdesolve.training.operator_training import Training
-from pdesolve.windows import Windows
 
 FRAMES = 20
 WARM_UP = 40

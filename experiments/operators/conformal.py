@@ -31,7 +31,6 @@ import torch
 from torch import Tensor
 
 import pdesolve as ps
-from pdesolve.batch import Batch
 from pdesolve.conformal import (
     LeadTimes,
     MeanAbsolute,
@@ -42,16 +41,17 @@ from pdesolve.conformal import (
     Simultaneous,
     missed_range,
 )
-from pdesolve.data import Dataset
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.task import InitialToFinal, Steps, Task
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
 from pdesolve.operators.fno.method import FNO
 from pdesolve.physics.families.burgers import BurgersFlows
 from pdesolve.surrogates.bands import ratios
 from pdesolve.surrogates.ensemble import Ensemble
 from pdesolve.surrogates.envelopes import Envelope, SpreadEnvelope, error_envelope
 from pdesolve.surrogates.judging import measured
-from pdesolve.task import InitialToFinal, Steps, Task
-from pdesolve.task_choice import TaskChoice
-from pdesolve.windows import Windows
 
 TESTED, CALIBRATED = 500, 4000
 TRAIN, ENVELOPE, TEST, REST = slice(0, 450), slice(450, 750), slice(750, 1250), slice(750, 5250)

@@ -32,15 +32,15 @@ import numpy as np
 import torch
 from seeds import options, trained
 
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
 from pdesolve.geometry import Axis
 from pdesolve.method import Surrogate
 from pdesolve.metrics import sample_relative_l2
 from pdesolve.operators.fno.method import FNO
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training.operator_training import Training
-from pdesolve.windows import Windows
 
 ASKED = {"at 16": 0.08, "at 32": 0.11}
 SYMMETRIC = FNO(

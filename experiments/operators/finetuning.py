@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 import pdesolve as ps
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.task_choice import TaskChoice
 from pdesolve.datasets.generation import generate
 from pdesolve.fields import GridField, Quantity
 from pdesolve.finetuning import finetune
@@ -29,7 +30,6 @@ from pdesolve.method import Surrogate
 from pdesolve.metrics import sample_relative_l2
 from pdesolve.operators.fno.method import FNO
 from pdesolve.problem import Problem
-from pdesolve.task_choice import TaskChoice
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
     "darcy": ("darcy", {"points": 33}, {}, 0),

@@ -17,14 +17,14 @@ import torch
 from seeds import options, trained
 
 import pdesolve as ps
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
 from pdesolve.method import Surrogate
 from pdesolve.metrics import sample_relative_l2
 from pdesolve.operators.fno.method import FNO
-from pdesolve.task import Steps, Task
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training.operator_training import Training
-from pdesolve.windows import Windows
 
 ASKED = 3e-2
 FIRST, STEPS = 10, 10

@@ -23,7 +23,10 @@ from torch import Tensor
 from torch.func import functional_call
 
 import pdesolve as ps
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.signature import Signature
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
 from pdesolve.method import Learner, Surrogate
 from pdesolve.metrics import sample_relative_l2
 from pdesolve.nn.convolution import LocalConvolution
@@ -35,10 +38,7 @@ from pdesolve.nn.unet_network import UNetNetwork
 from pdesolve.operators.fno.method import FNO
 from pdesolve.operators.transformer.method import Transformer
 from pdesolve.operators.unet.method import UNet
-from pdesolve.signature import Signature
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training.operator_training import Training
-from pdesolve.windows import Windows
 
 FINE, TRAINED, SIZES = 128, 64, (32, 64, 128)
 TASK = TaskChoice(inputs=("vorticity",), targets=("vorticity",), frames="steps", past=1, ahead=1, stride=2)

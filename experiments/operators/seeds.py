@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pdesolve as ps
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.task_choice import TaskChoice
 from pdesolve.method import Learner, Surrogate
-from pdesolve.task_choice import TaskChoice
 
 
 def options(description: str | None) -> argparse.ArgumentParser:

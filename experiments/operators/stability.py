@@ -23,15 +23,15 @@ import torch
 from seeds import options, trained
 
 import pdesolve as ps
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.task import Steps
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
 from pdesolve.method import Learner, Surrogate
 from pdesolve.metrics import band_energy, correlation, correlation_time, octave_edges, sample_relative_l2
 from pdesolve.operators.fno.method import FNO
 from pdesolve.operators.stable_fno.method import StableFNO
-from pdesolve.task import Steps
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training.operator_training import Training
-from pdesolve.windows import Windows
 
 HORIZON, TIMES = 200, 4
 TRAIN, VALID, TEST = np.arange(11), np.arange(11, 13), np.arange(32, 64)

@@ -42,8 +42,8 @@ import torch
 from torch import Tensor, nn
 
 import pdesolve as ps
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.geometry import Axis
 from pdesolve.least_squares.footprint import measured

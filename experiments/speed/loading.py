@@ -30,9 +30,9 @@ import torch
 from loading_peers import cpu_seconds
 
 import pdesolve as ps
-from pdesolve.arrays import Memory
-from pdesolve.batch import Batch
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.chunking import chunks_for
 from pdesolve.datasets.hdf5 import H5Array, look
 from pdesolve.datasets.streaming import Loader, Shuffle

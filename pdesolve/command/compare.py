@@ -12,9 +12,9 @@ from pdesolve.cli import DIVERGED, INTERRUPTED
 from pdesolve.command.arguments import Parser, add_settings, numbers, only_json, print_json, split_settings
 from pdesolve.command.options import Options, make_options
 from pdesolve.command.train import Options as Training
+from pdesolve.data.task_choice import TaskChoice
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.settings import build, check_names
-from pdesolve.task_choice import TaskChoice
 
 _TASK = tuple(field.name for field in fields(TaskChoice))
 _OPTIONS = ("budget", "target", "steps", "device", "dtype", "threads")

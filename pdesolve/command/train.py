@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pdesolve.cli import DIVERGED, INTERRUPTED
 from pdesolve.command.arguments import Parser, add_settings, only_json, print_json, settings_text, split_settings
+from pdesolve.data.task_choice import TaskChoice
 from pdesolve.errors import InputError
 from pdesolve.settings import build, check_names, read_config
-from pdesolve.task_choice import TaskChoice
 
 if TYPE_CHECKING:
     from pdesolve.method import Surrogate

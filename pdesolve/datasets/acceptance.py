@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.data import COMPONENT, SAMPLE, Dataset
+from pdesolve.data.dataset import COMPONENT, SAMPLE, Dataset
 from pdesolve.equation import Conserving
 from pdesolve.family import Family
 from pdesolve.fields import Coordinates

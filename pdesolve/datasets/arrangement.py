@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from pdesolve import __version__
-from pdesolve.arrays import Array, Memory, Part, Squared, Transposed
-from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array, Memory, Part, Squared, Transposed
+from pdesolve.data.dataset import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
 from pdesolve.datasets.packing import PackedMeshes
 from pdesolve.errors import InputError
 from pdesolve.gridded import member_at

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pdesolve.arrays import Array, Slices
+from pdesolve.data.arrays import Array, Slices
 
 
 class BlockCache:

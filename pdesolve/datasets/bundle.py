@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.arrays import Array
+from pdesolve.data.arrays import Array
 from pdesolve.datasets.containers import container_of
 from pdesolve.datasets.layout import Container
 from pdesolve.datasets.stored import kept, squeezed

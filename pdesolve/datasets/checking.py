@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pdesolve.blocks import BLOCK_BYTES, blocks
-from pdesolve.data import SAMPLE, Dataset, Variable
+from pdesolve.data.blocks import BLOCK_BYTES, blocks
+from pdesolve.data.dataset import SAMPLE, Dataset, Variable
 
 _UNIFORM = 1e-4  # of a step: how far coordinates in single precision may be off
 _SHOWN = 5

@@ -9,12 +9,12 @@ from typing import Any
 
 from pdesolve import catalogue
 from pdesolve.comparing import COMPARISON, comparison_folder, table, unique
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.task_choice import TaskChoice
 from pdesolve.datasets.opening import open_dataset
 from pdesolve.datasets.training import train
 from pdesolve.errors import InputError
 from pdesolve.method import Learner, Surrogate
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training.run import read_history, write_aside, write_json
 
 _METRICS = {"relative L2": "relative_l2", "RMSE": "rmse", "max": "max", "relative H1": "relative_h1"}

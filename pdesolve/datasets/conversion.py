@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.pdebench_writing import write_pdebench
 from pdesolve.datasets.the_well_writing import write_the_well
 from pdesolve.datasets.writing import Compression, write

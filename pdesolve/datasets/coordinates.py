@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pdesolve.data import Coordinate
+from pdesolve.data.dataset import Coordinate
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
 from pdesolve.unit import Unit

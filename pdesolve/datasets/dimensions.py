@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from pdesolve.arrays import Array, Memory
-from pdesolve.data import COMPONENT, SAMPLE, Variable
+from pdesolve.data.arrays import Array, Memory
+from pdesolve.data.dataset import COMPONENT, SAMPLE, Variable
 from pdesolve.datasets.layout import Opening
 from pdesolve.datasets.stored import Parts, dropped, is_complex, transposed
 from pdesolve.errors import InputError, unknown_name

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.splits import divided
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.opening import open_dataset
 from pdesolve.datasets.training import opened, stored_config
 from pdesolve.datasets.training_data import reference_samples
@@ -15,15 +18,12 @@ from pdesolve.family import Family
 from pdesolve.learning import load_surrogate
 from pdesolve.run_folder import read_run
 from pdesolve.settings import build
-from pdesolve.splits import divided
 from pdesolve.surrogates.compatibility import check_data
 from pdesolve.surrogates.examples import examples
 from pdesolve.surrogates.judging import scored
 from pdesolve.surrogates.pictures import FIGURES, draw_examples, draw_rollouts
 from pdesolve.surrogates.rollouts import rollout_errors, rollout_windows
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training.devices import find_dtype
-from pdesolve.windows import Windows
 
 
 def evaluate(

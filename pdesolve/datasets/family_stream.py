@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
+from pdesolve.data.task import Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.order import Shuffled
 from pdesolve.datasets.production import batch_for, numbers_per_sample, produced
 from pdesolve.datasets.streaming import Position
 from pdesolve.errors import Diverged, InputError
 from pdesolve.family import Family
-from pdesolve.task import Task
 from pdesolve.training.processes import place
-from pdesolve.windows import Windows
 
 
 class FamilyStream:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.prediction import chosen, described
 from pdesolve.finetuning import Finetuned, finetune
 from pdesolve.learning import load_surrogate

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pdesolve.arrays import Array, Slices
+from pdesolve.data.arrays import Array, Slices
 from pdesolve.datasets.hdf5 import H5Array
 
 

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from h5py import h5z  # pyright: ignore[reportAttributeAccessIssue]
 
-from pdesolve.arrays import Array, Slices
+from pdesolve.data.arrays import Array, Slices
 from pdesolve.datasets.handles import dataset_at, explained
 from pdesolve.datasets.links import GuardedGroup, guarded_root
 from pdesolve.errors import InputError

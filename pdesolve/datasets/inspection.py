@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from pdesolve.blocks import BLOCK_BYTES, blocks, spread
-from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
+from pdesolve.data.blocks import BLOCK_BYTES, blocks, spread
+from pdesolve.data.dataset import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
+from pdesolve.data.moments import merged
 from pdesolve.errors import InputError
 from pdesolve.geometry import Grid
 from pdesolve.gridded import member_at
 from pdesolve.labelled import dataset_of
-from pdesolve.moments import merged
 
 if TYPE_CHECKING:
     import xarray as xr

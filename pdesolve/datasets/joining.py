@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.arrays import Array, Joined, Memory, Repeated
-from pdesolve.data import SAMPLE, Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array, Joined, Memory, Repeated
+from pdesolve.data.dataset import SAMPLE, Coordinate, Dataset, Variable
 from pdesolve.errors import InputError
 
 _CLOSE = 1e-6  # coordinates, relative to the length of the axis

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pdesolve.arrays import Array, Slices
+from pdesolve.data.arrays import Array, Slices
 from pdesolve.datasets.containers import container_of
 from pdesolve.datasets.hdf5 import H5Array, attributes_of, look
 from pdesolve.datasets.stored import kept

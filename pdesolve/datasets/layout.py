@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 
 Container = Literal[
     "hdf5", "mat73", "netcdf3", "mat5", "npy", "npz", "torch", "zarr", "xml", "gmsh", "vtk", "text", "zip", "tar",

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pdesolve.arrays import Array, Part
-from pdesolve.data import COMPONENT, SAMPLE
+from pdesolve.data.arrays import Array, Part
+from pdesolve.data.dataset import COMPONENT, SAMPLE
 from pdesolve.datasets.bundle import Bundle
 from pdesolve.datasets.dimensions import ONE
 from pdesolve.datasets.placement import EDGES

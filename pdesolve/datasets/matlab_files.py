@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from pdesolve.arrays import Array
+from pdesolve.data.arrays import Array
 from pdesolve.datasets.hdf5 import H5Array, look
 from pdesolve.datasets.stored import Mapped, Whole, check_size, transposed
 from pdesolve.errors import InputError

@@ -11,9 +11,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pdesolve.arrays import Array
-from pdesolve.blocks import cut
-from pdesolve.data import SAMPLE, SCATTERED, Dataset, Variable
+from pdesolve.data.arrays import Array
+from pdesolve.data.blocks import cut
+from pdesolve.data.dataset import SAMPLE, SCATTERED, Dataset, Variable
 from pdesolve.datasets.arrangement import FIELDS, MESH, SCATTERED_FIELDS, Arrangement, Item, arranged
 from pdesolve.datasets.chunking import chunks_for
 from pdesolve.datasets.hdf5 import look

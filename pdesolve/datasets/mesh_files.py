@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from pdesolve.arrays import Array, Slices
+from pdesolve.data.arrays import Array, Slices
 from pdesolve.datasets.containers import container_of
 from pdesolve.datasets.hdf5 import look
 from pdesolve.datasets.stored import kept

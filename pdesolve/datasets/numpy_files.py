@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy_format
 
-from pdesolve.arrays import Array
+from pdesolve.data.arrays import Array
 from pdesolve.datasets.stored import Mapped, Order, Whole, check_size
 from pdesolve.errors import InputError
 

@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from pdesolve.arrays import Memory
-from pdesolve.data import Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Dataset, Variable
 from pdesolve.datasets.containers import container_of
 from pdesolve.datasets.handles import close_files
 from pdesolve.datasets.joining import joined

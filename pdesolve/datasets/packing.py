@@ -10,7 +10,7 @@ from typing import Literal, overload
 import numpy as np
 import torch
 
-from pdesolve.arrays import Array, Joined, Memory
+from pdesolve.data.arrays import Array, Joined, Memory
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis, Discretisation, Mesh, PointCloud
 

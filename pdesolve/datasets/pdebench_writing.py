@@ -22,8 +22,8 @@ import h5py
 import numpy as np
 import yaml
 
-from pdesolve.arrays import Array, Part, Repeated
-from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Dataset, Variable
+from pdesolve.data.arrays import Array, Part, Repeated
+from pdesolve.data.dataset import COMPONENT, SAMPLE, SCATTERED, Dataset, Variable
 from pdesolve.datasets.new_file import NewFile, aside
 from pdesolve.datasets.writing import Compression, fill
 from pdesolve.errors import InputError

@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from pdesolve.arrays import Array
-from pdesolve.data import Coordinate
+from pdesolve.data.arrays import Array
+from pdesolve.data.dataset import Coordinate
 from pdesolve.errors import InputError
 from pdesolve.geometry import TIME, Axis
 from pdesolve.unit import Unit

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from h5py import h5d  # pyright: ignore[reportAttributeAccessIssue]
 
-from pdesolve.arrays import Array, Joined, Part, Picked, Slices, Stacked, Transposed
+from pdesolve.data.arrays import Array, Joined, Part, Picked, Slices, Stacked, Transposed
 from pdesolve.datasets.handles import descriptor_of, explained, stamp
 from pdesolve.datasets.hdf5 import H5Array
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.evaluation import held_out
 from pdesolve.datasets.opening import open_dataset
 from pdesolve.errors import InputError

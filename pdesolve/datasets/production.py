@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.acceptance import Verdict, judged
 from pdesolve.datasets.joining import joined
 from pdesolve.datasets.parts import Record

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.containers import container_of
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.errors import InputError, unknown_name

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pdesolve.arrays import Array, Memory, Part, Slices, Transposed
+from pdesolve.data.arrays import Array, Memory, Part, Slices, Transposed
 from pdesolve.datasets.handles import stamp
 from pdesolve.errors import InputError
 

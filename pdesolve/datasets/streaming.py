@@ -10,8 +10,10 @@ from typing import Literal
 import torch
 from torch.utils import data as torch_data
 
-from pdesolve.batch import Batch, Sample
-from pdesolve.data import Dataset
+from pdesolve.data.batch import Batch, Sample
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.task import Task
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.order import InTurn, Order, Portion, Share, Shuffled, Slice
 from pdesolve.datasets.window_blocks import (
     blocking,
@@ -24,10 +26,8 @@ from pdesolve.datasets.window_blocks import (
 )
 from pdesolve.datasets.workers import Workers
 from pdesolve.errors import InputError, unknown_name
-from pdesolve.task import Task
 from pdesolve.training.devices import find_device
 from pdesolve.training.processes import place
-from pdesolve.windows import Windows
 
 Shuffle = Literal["blocks", "windows", "no"]
 MEMORY = 256 << 20

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.arrays import Array, Part
+from pdesolve.data.arrays import Array, Part
 from pdesolve.datasets.stored import Whole, check_size, dropped, kept
 from pdesolve.errors import InputError
 

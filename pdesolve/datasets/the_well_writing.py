@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from pdesolve.arrays import Array, Part, Slices
-from pdesolve.data import SCATTERED, Dataset, Variable
+from pdesolve.data.arrays import Array, Part, Slices
+from pdesolve.data.dataset import SCATTERED, Dataset, Variable
 from pdesolve.datasets.arrangement import DIMENSIONS, FIELDS, SPLITS, Arrangement, Item, arranged
 from pdesolve.datasets.inspection import statistics
 from pdesolve.datasets.writing import Compression, fill, store

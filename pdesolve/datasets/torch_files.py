@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.arrays import Array, Slices
+from pdesolve.data.arrays import Array, Slices
 from pdesolve.datasets.numpy_files import BARE
 from pdesolve.datasets.stored import kept
 from pdesolve.errors import InputError
@@ -112,6 +112,6 @@ def _collect(path: Path, node: Any, keys: Keys, found: dict[Keys, Array]) -> Non
         for i, value in enumerate(node):
             _collect(path, value, (*keys, i), found)
     elif isinstance(node, (int, float)) and not isinstance(node, bool):
-        from pdesolve.arrays import Memory
+        from pdesolve.data.arrays import Memory
 
         found[keys] = Memory(np.array(node))

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pdesolve import catalogue
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.splits import divided
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.training_data import TrainingData
 from pdesolve.datasets.opening import open_dataset
 from pdesolve.datasets.training_data import FromDataset, FromFamily
 from pdesolve.errors import InputError
@@ -17,13 +20,10 @@ from pdesolve.learning import Lesson, learn
 from pdesolve.method import Learner, Surrogate
 from pdesolve.run_folder import CONFIG, owner, read_run, run_folder
 from pdesolve.settings import build, plain, read_config
-from pdesolve.splits import divided
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training import devices
 from pdesolve.training.budget import Budget, parse_duration
 from pdesolve.training.checkpoint import CHECKPOINT, Checkpoint, read_checkpoint, reopened
 from pdesolve.training.processes import leads
-from pdesolve.training_data import TrainingData
 
 _DEFAULT = TaskChoice()
 _STORED = ("data", "task", "method", "budget", "seed", "device", "dtype")  # of each run, in its configuration

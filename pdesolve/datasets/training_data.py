@@ -10,21 +10,21 @@ import numpy as np
 import torch
 
 from pdesolve.catalogue import family_name
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.moments import Moments, moments
+from pdesolve.data.signature import Signature, signature_of
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.training_data import Streamed, TrainingData
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.family_stream import FamilyStream
 from pdesolve.datasets.production import produced, saying
 from pdesolve.datasets.streaming import MEMORY, loader
 from pdesolve.errors import Diverged, InputError
 from pdesolve.family import Family
-from pdesolve.moments import Moments, moments
 from pdesolve.problem import Problem
 from pdesolve.settings import plain
-from pdesolve.signature import Signature, signature_of
-from pdesolve.task import Steps, Task
-from pdesolve.task_choice import TaskChoice
 from pdesolve.training.objective import Batches
-from pdesolve.training_data import Streamed, TrainingData
-from pdesolve.windows import Windows
 
 _ROOM = 1e4  # for sums of squares, and values far from the mean
 _REFERENCE_SEED, _REFERENCE_SAMPLES = 2**63, 64

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pdesolve.arrays import Memory
-from pdesolve.data import SAMPLE
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import SAMPLE
+from pdesolve.data.source import Source
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.block_cache import BlockCache, Cached
 from pdesolve.datasets.order import Blocks
 from pdesolve.datasets.plain import plain
 from pdesolve.errors import InputError
-from pdesolve.source import Source
-from pdesolve.windows import Windows
 
 _WORTHWHILE = 8 << 20  # bytes of a read that hide what a call costs, and that lie in huge pages
 _BLOCKS = 16  # at least so many blocks share the memory, for windows of several samples to mix

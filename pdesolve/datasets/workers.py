@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils import data as torch_data
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
+from pdesolve.data.windows import Windows
 from pdesolve.datasets.order import Portion
 from pdesolve.datasets.slots import Slots
 from pdesolve.errors import InputError
-from pdesolve.windows import Windows
 
 _AHEAD = 2  # batches that each worker has under way
 _KEPT = 3  # batches that may be held on to before they are copied

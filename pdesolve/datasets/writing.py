@@ -10,9 +10,9 @@ from typing import Literal
 import h5py
 import numpy as np
 
-from pdesolve.arrays import Array, Part
-from pdesolve.blocks import BLOCK_BYTES, cut
-from pdesolve.data import Dataset
+from pdesolve.data.arrays import Array, Part
+from pdesolve.data.blocks import BLOCK_BYTES, cut
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.arrangement import Arrangement, Item, arranged
 from pdesolve.datasets.chunking import aligned, chunks_for
 from pdesolve.datasets.netcdf import add_coordinate, add_dimension, label, set_attributes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pdesolve.arrays import Array, Slices
+from pdesolve.data.arrays import Array, Slices
 from pdesolve.datasets.stored import check_size, kept
 from pdesolve.errors import InputError
 

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.data import SAMPLE, Dataset
+from pdesolve.data.dataset import SAMPLE, Dataset
+from pdesolve.data.signature import places_of
 from pdesolve.errors import InputError
 from pdesolve.fields import GridField, Quantity
 from pdesolve.geometry import Grid
 from pdesolve.method import Surrogate
 from pdesolve.problem import Problem, Value
-from pdesolve.signature import places_of
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.signature import places_of
 from pdesolve.equation import Evolution, Unknown
 from pdesolve.errors import InputError
 from pdesolve.finetuning.collocation import PeriodicCollocation
@@ -25,7 +26,6 @@ from pdesolve.finetuning.window import Window
 from pdesolve.geometry import Grid
 from pdesolve.method import Surrogate
 from pdesolve.problem import Problem, Value
-from pdesolve.signature import places_of
 from pdesolve.surrogates.predictions import predicted
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.finetuning.descent import Outcome
 from pdesolve.finetuning.posing import truth_at
 from pdesolve.metrics import sample_relative_l2

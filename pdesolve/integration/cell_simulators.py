@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.equation import FluxForm
 from pdesolve.errors import InputError
 from pdesolve.family import Simulator

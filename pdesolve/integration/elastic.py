@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.arrays import Memory
 from pdesolve.condition import Dirichlet
-from pdesolve.data import COMPONENT, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import COMPONENT, Dataset, Variable
 from pdesolve.equation import Elastic
 from pdesolve.errors import InputError
 from pdesolve.family import Simulator

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.equation import flatten
 from pdesolve.errors import InputError
 from pdesolve.family import Simulator

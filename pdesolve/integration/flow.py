@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.errors import Diverged, InputError
 from pdesolve.family import Simulator
 from pdesolve.geometry import Grid
@@ -61,8 +61,9 @@ class FlowSystem:
         self, problem: Problem, device: torch.device | str, *, grid: Grid | None = None,
         values: Mapping[str, Value] | None = None,
     ) -> None:  # fmt: skip
-        grid, where = problem.evaluation_set if grid is None else grid, torch.device(device)
-        assert isinstance(grid, Grid)
+        chosen, where = problem.evaluation_set if grid is None else grid, torch.device(device)
+        assert isinstance(chosen, Grid)
+        grid = chosen
         if any(m.axis.periodic or m.placement != "nodes" for m in grid.members):
             raise InputError(f"{problem.name}: flow is simulated between walls, on nodes that lie on them too")
         found = coefficients(problem, {m.axis.name: m.size - 1 for m in grid.members}, values=values, device=where)

@@ -8,11 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from pdesolve.data.signature import Signature, Slot
 from pdesolve.errors import InputError
 from pdesolve.nn.interpolation import Interpolation
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
-from pdesolve.signature import Signature, Slot
 
 Predicts = Literal["state", "increment"]
 Conditioning = Literal["channels", "apart"]

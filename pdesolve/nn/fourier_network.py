@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
@@ -16,7 +17,6 @@ from pdesolve.nn.positions import positions
 from pdesolve.nn.resampling import Layout
 from pdesolve.nn.resolution import check_resolution
 from pdesolve.nn.waves import Line
-from pdesolve.signature import Signature
 
 
 class FourierNetwork(OperatorNetwork):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis
 from pdesolve.nn.mlp import Activation
 from pdesolve.nn.network import Features, network
-from pdesolve.signature import Signature
 
 _PIECE = 2**16  # places at once where no gradient is wanted
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pdesolve.data import SCATTERED
+from pdesolve.data.dataset import SCATTERED
 from pdesolve.plotting.drawable import drawable
 from pdesolve.plotting.panels import ERRORS, VALUES, around_zero, clipped, draw_map, draw_scattered
 from pdesolve.plotting.scattered import triangles

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from pdesolve import conformal, metrics
-from pdesolve.batch import Batch
 from pdesolve.conformal import Rule
+from pdesolve.data.batch import Batch
 from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
 from pdesolve.surrogates.description import read_description

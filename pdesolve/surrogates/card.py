@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pdesolve.data.signature import Slot
 from pdesolve.method import Learner, Surrogate
-from pdesolve.signature import Slot
 from pdesolve.surrogates.judging import Report
 
 CARD = "card.md"

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.signature import Signature, Slot
 from pdesolve.errors import InputError
-from pdesolve.signature import Signature, Slot
 
 
 def check_data(signature: Signature, data: Dataset, slots: Iterable[Slot]) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
+from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
 from pdesolve.nn.places import Places
 from pdesolve.rollout import OnDivergence, Rollout
-from pdesolve.signature import Signature
 from pdesolve.surrogates.description import read_description
 from pdesolve.training.run import write_json
 

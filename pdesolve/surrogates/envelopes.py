@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
 from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
 from pdesolve.surrogates.ensemble import Ensemble, mean

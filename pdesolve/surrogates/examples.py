@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.batch import Batch
-from pdesolve.data import SCATTERED
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import SCATTERED
+from pdesolve.data.windows import Windows
 from pdesolve.labelled import dataset_of
 from pdesolve.method import Surrogate
 from pdesolve.surrogates.envelopes import truth_of
 from pdesolve.surrogates.placing import points_of
-from pdesolve.windows import Windows
 
 if TYPE_CHECKING:
     import xarray as xr

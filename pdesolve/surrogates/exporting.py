@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.geometry import Grid
 from pdesolve.method import Surrogate
 from pdesolve.nn.places import GridPlaces
-from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.surrogates.placing import resized
 

@@ -8,19 +8,19 @@ from typing import Any
 
 from torch import Tensor
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
+from pdesolve.data.signature import places_of
+from pdesolve.data.training_data import TrainingData
+from pdesolve.data.windows import Windows
 from pdesolve.exhaustion import in_parts
 from pdesolve.geometry import Grid
 from pdesolve.method import Surrogate
 from pdesolve.metrics import Scores
-from pdesolve.signature import places_of
 from pdesolve.surrogates.compatibility import check_finite
 from pdesolve.surrogates.envelopes import truth_of
 from pdesolve.surrogates.examples import Example, examples
 from pdesolve.training import devices
 from pdesolve.training.run import Run, finite
-from pdesolve.training_data import TrainingData
-from pdesolve.windows import Windows
 
 _BATCH = 32
 

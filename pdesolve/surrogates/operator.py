@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
+from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.places import Places
 from pdesolve.nn.precision import in_precision
-from pdesolve.signature import Signature
 from pdesolve.surrogates.placing import Placing
 
 SURROGATE = "surrogate.pt"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
+from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Grid, GridAxis, Mesh, PointCloud
 from pdesolve.nn.places import GridPlaces, Places, PointPlaces
-from pdesolve.signature import Signature
 
 
 class Placing:

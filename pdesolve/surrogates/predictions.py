@@ -12,9 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from pdesolve.arrays import Memory
-from pdesolve.batch import Batch
-from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
+from pdesolve.data.signature import Signature, places_of
+from pdesolve.data.task import Task, Trajectory
+from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
 from pdesolve.exhaustion import in_parts
 from pdesolve.fields import Coordinates, GridField, Quantity
@@ -23,11 +26,8 @@ from pdesolve.geometry import Axes, Axis, Grid, GridAxis
 from pdesolve.method import Surrogate
 from pdesolve.nn.places import GridPlaces, PointPlaces
 from pdesolve.rollout import OnDivergence
-from pdesolve.signature import Signature, places_of
 from pdesolve.surrogates.compatibility import check_data, check_finite
 from pdesolve.surrogates.placing import points_of, resized
-from pdesolve.task import Task, Trajectory
-from pdesolve.windows import Windows
 
 if TYPE_CHECKING:
     import xarray as xr

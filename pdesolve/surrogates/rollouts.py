@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.signature import Signature
+from pdesolve.data.task import Steps
+from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
 from pdesolve.metrics import Scores
 from pdesolve.rollout import check_goes_on
-from pdesolve.signature import Signature
-from pdesolve.task import Steps
 from pdesolve.training.run import finite
-from pdesolve.windows import Windows
 
 
 def rollout_windows(

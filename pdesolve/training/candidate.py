@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
 from pdesolve.errors import Diverged
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.surrogates.operator import OperatorSurrogate, write_surrogate

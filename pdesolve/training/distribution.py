@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
 from pdesolve.training.objective import sum_of
 from pdesolve.training.processes import place, together
 from pdesolve.training.sharding import divided

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
+from pdesolve.data.signature import Signature
 from pdesolve.equation import flatten
 from pdesolve.errors import InputError
 from pdesolve.fields import Coordinates, GridField, Quantity
 from pdesolve.geometry import Axis, Grid, GridAxis
 from pdesolve.nn.places import GridPlaces, Places
 from pdesolve.problem import Problem, Value
-from pdesolve.signature import Signature
 from pdesolve.training.losses import Loss
 from pdesolve.training.reduction import batch_mean
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
 from pdesolve.errors import InputError
 from pdesolve.geometry import Grid
 from pdesolve.metrics import band_energy, octave_edges, relative_h1

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pdesolve import catalogue
+from pdesolve.data.signature import Signature
+from pdesolve.data.training_data import TrainingData
 from pdesolve.method import Learner
 from pdesolve.nn.field_operator import FieldOperator
-from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
 from pdesolve.training.operator_training import Training, seeded, train_operator
 from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
 
 
 class OperatorLearner(Learner):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.places import Places
 from pdesolve.surrogates.operator import following

@@ -12,18 +12,20 @@ from typing import Literal
 import torch
 from torch import nn
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
+from pdesolve.data.signature import Signature
+from pdesolve.data.task import Steps, Task
+from pdesolve.data.training_data import TrainingData
+from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
 from pdesolve.least_squares import Soap
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.precision import in_precision
 from pdesolve.nn.spectral import SpectralConvolution
-from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.surrogates.rollouts import rollout_windows
 from pdesolve.symmetries import Symmetries
-from pdesolve.task import Steps, Task
 from pdesolve.training.allocation import kept_memory
 from pdesolve.training.averaging import averaged
 from pdesolve.training.candidate import Candidate
@@ -41,8 +43,6 @@ from pdesolve.training.run import Run
 from pdesolve.training.schedules import Schedule, rate_factor
 from pdesolve.training.sharding import divide, keep_divided
 from pdesolve.training.trial import affordable, compiles
-from pdesolve.training_data import TrainingData
-from pdesolve.windows import Windows
 
 _NETWORK = "module.network"  # of the objective: what is compiled
 _MOST_LOOKS, _LEAST_LOOKS = 200, 5  # validations in a training

@@ -10,7 +10,7 @@ from traceback import clear_frames
 import torch
 from torch import Tensor, nn
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
 from pdesolve.errors import InputError
 from pdesolve.exhaustion import exhausted
 from pdesolve.least_squares.footprint import measured

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pdesolve.data import COMPONENT, SAMPLE, Coordinate, Dataset
+from pdesolve.data.dataset import COMPONENT, SAMPLE, Coordinate, Dataset
 from pdesolve.datasets.bundle import bundle
 from pdesolve.datasets.dimensions import arranged, parameter, told
 from pdesolve.datasets.layout import Layout, Opening

@@ -8,8 +8,8 @@ from typing import ClassVar
 import h5py
 import numpy as np
 
-from pdesolve.arrays import Memory
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Memory
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
 from pdesolve.datasets.dimensions import arranged, given_dims
 from pdesolve.datasets.hdf5 import H5Array, attribute, attributes_of, contents, look, numbers

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.bundle import bundle
 from pdesolve.datasets.dimensions import arranged, given_dims, parameter, unused_dims
 from pdesolve.datasets.layout import Layout, Opening

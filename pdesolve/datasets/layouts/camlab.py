@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import h5py
 
-from pdesolve.arrays import Part
-from pdesolve.data import Dataset, Variable
+from pdesolve.data.arrays import Part
+from pdesolve.data.dataset import Dataset, Variable
 from pdesolve.datasets.groups import Grouped
 from pdesolve.datasets.hdf5 import H5Array, described, look
 from pdesolve.datasets.layout import Container, Layout, Opening

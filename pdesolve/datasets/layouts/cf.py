@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.arrays import Array
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.dimensions import ONE, arranged, told
 from pdesolve.datasets.labelled_files import Labelled, LabelledFile, axis_word, labelled_file
 from pdesolve.datasets.layout import Layout, Opening

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.arrays import Array, Stacked
-from pdesolve.data import SAMPLE, Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array, Stacked
+from pdesolve.data.dataset import SAMPLE, Coordinate, Dataset, Variable
 from pdesolve.datasets.dimensions import arranged, parameter, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.arrays import Array, Joined
-from pdesolve.data import COMPONENT, SAMPLE, Dataset, Variable
+from pdesolve.data.arrays import Array, Joined
+from pdesolve.data.dataset import COMPONENT, SAMPLE, Dataset, Variable
 from pdesolve.datasets.bundle import Bundle, bundle
 from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening
@@ -86,7 +86,7 @@ def _splits(found: Bundle) -> list[str]:
 
 def _table(array: Array) -> Array:
     """Two dimensions, also of one sensor or of one axis."""
-    from pdesolve.arrays import Part
+    from pdesolve.data.arrays import Part
 
     if len(array.shape) == 2:
         return array

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pdesolve.arrays import Array, Joined, Part
-from pdesolve.data import Dataset
+from pdesolve.data.arrays import Array, Joined, Part
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.dimensions import told
 from pdesolve.datasets.labelled_files import LabelledFile, labelled_file
 from pdesolve.datasets.layout import Layout, Opening

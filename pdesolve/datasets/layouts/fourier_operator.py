@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.arrays import Array
-from pdesolve.data import SAMPLE, Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array
+from pdesolve.data.dataset import SAMPLE, Coordinate, Dataset, Variable
 from pdesolve.datasets.bundle import Bundle, bundle
 from pdesolve.datasets.dimensions import arranged, given_dims, parameter, unused_dims
 from pdesolve.datasets.layout import Layout, Opening

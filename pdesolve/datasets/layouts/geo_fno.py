@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
-from pdesolve.arrays import Array
-from pdesolve.data import COMPONENT, SAMPLE, Dataset
+from pdesolve.data.arrays import Array
+from pdesolve.data.dataset import COMPONENT, SAMPLE, Dataset
 from pdesolve.datasets.bundle import bundle
 from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.arrays import Array, Joined, Part, Stacked
-from pdesolve.data import COMPONENT, SAMPLE, Dataset, Variable
+from pdesolve.data.arrays import Array, Joined, Part, Stacked
+from pdesolve.data.dataset import COMPONENT, SAMPLE, Dataset, Variable
 from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud

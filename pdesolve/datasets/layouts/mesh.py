@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pdesolve.arrays import Array, Picked
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array, Picked
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pdesolve.arrays import Array, Flattened, Memory, Stacked, Transposed
-from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array, Flattened, Memory, Stacked, Transposed
+from pdesolve.data.dataset import COMPONENT, SAMPLE, SCATTERED, Coordinate, Dataset, Variable
 from pdesolve.datasets.arrangement import (
     COMPLETE,
     DIMENSIONS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pdesolve.arrays import Array
-from pdesolve.data import COMPONENT, SAMPLE, Dataset, Variable
+from pdesolve.data.arrays import Array
+from pdesolve.data.dataset import COMPONENT, SAMPLE, Dataset, Variable
 from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.torch_files import tensors
@@ -46,7 +46,7 @@ class NeuralProcess(Layout):
         parameters = {}
         numbers: Array | None = found.get((1,))
         if numbers is not None and len(numbers.shape) == 2 and numbers.shape[0] == variables["contexts"].array.shape[0]:
-            from pdesolve.arrays import Part
+            from pdesolve.data.arrays import Part
 
             for i in range(numbers.shape[1]):
                 column = Part(numbers, (slice(0, numbers.shape[0]), slice(i, i + 1)), frozenset({1}))

@@ -15,8 +15,8 @@ from typing import ClassVar
 import h5py
 import numpy as np
 
-from pdesolve.arrays import Array, Memory, Stacked
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array, Memory, Stacked
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
 from pdesolve.datasets.hdf5 import H5Array, attributes_of, look, numbers
 from pdesolve.datasets.joining import joined

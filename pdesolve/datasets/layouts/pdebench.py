@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pdesolve.arrays import Array, Memory, Part, Stacked, Transposed
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array, Memory, Part, Stacked, Transposed
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
 from pdesolve.datasets.hdf5 import H5Array, attributes_of, described, look, numbers
 from pdesolve.datasets.layout import Container, Layout, Opening

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import h5py
 import numpy as np
 
-from pdesolve.arrays import Array, Memory, Part, Slices, Transposed
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array, Memory, Part, Slices, Transposed
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
 from pdesolve.datasets.groups import Grouped
 from pdesolve.datasets.hdf5 import H5Array, attribute, described, look, numbers

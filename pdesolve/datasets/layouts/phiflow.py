@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.data import COMPONENT, Coordinate, Dataset
+from pdesolve.data.dataset import COMPONENT, Coordinate, Dataset
 from pdesolve.datasets.bundle import bundle
 from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening

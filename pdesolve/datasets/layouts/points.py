@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pdesolve.arrays import Array
-from pdesolve.data import Coordinate, Dataset
+from pdesolve.data.arrays import Array
+from pdesolve.data.dataset import Coordinate, Dataset
 from pdesolve.datasets.bundle import bundle
 from pdesolve.datasets.dimensions import ONE, arranged, given_dims, parameter, unused_dims
 from pdesolve.datasets.layout import Layout, Opening

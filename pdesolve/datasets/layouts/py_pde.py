@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import h5py
 import numpy as np
 
-from pdesolve.arrays import Array, Part, Stacked
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array, Part, Stacked
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
 from pdesolve.datasets.hdf5 import H5Array, attribute, attributes_of, look, numbers
 from pdesolve.datasets.layout import Container, Layout, Opening

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pdesolve.arrays import Array, Memory, Stacked
-from pdesolve.data import Dataset, Variable
+from pdesolve.data.arrays import Array, Memory, Stacked
+from pdesolve.data.dataset import Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
 from pdesolve.datasets.hdf5 import H5Array, attribute, attributes_of, look
 from pdesolve.datasets.layout import Container, Layout, Opening

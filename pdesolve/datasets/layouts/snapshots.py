@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pdesolve.arrays import Part
-from pdesolve.data import SAMPLE, Dataset, Variable
+from pdesolve.data.arrays import Part
+from pdesolve.data.dataset import SAMPLE, Dataset, Variable
 from pdesolve.datasets.bundle import bundle
 from pdesolve.datasets.dimensions import arranged, told
 from pdesolve.datasets.layout import Layout, Opening

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.dimensions import arranged, given_dims, unused_dims
 from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.datasets.layouts.points import point_cloud

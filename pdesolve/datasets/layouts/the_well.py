@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pdesolve.arrays import Array, Flattened, Memory, Part, Transposed
-from pdesolve.data import Coordinate, Dataset, Variable
+from pdesolve.data.arrays import Array, Flattened, Memory, Part, Transposed
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.datasets.coordinates import coordinate
 from pdesolve.datasets.hdf5 import H5Array, attribute, attributes_of, described, look, numbers, texts
 from pdesolve.datasets.layout import Container, Layout, Opening

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.datasets.dimensions import told
 from pdesolve.datasets.labelled_files import Labelled, LabelledFile, labelled_file
 from pdesolve.datasets.layout import Layout, Opening

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pdesolve.data.signature import Signature
 from pdesolve.geometry import Grid
 from pdesolve.nn.fourier_network import FourierNetwork, lines_of
 from pdesolve.nn.operator_network import OperatorNetwork
@@ -11,7 +12,6 @@ from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.positions import position_channels
 from pdesolve.nn.resampling import layouts
 from pdesolve.nn.unet_network import UNetNetwork
-from pdesolve.signature import Signature
 
 Base = Literal["fno", "unet"]
 

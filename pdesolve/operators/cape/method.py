@@ -9,6 +9,8 @@ from typing import Literal
 
 import torch
 
+from pdesolve.data.signature import Signature
+from pdesolve.data.training_data import TrainingData
 from pdesolve.errors import InputError
 from pdesolve.geometry import Grid
 from pdesolve.nn.field_operator import FieldOperator
@@ -18,7 +20,6 @@ from pdesolve.nn.resampling import layouts
 from pdesolve.operators.cape.bases import Base, base_network
 from pdesolve.operators.cape.model import CapeNetwork, Proposal
 from pdesolve.operators.cape.terms import ProposalObjective, ProposalTerms
-from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.training.candidate import Candidate
 from pdesolve.training.fit import fit
@@ -26,7 +27,6 @@ from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training, losses_of, train_operator, training_task
 from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
 
 _TRAINING = Training(batch=50, loss="mean_square", learning_rate=3e-3, unroll=5, curriculum="tanh", noise=1e-3)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pdesolve.batch import Batch
+from pdesolve.data.batch import Batch
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.operators.cape.model import CapeNetwork
 from pdesolve.surrogates.operator import following

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
+from pdesolve.data.signature import Signature
 from pdesolve.nn.branch import BranchShape, branch
 from pdesolve.nn.branch_trunk import BranchTrunk, Reads
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.sensors import Sensors
 from pdesolve.nn.trunk import Trunk, TrunkShape, standardised_walls
-from pdesolve.signature import Signature
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pdesolve.data.signature import Signature
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.fourier_network import FourierNetwork, lines_of
 from pdesolve.nn.positions import position_channels
-from pdesolve.signature import Signature
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pdesolve.data.signature import Signature
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.operators.gino.model import GeometryNetwork
-from pdesolve.signature import Signature
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.nn.convolution import Extension
 from pdesolve.nn.field_operator import FieldOperator, Predicts
@@ -12,7 +13,6 @@ from pdesolve.nn.fourier_network import FourierNetwork, lines_of
 from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.positions import position_channels
 from pdesolve.operators.localno.model import Kernels, LocalNetwork
-from pdesolve.signature import Signature
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from pdesolve.data.signature import Signature
 from pdesolve.errors import unknown_name
 from pdesolve.nn.branch import Branch, BranchShape, branch
 from pdesolve.nn.branch_trunk import BranchTrunk, Reads
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.sensors import Sensors
 from pdesolve.nn.trunk import Trunk, TrunkShape, standardised_walls
-from pdesolve.signature import Signature
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as distributed
 
+from pdesolve.data.signature import Signature
+from pdesolve.data.training_data import TrainingData
 from pdesolve.errors import InputError
 from pdesolve.nn.branch import BranchShape, branch
 from pdesolve.nn.field_operator import FieldOperator, Predicts
@@ -14,13 +16,11 @@ from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.sensors import Sensors
 from pdesolve.operators.pod_deeponet.decomposition import Decomposing, Decomposition
 from pdesolve.operators.pod_deeponet.model import PODDeepONet as Network
-from pdesolve.signature import Signature
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training, train_operator
 from pdesolve.training.processes import place
 from pdesolve.training.run import Run
-from pdesolve.training_data import TrainingData
 
 _BRANCH = BranchShape(kind="perceptron", width=512, depth=3)
 _TRAINING = Training(learning_rate=1e-3, weight_decay=0.3)

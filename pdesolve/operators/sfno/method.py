@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pdesolve.data.signature import Signature
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.positions import position_channels
 from pdesolve.operators.sfno.model import SphericalNetwork, longitudes
-from pdesolve.signature import Signature
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.nn.neuraloperator import quiet, without_metadata
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
 from pdesolve.nn.positions import positions
-from pdesolve.signature import Signature
 
 
 class SphericalNetwork(OperatorNetwork):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.geometry import GridAxis
 from pdesolve.nn.places import GridPlaces
-from pdesolve.signature import Signature
 
 _EQUAL = (
     1e-4  # relative departure of steps that are said to be equal; float32 coordinates have fewer digits than the file

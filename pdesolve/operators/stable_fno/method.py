@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pdesolve.data.signature import Signature, Slot
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.operators.stable_fno.extension import ends_of
 from pdesolve.operators.stable_fno.model import Filtering, Layout, Residual, StableFourierNetwork, Surface
-from pdesolve.signature import Signature, Slot
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pdesolve.data.signature import Signature
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.places import axis_lengths
 from pdesolve.nn.weighted_attention import Kernel
 from pdesolve.operators.transformer.model import Positions, TransformerNetwork, token_counts
-from pdesolve.signature import Signature
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.nn.convolution import Extension
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.resampling import layouts
 from pdesolve.nn.unet_network import UNetNetwork
-from pdesolve.signature import Signature
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 

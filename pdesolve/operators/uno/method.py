@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.fourier_network import lines_of
 from pdesolve.nn.positions import position_channels
 from pdesolve.operators.uno.model import UNetwork
-from pdesolve.signature import Signature
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 

@@ -11,6 +11,9 @@ from typing import Any
 import torch
 
 from pdesolve.conformal import MostPlaces
+from pdesolve.data.signature import Signature
+from pdesolve.data.training_data import TrainingData
+from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
 from pdesolve.method import Learner, Surrogate
 from pdesolve.nn.field_operator import FieldOperator
@@ -19,7 +22,6 @@ from pdesolve.nn.positions import position_channels
 from pdesolve.nn.precision import in_precision
 from pdesolve.operators.uqno.model import ENVELOPE, OfErrors, Pinball, UncertainSurrogate
 from pdesolve.operators.uqno.sharing import Share, halved
-from pdesolve.signature import Signature
 from pdesolve.surrogates.bands import BANDS, calibrated, read_bands
 from pdesolve.surrogates.envelopes import LearnedEnvelope
 from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
@@ -31,8 +33,6 @@ from pdesolve.training.operator_training import Training, seeded, train_operator
 from pdesolve.training.run import Run
 from pdesolve.training.schedules import rate_factor
 from pdesolve.training.trial import affordable
-from pdesolve.training_data import TrainingData
-from pdesolve.windows import Windows
 
 _TRAINING = Training()
 _FOURTH = 4  # of the training samples, one of so many is for the errors

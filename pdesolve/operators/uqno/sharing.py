@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pdesolve.batch import Batch
-from pdesolve.data import Dataset
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.task import Task
+from pdesolve.data.training_data import TrainingData
 from pdesolve.errors import InputError
-from pdesolve.task import Task
 from pdesolve.training.objective import Batches
 from pdesolve.training.processes import place, together
 from pdesolve.training.reduction import total
-from pdesolve.training_data import TrainingData
 
 _PATIENCE = 1000  # batches without a sample that is wanted
 

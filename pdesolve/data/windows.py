@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdesolve.batch import Batch, Sample, collated
-from pdesolve.data import COMPONENT, SAMPLE, Dataset
+from pdesolve.data.batch import Batch, Sample, collated
+from pdesolve.data.dataset import COMPONENT, SAMPLE, Dataset
+from pdesolve.data.flat import Flat
+from pdesolve.data.source import Source, source_of
+from pdesolve.data.task import Task
 from pdesolve.errors import InputError
-from pdesolve.flat import Flat
-from pdesolve.source import Source, source_of
-from pdesolve.task import Task
 
 
 @dataclass(frozen=True)

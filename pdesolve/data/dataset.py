@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pdesolve.arrays import Array, Part, Picked
+from pdesolve.data.arrays import Array, Part, Picked
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.geometry import Axes, Axis, Discretisation, Grid
 
@@ -223,7 +223,7 @@ class Dataset:
 
     def to_xarray(self) -> xr.Dataset:
         """The same as an xarray.Dataset, whose numbers are read when they are asked for."""
-        from pdesolve.lazy import lazy_dataset
+        from pdesolve.data.lazy import lazy_dataset
 
         return lazy_dataset(self)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pdesolve.arrays import Slices
-from pdesolve.data import Variable
+from pdesolve.data.arrays import Slices
+from pdesolve.data.dataset import Variable
 
 BLOCK_BYTES = 32 * 2**20  # several chunks of any sensible size, and small beside any memory
 

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import torch
 
-from pdesolve.batch import Batch
-from pdesolve.data import Dataset
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.signature import Signature
+from pdesolve.data.task import Task
 from pdesolve.problem import Problem
-from pdesolve.signature import Signature
-from pdesolve.task import Task
 from pdesolve.training.objective import Batches
 
 

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from pdesolve.arrays import Array, Part, Picked
-from pdesolve.data import COMPONENT, SAMPLE, SCATTERED, Dataset, Variable
+from pdesolve.data.arrays import Array, Part, Picked
+from pdesolve.data.dataset import COMPONENT, SAMPLE, SCATTERED, Dataset, Variable
 
 
 @dataclass(frozen=True, eq=False)

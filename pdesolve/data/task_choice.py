@@ -10,8 +10,8 @@ from pdesolve.errors import InputError, unknown_name
 from pdesolve.settings import check_values
 
 if TYPE_CHECKING:  # commands read what may be said of a task before they import torch
-    from pdesolve.data import Dataset
-    from pdesolve.task import Frames, Task
+    from pdesolve.data.dataset import Dataset
+    from pdesolve.data.task import Frames, Task
 
 Kind = Literal["auto", "steps", "final", "trajectory", "none"]
 _GIVEN = ("input", "a", "coefficient", "permeability")  # what files of others call what is given
@@ -65,7 +65,7 @@ class TaskChoice:
         Raises:
             InputError: unknown variables; no way to tell inputs from targets, with what to write.
         """
-        from pdesolve.task import Task
+        from pdesolve.data.task import Task
 
         for name in (*self.inputs, *self.targets):
             if name not in dataset.variables:
@@ -92,7 +92,7 @@ class TaskChoice:
 
     def _frames(self, wanted: bool, given: bool) -> Frames | None:
         """The frames of a task, by whether its targets and inputs move."""
-        from pdesolve.task import InitialToFinal, Steps, Trajectory
+        from pdesolve.data.task import InitialToFinal, Steps, Trajectory
 
         if self.frames == "none" or (self.frames == "auto" and not wanted and not given):
             return None

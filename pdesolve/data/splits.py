@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pdesolve.data import Dataset
+from pdesolve.data.dataset import Dataset
 from pdesolve.errors import InputError
 
 

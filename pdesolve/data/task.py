@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pdesolve.data import SAMPLE, Dataset, Variable
+from pdesolve.data.dataset import SAMPLE, Dataset, Variable
 from pdesolve.errors import InputError, unknown_name
 
 

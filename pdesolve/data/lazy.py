@@ -8,8 +8,8 @@ import numpy as np
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from pdesolve.arrays import Array, Slices
-from pdesolve.data import COMPONENT, Dataset, Variable
+from pdesolve.data.arrays import Array, Slices
+from pdesolve.data.dataset import COMPONENT, Dataset, Variable
 from pdesolve.labelled import dataset_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pdesolve.blocks import BLOCK_BYTES, blocks
-from pdesolve.data import COMPONENT, Dataset, Variable
+from pdesolve.data.blocks import BLOCK_BYTES, blocks
+from pdesolve.data.dataset import COMPONENT, Dataset, Variable
 from pdesolve.errors import InputError
 
 
