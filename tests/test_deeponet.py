@@ -163,7 +163,7 @@ def test_modes_are_those_of_the_training_data() -> None:
 
 
 def test_points_for_a_grid_and_empty_shapes_are_refused() -> None:
-    with pytest.raises(InputError, match="modes and fields are at least 1, got 0"):
+    with pytest.raises(InputError, match="modes is at least 1, got 0"):
         ps.train(learner("pod_deeponet", modes=0), data(), TASK, steps=1)
     with pytest.raises(InputError, match="sensors from 2"):
         BranchShape(sensors=0)

@@ -303,7 +303,11 @@ def test_grids_too_coarse_for_the_modes_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"modes": 0}, "modes of at least 1"), ({"amplitude": 0.0}, "a positive amplitude"), ({"width": 1.5}, "width")],
+    [
+        ({"expansion": 0}, "expansion of at least 1"),
+        ({"amplitude": 0.0}, "a positive amplitude"),
+        ({"width": 1.5}, "width"),
+    ],
 )
 def test_settings_without_sense_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +32,7 @@ def minimise(
     steps: int = 200,
     tolerance: float = 1e-12,
     form: Form | None = None,
-    target: Tensor | float = 0.0,
+    target: Tensor | float = -math.inf,
 ) -> Minimum:
     """Minimise from theta (*batch, parameter), each problem of the batch until it has converged.
 

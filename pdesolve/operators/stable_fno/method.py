@@ -57,8 +57,7 @@ class StableFNO(OperatorLearner):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        least = {"modes": 1, "width": 1, "depth": 1, "expansion": 1, "evaluation_filter": 0.0}
-        for name, bound in least.items():
+        for name, bound in {"expansion": 1, "evaluation_filter": 0.0}.items():
             if getattr(self, name) < bound:
                 raise InputError(f"stable_fno needs {name} of at least {bound:g}, got {getattr(self, name)}")
         if not self.amplitude > 0:
