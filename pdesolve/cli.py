@@ -34,6 +34,9 @@ VERBS = {
     "doctor": "what this installation has and what it lacks",
 }
 
+# CPU time of this process when the command began: none of it in a process of its own, whose imports count too
+began = 0.0
+
 _HELP = f"""usage: pdesolve VERB ... [--json] [--help]
 
 One PDE definition, every method.
@@ -54,6 +57,8 @@ class Helped(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    global began
+    began = 0.0 if argv is None else sum(os.times()[:4])
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         with warnings.catch_warnings():

@@ -34,7 +34,7 @@ def resume(
     problem: Problem | None = None,
     method: Solver | None = None,
     values: Mapping[str, Value] | None = None,
-    whole_process: bool = False,
+    began: float | None = None,
 ) -> Solution:
     """Go on with a run from its last checkpoint, in the same folder, as if it had never stopped.
 
@@ -83,7 +83,7 @@ def resume(
         observed = read_observations(folder / OBSERVATIONS, problem)
         problem = replace(problem, conditions=(*problem.conditions, *observed))
     before = content["cpu_seconds"]
-    clock = Budget(cpu_seconds, before=before) if whole_process else Budget.from_now(cpu_seconds, before=before)
+    clock = Budget.since(began, cpu_seconds, before=before)
     work = Work(
         problem, method, merged, learned, wanted, folder if leads() else None, None, clock,
         devices.find_device(device or record["device"]), devices.find_dtype(config["dtype"]),

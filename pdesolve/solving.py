@@ -60,7 +60,7 @@ def solve(
     dtype: str = "float64",
     threads: int | None = None,
     out: str | Path | None = None,
-    whole_process: bool = False,
+    began: float | None = None,
 ) -> Solution:
     """Solve a problem by a method and prove the solution.
 
@@ -68,7 +68,7 @@ def solve(
     "my.yaml" (`pdesolve.problem_file` says how it is written).
     values: parameter values that take the place of the problem's. learn: parameters to fit to observations, "viscosity"
     or "viscosity=0.05" to start there. observe: a CSV file of observations (columns: the axes and the unknown).
-    budget: CPU time such as "90s" or "2min", of this call (of the whole process where `whole_process`); the reference
+    budget: CPU time such as "90s" or "2min", of this call, or since the CPU time `began` of this process; the reference
     solution, which may take some minutes once and is then kept on disk, is not counted. target: the relative L2 error
     at which to stop; methods that march in time take none. steps: stop after so many steps.
     out: the run folder; a new one under `runs/` by default.
@@ -100,7 +100,7 @@ def solve(
         observed = read_observations(Path(observe), problem)
         problem = dataclasses.replace(problem, conditions=(*problem.conditions, *observed))
     where, precision = devices.find_device(device), devices.find_dtype(dtype)
-    clock = Budget(cpu_seconds) if whole_process else Budget.from_now(cpu_seconds)
+    clock = Budget.since(began, cpu_seconds)
     name = catalogue.method_name(method)
     # of several processes the first one alone has a folder
     folder, before = run_folder(out, f"{problem.name}-{name}") if leads() else (None, None)

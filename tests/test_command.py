@@ -180,6 +180,19 @@ def test_negative_values_reach_their_option(command) -> None:
     assert (code, out) == (2, "") and "positive" in err
 
 
+def test_a_budget_counts_a_command_not_what_ran_before_it_in_its_process(command, monkeypatch) -> None:
+    clock = os.times
+    monkeypatch.setattr(os, "times", lambda: (clock().user + 5000.0, *clock()[1:]))
+    assert (
+        command("solve", "heat_1d", "--method", "pinn", *SMALL, "--steps", "3", "--budget", "1min", "--out", "run")[0]
+        == 0
+    )
+    run = json.loads(Path("run/run.json").read_text())
+    assert run["status"] == "finished" and run["proof"]["cpu_seconds"] < 60
+    assert command("resume", "run", "--steps", "6")[0] == 0
+    assert json.loads(Path("run/run.json").read_text())["proof"]["cpu_seconds"] < 60
+
+
 @pytest.mark.slow
 def test_an_interrupt_from_the_keyboard_leaves_a_usable_run(command) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -34,7 +34,7 @@ SMALL = FNO(modes=3, width=4, depth=1, training=Training(batch=4))
 _SETTINGS = {"modes": 3, "width": 4, "depth": 1, "training.batch": 4}
 TRAIN = [
     "train", "fno", "--data", "waves.h5", *(f"--method.{name}={value}" for name, value in _SETTINGS.items()),
-    "--steps", "4", "--budget", "25min",  # of the whole process, with all tests before
+    "--steps", "4",
     "--threads", "1", "--device", "cpu", "--out", "run",
 ]  # fmt: skip
 

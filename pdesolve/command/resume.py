@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pdesolve import cli
 from pdesolve.command.arguments import Parser, number, only_json
 from pdesolve.command.solve import conclude
 from pdesolve.errors import InputError
@@ -56,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
         with only_json(given.json):
             surrogate = resume_training(
                 given.run, budget=given.budget, steps=steps, target=target, device=given.device, threads=threads,
-                whole_process=True,
+                began=cli.began,
             )  # fmt: skip
         return train.conclude(surrogate, given.json)
 
@@ -64,6 +65,6 @@ def run(arguments: Sequence[str]) -> int:
         requirements = [Requirement.parse(text) for text in given.require]
         solution = resume(
             given.run, budget=given.budget, steps=steps, target=target, device=given.device, threads=threads,
-            whole_process=True,
+            began=cli.began,
         )  # fmt: skip
     return conclude(solution, requirements, given.json)

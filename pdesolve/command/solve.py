@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pdesolve import cli
 from pdesolve.cli import DIVERGED, INTERRUPTED, MISSED
 from pdesolve.command.arguments import (
     Parser,
@@ -82,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
             dtype=told.dtype,
             threads=told.threads,
             out=given.out,
-            whole_process=True,
+            began=cli.began,
         )
     return conclude(solution, requirements, given.json)
 

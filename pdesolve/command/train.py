@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pdesolve import cli
 from pdesolve.cli import DIVERGED, INTERRUPTED
 from pdesolve.command.arguments import Parser, add_settings, only_json, print_json, settings_text, split_settings
 from pdesolve.data.task_choice import TaskChoice
@@ -105,7 +106,7 @@ def run(arguments: Sequence[str]) -> int:
             dtype=told.dtype,
             threads=told.threads,
             out=given.out,
-            whole_process=True,
+            began=cli.began,
         )
     return conclude(surrogate, given.json)
 

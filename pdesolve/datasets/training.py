@@ -42,7 +42,7 @@ def train(
     dtype: str = "float32",
     threads: int | None = None,
     out: str | Path | None = None,
-    whole_process: bool = False,
+    began: float | None = None,
 ) -> Surrogate:
     """Train a surrogate and judge it on samples that training has not seen.
 
@@ -50,7 +50,7 @@ def train(
     A family is simulated as training goes on (see `FromFamily`).
     task: which variables and frames are given and wanted, and how samples are split; what is not said follows from the
     data set.
-    budget: CPU time of this call (of the whole process where `whole_process`). target: the relative L2 error on the
+    budget: CPU time of this call, or since the CPU time `began` of this process. target: the relative L2 error on the
     validation split at which to stop. steps: of the optimiser, in place of what fits the budget.
     out: the run folder; a new one under `runs/` by default.
 
@@ -83,7 +83,7 @@ def train(
         **{key: value for key, value in options.items() if value is not None},
     }
     source = _source(dataset, task, config)
-    clock = Budget(cpu_seconds) if whole_process else Budget.from_now(cpu_seconds)
+    clock = Budget.since(began, cpu_seconds)
     if isinstance(dataset, Family):
         stem = catalogue.family_name(dataset)
     else:
@@ -103,7 +103,7 @@ def resume_training(
     target: float | None = None,
     device: str | None = None,
     threads: int | None = None,
-    whole_process: bool = False,
+    began: float | None = None,
 ) -> Surrogate:
     """Go on with a training from its last checkpoint, in the same folder, as if it had never stopped.
 
@@ -134,7 +134,7 @@ def resume_training(
     learner = catalogue.make_learner(config["method"]["name"], given)
     task: TaskChoice = build("task", TaskChoice, config["task"])[0]
     source = _source(opened(config), task, config)
-    clock = Budget(cpu_seconds, before=before) if whole_process else Budget.from_now(cpu_seconds, before=before)
+    clock = Budget.since(began, cpu_seconds, before=before)
     lesson = Lesson(
         learner, source, wanted, folder if leads() else None, None, clock,
         devices.find_device(device or config["device"]), devices.find_dtype(config["dtype"]),

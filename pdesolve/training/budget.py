@@ -40,8 +40,8 @@ def cpu_time() -> float:
 class Budget:
     """CPU time of the whole process, all threads, less what was excluded (the reference solution).
 
-    Counting starts at `started` (0: when the process began; `Budget.from_now` for a notebook). `before` is what was
-    spent before the run was resumed.
+    Counting starts at the CPU time `started` of the process (0: when it began). `before` is what was spent before the
+    run was resumed.
     """
 
     cpu_seconds: float = 120.0
@@ -50,8 +50,13 @@ class Budget:
     excluded: float = field(default=0.0, init=False)
 
     @staticmethod
-    def from_now(cpu_seconds: float, *, before: float = 0.0) -> Budget:
-        return Budget(cpu_seconds, started=cpu_time(), before=before)
+    def from_now(cpu_seconds: float) -> Budget:
+        return Budget.since(None, cpu_seconds)
+
+    @staticmethod
+    def since(began: float | None, cpu_seconds: float, *, before: float = 0.0) -> Budget:
+        """Counted from the CPU time `began` of this process; None: from now."""
+        return Budget(cpu_seconds, started=cpu_time() if began is None else began, before=before)
 
     @property
     def spent(self) -> float:
