@@ -73,7 +73,7 @@ class Accessor:
         self, problem: Problem | str | None = None, *, values: Mapping[str, Value] | None = None, accuracy: int = 4
     ) -> xr.Dataset:
         """What the equation leaves over on this grid, for the problem that the attributes name, or for another."""
-        from pdesolve.gridded import residual
+        from pdesolve.provenance import residual
 
         return residual(self._dataset, problem, values=values, accuracy=accuracy)
 

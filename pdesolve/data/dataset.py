@@ -17,6 +17,7 @@ import numpy as np
 from pdesolve.data.arrays import Array, Part, Picked
 from pdesolve.errors import InputError, unknown_name
 from pdesolve.geometry import Axes, Axis, Discretisation, Grid
+from pdesolve.gridded import member_at
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -210,8 +211,6 @@ class Dataset:
         Raises:
             InputError: scattered data, an axis without coordinates, or with others for each sample.
         """
-        from pdesolve.gridded import member_at
-
         members = []
         for name in self.space:
             coordinate = self.coordinates.get(name)

@@ -23,6 +23,7 @@ from pdesolve.datasets.streaming import MEMORY, loader
 from pdesolve.errors import Diverged, InputError
 from pdesolve.family import Family
 from pdesolve.problem import Problem
+from pdesolve.provenance import problem_of
 from pdesolve.settings import plain
 from pdesolve.training.objective import Batches
 
@@ -73,8 +74,6 @@ class FromDataset(TrainingData):
         return self.dataset.split(split) if split in self.dataset.splits else None
 
     def problem(self) -> Problem:
-        from pdesolve.gridded import problem_of
-
         if not {"problem", "family"} & set(self.dataset.attributes):
             raise InputError(
                 "the residual is of the equation that the data obey, and these name none: leave training.residual at "

@@ -17,6 +17,7 @@ from pdesolve.fields import GridField, Quantity
 from pdesolve.geometry import Grid
 from pdesolve.method import Surrogate
 from pdesolve.problem import Problem, Value
+from pdesolve.provenance import problem_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,7 +30,6 @@ def posed_by(data: Dataset, given: Problem | str | None) -> Problem:
         InputError: neither.
     """
     from pdesolve.catalogue import make_problem
-    from pdesolve.gridded import problem_of
 
     if isinstance(given, Problem):
         return given

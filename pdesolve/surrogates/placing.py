@@ -9,6 +9,7 @@ from pdesolve.data.batch import Batch
 from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Grid, GridAxis, Mesh, PointCloud
+from pdesolve.gridded import member_at
 from pdesolve.nn.places import GridPlaces, Places, PointPlaces
 
 
@@ -57,8 +58,6 @@ class Placing:
         return PointPlaces.of(axes, torch.stack(columns, -1))
 
     def _grid(self, batch: Batch, shape: tuple[int, ...]) -> Grid:
-        from pdesolve.gridded import member_at
-
         members = []
         for size, known in zip(shape, self.signature.members, strict=True):
             points = batch.coordinates.get(known.axis.name)

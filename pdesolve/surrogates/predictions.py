@@ -23,6 +23,7 @@ from pdesolve.exhaustion import in_parts
 from pdesolve.fields import Coordinates, GridField, Quantity
 from pdesolve.fields.interpolation import interpolate
 from pdesolve.geometry import Axes, Axis, Grid, GridAxis
+from pdesolve.gridded import at
 from pdesolve.method import Surrogate
 from pdesolve.nn.places import GridPlaces, PointPlaces
 from pdesolve.rollout import OnDivergence
@@ -248,8 +249,6 @@ def _times(signature: Signature, data: Dataset, count: int) -> np.ndarray:
 
 def _at_points(labelled: xr.Dataset, axes: tuple[Axis, ...], points: np.ndarray) -> xr.Dataset:
     import xarray as xr
-
-    from pdesolve.gridded import at
 
     return at(labelled, {a.name: xr.DataArray(points[:, i], dims="point") for i, a in enumerate(axes)})
 
