@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from waves import waves, waves_file
 
 import pdesolve as ps
@@ -62,6 +63,19 @@ def data(tmp_path: Path) -> Path:
 
 def method(**training: Any) -> FNO:
     return replace(SMALL, training=replace(SMALL.training, **training))
+
+
+class Waiting(TorchDispatchMode):
+    """Counts what would wait for a GPU: reading a number, and shapes that follow from values."""
+
+    NAMES = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal")
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name.removeprefix("aten::")
+        masked = name == "index" and any(i is not None and i.dtype == torch.bool for i in args[1])
+        self.count += name in self.NAMES or masked
+        return func(*args, **(kwargs or {}))
 
 
 def weights(surrogate: Surrogate) -> dict[str, torch.Tensor]:
@@ -188,6 +202,20 @@ def test_a_divergence_keeps_the_best_weights_and_says_so(average: float, data: P
         assert all(bool(torch.isfinite(v).all()) for v in state.values() if isinstance(v, torch.Tensor))
     assert main(["resume", "run"]) == 3  # 1e5 is no better, and it says so again
     assert "try a learning rate of" in capsys.readouterr().err
+
+
+def waits(steps: int, data: Path, **training: Any) -> int:
+    with Waiting() as waiting:
+        ps.train(method(**training), data, steps=steps, threads=1, device="cpu", out=f"run{steps}")
+    return waiting.count
+
+
+BUSY = {"noise": 0.1, "unroll": 2, "push_forward": 1, "clip": 1.0, "loss": "h1", "schedule": "cosine", "warm_up": 0.2}
+
+
+@pytest.mark.parametrize("training", [{}, BUSY], ids=["plain", "busy"])
+def test_steps_wait_for_no_number_of_the_device(training: dict[str, Any], data: Path) -> None:
+    assert 0 < waits(STEPS, data, **training) == waits(2 * STEPS, data, **training)
 
 
 def test_data_that_break_within_a_training_are_named(data: Path, monkeypatch) -> None:
