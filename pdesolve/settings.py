@@ -250,7 +250,9 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping) and all(_fits(entry, arguments[1]) for entry in value.values())
     if hint in (int, float):  # True is 1 to Python, and a mistake here
         return isinstance(value, (int, hint)) and not isinstance(value, bool)
-    return hint not in _SCALARS or isinstance(value, hint)
+    if inspect.isclass(hint) and (hint in _SCALARS or dataclasses.is_dataclass(hint)):
+        return isinstance(value, hint)
+    return True
 
 
 def _settable(hint: Any) -> bool:

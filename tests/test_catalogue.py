@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,16 @@ def test_every_method_is_a_frozen_dataclass_of_documented_settings(name: str) ->
     assert made == kind() and build("method", kind, json.loads(json.dumps(values)))[0] == made
     assert catalogue.method_name(made) == name
     assert catalogue.documentation(catalogue.find(name)).startswith(catalogue.find(name).summary)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_settings_made_in_python_are_checked_too(name: str) -> None:
+    method: Any = catalogue.find_method(name)()
+    made = [method, *(part for part in vars(method).values() if dataclasses.is_dataclass(part))]
+    for part in made:
+        for setting in dataclasses.fields(part):
+            with pytest.raises(InputError):
+                dataclasses.replace(part, **{setting.name: object()})
 
 
 @pytest.mark.parametrize("name", FAMILIES)

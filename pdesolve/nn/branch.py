@@ -13,6 +13,7 @@ from torch.nn import functional
 from pdesolve.errors import InputError
 from pdesolve.nn.mlp import Activation, activation_layer, linear, mlp
 from pdesolve.nn.sensors import Sensors
+from pdesolve.settings import check_values
 
 _LAST = 4  # points an axis at which halving ends
 
@@ -37,6 +38,7 @@ class BranchShape:
     activation: Activation = "silu"
 
     def __post_init__(self) -> None:
+        check_values(self)
         if self.sensors < 2 or self.width < 4 or self.depth < 0:
             raise InputError(
                 "a branch needs sensors from 2, width from 4 and depth from 0 on, got "

@@ -13,6 +13,7 @@ from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis
 from pdesolve.nn.mlp import Activation
 from pdesolve.nn.network import Features, network
+from pdesolve.settings import check_values
 
 _PIECE = 2**16  # places at once where no gradient is wanted
 
@@ -36,6 +37,14 @@ class TrunkShape:
     features: Features = "coordinates"
     feature_scale: float = 2.0
     harmonics: int = 4
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        if min(self.width, self.depth, self.harmonics) < 1 or not self.feature_scale > 0:
+            raise InputError(
+                "a trunk needs width, depth and harmonics from 1 on and feature_scale above 0, got "
+                f"{self.width}, {self.depth}, {self.harmonics} and {self.feature_scale}"
+            )
 
 
 class Trunk(nn.Module):

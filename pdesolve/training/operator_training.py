@@ -23,6 +23,7 @@ from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.precision import in_precision
 from pdesolve.nn.spectral import SpectralConvolution
+from pdesolve.settings import check_values
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.surrogates.rollouts import rollout_windows
 from pdesolve.symmetries import Symmetries
@@ -110,6 +111,7 @@ class Training:
     sharded: bool = False
 
     def __post_init__(self) -> None:
+        check_values(self)
         bounds = {
             "epochs": 0, "batch": 1, "points": 0, "unroll": 1, "push_forward": 0, "clip": 0, "noise": 0,
             "weight_decay": 0, "residual": 0,
