@@ -221,6 +221,12 @@ def test_splits_are_drawn_or_those_of_the_file() -> None:
     assert np.array_equal(divided(data, seed=1).splits["test"], made.splits["test"])
     assert not np.array_equal(divided(data, seed=2).splits["train"], made.splits["train"])
     assert set(divided(data, valid=0.0).splits) == {"train", "test"}
+    for samples in (3, 4, 5, 7):
+        few = divided(data.isel({"sample": slice(samples)})).splits
+        assert {len(few["valid"]), len(few["test"])} == {1} and len(few["train"]) == samples - 2
+        assert sorted(np.concatenate(list(few.values())).tolist()) == list(range(samples))
+    few = divided(data.isel({"sample": slice(3)}), train=0.3, valid=0.05, test=0.05).splits
+    assert [len(numbers) for numbers in few.values()] == [1, 1, 1]
     own = replace(data, splits={"train": np.array([3])})
     assert np.array_equal(divided(own).splits["train"], [3])
 
@@ -229,7 +235,7 @@ def test_splits_are_drawn_or_those_of_the_file() -> None:
     ("act", "message"),
     [
         (lambda d: divided(d, train=0.9), "together at most 1: got train=0.9, valid=0.1, test=0.1"),
-        (lambda d: divided(d, train=0.98, valid=0.02, test=0.0), "the split valid would be empty: 0.02 of 20 samples"),
+        (lambda d: divided(d.isel({"sample": slice(2)})), "3 splits .* need a sample each, and the data have 2"),
         (lambda d: with_splits(d, {"train": np.array([1, 2]), "test": np.array([2])}), "train and test overlap: .* 2"),
         (lambda d: with_splits(d, {"train": np.array([], int)}), "the split train is empty"),
         (lambda d: with_splits(d, {"train": np.array([20])}), "there are 20 samples"),

@@ -14,11 +14,11 @@ from pdesolve.errors import InputError
 def divided(dataset: Dataset, *, train: float = 0.8, valid: float = 0.1, test: float = 0.1, seed: int = 0) -> Dataset:
     """The data set with its own splits, where the file has some, else with drawn ones of these parts of the samples.
 
-    A part of 0 has no split. Samples of a split are in ascending order, which is how they lie in the file.
+    A part of 0 has no split, any other a sample or more. Samples of a split are in ascending order, which is how they
+    lie in the file.
 
     Raises:
-        InputError: no samples, parts that are negative or more than the whole, a part that has none, splits that
-            overlap.
+        InputError: no samples, fewer than splits, parts that are negative or more than the whole, splits that overlap.
     """
     if not dataset.samples:
         raise InputError("the data have no samples: is a selection empty, or did their writer stop?")
@@ -27,20 +27,21 @@ def divided(dataset: Dataset, *, train: float = 0.8, valid: float = 0.1, test: f
     parts: dict[str, float] = {"train": train, "valid": valid, "test": test}
     if min(parts.values()) < 0 or not 0 < sum(parts.values()) <= 1 + 1e-9:
         raise InputError(f"the parts of a split are from 0 to 1, together at most 1: got {_said(parts)}")
-    order = np.random.default_rng(seed).permutation(dataset.samples)
-    ends = np.rint(np.cumsum(list(parts.values())) * dataset.samples).astype(int)
-    begins = np.concatenate([[0], ends[:-1]])
-    drawn = {
-        name: np.sort(order[begin:end])
-        for (name, part), begin, end in zip(parts.items(), begins, ends, strict=True)
-        if part > 0
-    }
-    empty = [name for name, numbers in drawn.items() if not len(numbers)]
-    if empty:
+    asked = {name: part for name, part in parts.items() if part > 0}
+    if dataset.samples < len(asked):
         raise InputError(
-            f"the split {empty[0]} would be empty: {parts[empty[0]]:g} of {dataset.samples} samples; ask for a larger "
-            f"part, or for {empty[0]}=0"
+            f"{len(asked)} splits ({_said(asked)}) need a sample each, and the data have {dataset.samples}: "
+            "--split train=1 trains on all, and judges nothing; or join files of more samples"
         )
+    order = np.random.default_rng(seed).permutation(dataset.samples)
+    ends = np.rint(np.cumsum(list(asked.values())) * dataset.samples).astype(int)
+    sizes = np.diff(ends, prepend=0)
+    while not sizes.all():  # a small part of few samples is one of them
+        sizes[sizes.argmax()] -= sizes.sum() == dataset.samples
+        sizes[sizes.argmin()] += 1
+    drawn = {
+        name: np.sort(order[end - size : end]) for name, size, end in zip(asked, sizes, np.cumsum(sizes), strict=True)
+    }
     return replace(dataset, splits=drawn)
 
 
