@@ -104,15 +104,23 @@ def test_it_overfits_a_few_samples_and_predicts_at_another_resolution(
     assert surrogate.parameters == count > 0
 
 
-def parameters(surrogate: Surrogate) -> list[torch.nn.Parameter]:
-    """Those of its modules, and of the surrogates it is made of."""
-    found: list[torch.nn.Parameter] = []
+def modules(surrogate: Surrogate) -> list[torch.nn.Module]:
+    """Its own, and those of the surrogates it is made of."""
+    found: list[torch.nn.Module] = []
     for part in vars(surrogate).values():
         if isinstance(part, torch.nn.Module):
-            found += part.parameters()
+            found.append(part)
         elif isinstance(part, Surrogate):
-            found += parameters(part)
+            found += modules(part)
     return found
+
+
+def parameters(surrogate: Surrogate) -> list[torch.nn.Parameter]:
+    return [parameter for part in modules(surrogate) for parameter in part.parameters()]
+
+
+def tensors(surrogate: Surrogate) -> list[torch.Tensor]:
+    return [*parameters(surrogate), *(buffer for part in modules(surrogate) for buffer in part.buffers())]
 
 
 @pytest.mark.parametrize("name", learners())
@@ -121,6 +129,7 @@ def test_it_is_stored_and_read_again(name: str, tmp_path: Path) -> None:
     batch = Windows(waves(FINE), TASK).batch(range(2))
     surrogate.write(tmp_path)
     again = learner.restore(tmp_path)
+    assert not any(part.training for part in modules(again))
     assert again.signature == surrogate.signature and again.parameters == surrogate.parameters
     assert torch.equal(again.predict(batch)["u"], surrogate.predict(batch)["u"])
 
@@ -136,6 +145,16 @@ def test_it_learns_in_float64_and_is_read_so_again(name: str, tmp_path: Path) ->
     assert bool(found.isfinite().all()) and torch.equal(again.predict(batch)["u"], found)
     # what was learnt has more digits than float32 holds
     assert any(bool((p != p.float()).any()) for p in parameters(surrogate))
+
+
+@pytest.mark.parametrize("name", learners())
+def test_predicting_changes_nothing(name: str) -> None:
+    _, surrogate = trained(name)
+    assert not any(part.training for part in modules(surrogate))
+    batch = Windows(waves(COARSE), TASK).batch(range(2))
+    found, before = surrogate.predict(batch)["u"], [tensor.clone() for tensor in tensors(surrogate)]
+    assert torch.equal(surrogate.predict(batch)["u"], found)
+    assert all(map(torch.equal, before, tensors(surrogate)))
 
 
 @pytest.mark.parametrize("name", learners())

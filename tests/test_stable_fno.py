@@ -330,6 +330,17 @@ def waves(samples: int = 20, frames: int = 9, points: int = 32) -> Dataset:
 SMALL = StableFNO(modes=17, width=16, training=Training(batch=8, learning_rate=1e-2))
 
 
+def test_predictions_leave_the_moments_of_training_as_they_are(tmp_path: Path) -> None:
+    dynamic = dataclasses.replace(SMALL, filtering="dynamic")
+    surrogate = ps.train(dynamic, waves(), steps=5, threads=1, out=tmp_path / "run")
+    batch = Windows(waves(), surrogate.signature.task).batch(range(6))
+    first = surrogate.predict(batch)["u"]
+    for again in (surrogate, ps.load_surrogate(tmp_path / "run")):
+        assert torch.equal(again.predict(batch)["u"], first)
+        one = dataclasses.replace(batch, inputs={"u": batch.inputs["u"][:1]})  # others of a batch do not matter
+        torch.testing.assert_close(again.predict(one)["u"], first[:1], rtol=1e-4, atol=1e-6)
+
+
 def test_it_learns_rolls_out_and_comes_back_from_its_file(tmp_path: Path) -> None:
     data = waves()
     surrogate = ps.train(SMALL, data, steps=100, threads=1, out=tmp_path / "run")

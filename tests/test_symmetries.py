@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from pdesolve.data.arrays import Memory
 from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.data.signature import Signature, Slot
+from pdesolve.data.task import Task
+from pdesolve.data.windows import Windows
+from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, Grid, GridAxis
 from pdesolve.nn.places import GridPlaces
@@ -18,6 +25,8 @@ from pdesolve.operators.fno.method import FNO
 from pdesolve.symmetries import Symmetries
 from pdesolve.training.losses import RelativeL2
 from pdesolve.training.operator_objective import OperatorObjective
+from pdesolve.training.operator_training import Training
+from pdesolve.training.run import Run
 
 SQUARE = Symmetries(("reflect", "exchange"))
 FLOW = Symmetries(("reflect", "exchange"), odd=("w",))
@@ -136,6 +145,25 @@ def test_means_over_images_commute_with_motions(target: str, placement: str) -> 
         plain = module.once({"a": a}, {}, places, places)
         assert (plain[target] - module({"a": a}, {}, places, places)[target]).abs().max() > 1e-2
     assert Signature.of_json(known.json()) == known
+
+
+def test_what_was_trained_to_predict_means_does_so_and_does_when_read_again(tmp_path: Path) -> None:
+    grid, draw = members("nodes"), np.random.default_rng(0)
+    values = {name: Variable(name, Memory(draw.normal(size=(8, 9, 9))), ("sample", "x", "y")) for name in ("a", "u")}
+    places = {member.axis.name: Coordinate(member.axis, member.points) for member in grid}
+    data = Dataset(values, places, splits={"train": np.arange(6), "valid": np.arange(6, 8)})
+    task = Task(("a",), ("u",), None)
+    training = Training(batch=3, symmetries=("reflect", "exchange"), symmetric="mean")
+    learner = FNO(modes=4, width=6, depth=2, training=training)
+    run = Run(seed=0, steps=3, dtype=torch.float32, measure=lambda candidate: candidate.validate())
+    surrogate = learner.learn(FromDataset(data, task), run)
+    surrogate.write(tmp_path)
+    for one in (surrogate, learner.restore(tmp_path)):
+        batch = Windows(data, task).batch(range(2))
+        direct = one.predict(batch)["u"]
+        for motion in SQUARE.motions(2):
+            moved = one.predict(replace(batch, inputs={"a": motion.scalar(batch.inputs["a"], grid)}))["u"]
+            torch.testing.assert_close(moved, motion.scalar(direct, grid), rtol=1e-4, atol=1e-5)
 
 
 def test_training_sees_images_and_validation_does_not() -> None:

@@ -38,13 +38,14 @@ class Frames:
 class OperatorSurrogate(Surrogate):
     """A surrogate that is one network between fields, applied again and again for later frames.
 
-    settings: of the method that built the network, JSON values; they and the signature rebuild it.
+    settings: of the method that built the network, JSON values; they and the signature rebuild it. The network is in
+    evaluation mode wherever nobody trains it: some have moments of batches, or means over images, of their own there.
     """
 
     def __init__(
         self, module: FieldOperator, *, method: str, settings: Mapping[str, Any], device: torch.device | str = "cpu"
     ) -> None:
-        self.module = module.to(device)
+        self.module = module.to(device).eval()
         self.signature = module.signature
         self.method, self.settings = method, dict(settings)
         self.device = torch.device(device)

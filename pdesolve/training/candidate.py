@@ -61,10 +61,11 @@ class Candidate(Examiner):
         self._stored = True
 
     def take_best(self) -> OperatorSurrogate:
-        """The surrogate with its best weights."""
+        """The surrogate with its best weights, as it predicts."""
         if self.undivided is not None:
             self.surrogate.module = self.undivided.to(self.surrogate.device)
         self.surrogate.module.load_state_dict(self.best, strict=False)
+        self.surrogate.module.eval()
         return self.surrogate
 
     def state_dict(self) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class CAPE(OperatorLearner):
         candidate = Candidate(surrogate, module, [], run.checkpoint)
         stepping = Minibatch(optimiser, clip=training.clip or math.inf)
         fit(
-            ProposalObjective(module, loss), batches, optimiser, run=run, stage="warm-up", solution=candidate,
+            ProposalObjective(module, loss).train(), batches, optimiser, run=run, stage="warm-up", solution=candidate,
             steps=self.warm_up, redraw=1, doctor=candidate, stepping=stepping,
         )  # fmt: skip
 
