@@ -14,7 +14,7 @@ import torch
 
 from pdesolve import metrics
 from pdesolve.errors import InputError
-from pdesolve.geometry import Axes, Axis, Grid
+from pdesolve.geometry import Axes, Axis, Grid, GridAxis
 from pdesolve.geometry.grid import Placement
 
 NAMES = "xyz"
@@ -398,3 +398,96 @@ def test_coverage_counts_places() -> None:
     assert float(metrics.coverage(lower, upper, truth, torch.tensor([0.0, 1.0, 1.0, 2.0]))) == 0.5
     upper[..., 1] = torch.nan
     assert metrics.coverage(lower, upper, truth).isnan().all()
+
+
+def test_spread_over_skill_is_a_ratio_of_roots_of_means_over_samples() -> None:
+    """By its definition, of samples whose errors and spreads differ much."""
+    generator = torch.Generator().manual_seed(2)
+    members = torch.randn(3, 4, 2, 1, 5, generator=generator, dtype=torch.float64)
+    members = members * torch.tensor([0.1, 1.0, 3.0, 9.0], dtype=torch.float64)[:, None, None, None]
+    truth = torch.zeros_like(members[0])
+    spread = ((members - members.mean(0)).square().sum(0) / 2).mean(-1)
+    skill = (members.mean(0) - truth).square().mean(-1)
+    close(metrics.spread_skill(members, truth), (4 / 3 * spread.mean(0) / skill.mean(0)).sqrt())
+
+
+def test_one_uneven_axis_among_even_ones_has_weights() -> None:
+    axes = (Axis("x", 0.0, 1.0, periodic=True), Axis("y", 0.0, 2.0))
+    grid = Grid((GridAxis(axes[0], "periodic", 6), GridAxis(axes[1], "chebyshev", 9)))
+    y = grid.columns(dtype=torch.float64, device="cpu")["y"].expand(6, 9)[None, None, None]
+    weights = metrics.quadrature_weights(grid, like=y)
+    assert weights is not None
+    assert float(metrics.rmse(y, 0 * y, weights)) == pytest.approx(math.sqrt(4 / 3), rel=1e-13)
+
+
+def test_points_that_are_even_to_the_digits_of_a_file_count_alike() -> None:
+    listed = np.linspace(0.0, 1.0, 33).astype(np.float32).astype(float)
+    grid = Grid((GridAxis.at(Axis("x", 0.0, 1.0), listed.tolist()),))
+    assert metrics.quadrature_weights(grid, like=torch.ones(1)) is None
+    assert metrics.energy_spectrum(torch.ones(1, 1, 1, 33), grid).shape[-1] == 17
+
+
+def test_plain_figures_by_their_definitions() -> None:
+    u, v = torch.tensor([3.0, 1.0, 4.0]), torch.tensor([0.0, 1.0, 2.0])
+    assert metrics.relative_l2(u, v) == pytest.approx(math.sqrt(13 / 5))
+    assert metrics.relative_l2(u, 0 * v) == pytest.approx(math.sqrt(26)), "the norm, where nothing can be divided by"
+    found = metrics.errors(2 * u, u, last=(u, v))
+    assert found == {"relative_l2": 1.0, "max": 4.0, "final": pytest.approx(math.sqrt(13 / 5))}
+    assert metrics.errors(u, v)["final"] is None
+    rows = torch.stack([u, v])
+    assert metrics.root_mean_square(rows) == pytest.approx(math.sqrt(31 / 6))
+    assert metrics.root_mean_square(rows, torch.tensor([1.0, 0.0, 3.0])) == pytest.approx(math.sqrt((57 + 12) / 8))
+    fields = rows[:, None, None]
+    assert metrics.conserved_error(fields, 0 * fields).flatten().tolist() == pytest.approx([8 / 3, 1.0])
+
+
+def test_the_ends_of_a_period_are_no_boundary() -> None:
+    """Errors of 1 and 2 on the walls y = 0 and 2 of a channel, none at the walls but far more within."""
+    axes = (Axis("x", 0.0, 3.0, periodic=True), Axis("y", 0.0, 2.0))
+    grid = Grid((GridAxis(axes[0], "periodic", 6), GridAxis(axes[1], "nodes", 5)))
+    error = torch.full((1, 1, 1, 6, 5), 100.0)
+    error[..., 0], error[..., -1] = 1.0, 2.0
+    assert float(metrics.boundary_rmse(error, 0 * error, grid=grid)) == pytest.approx(math.sqrt((1 + 4) / 2))
+
+
+def test_lead_curves_of_frames_leave_out_those_that_are_given() -> None:
+    errors = torch.tensor([[9.0, 1.0, 2.0], [9.0, 3.0, 6.0]])
+    assert metrics.lead_curve(errors, given=1).tolist() == [2.0, 4.0]
+    assert metrics.lead_curve(errors[..., None].expand(2, 3, 4), given=1).tolist() == [2.0, 4.0]
+
+
+def test_scores_hold_spectra_of_all_components_and_each_sample() -> None:
+    u, v = arrays((5, 2, 3, 9))
+    grid = grid_of(9, placement="nodes", accuracy=2)
+    parts, others = metrics.Scores(grid=grid), metrics.Scores(grid=grid)
+    parts.add({"u": u[:3]}, {"u": v[:3]})
+    others.add({"u": u[3:]}, {"u": v[3:]})
+    parts.merge(others)
+    close(parts.each()["u"], metrics.sample_relative_l2(u, v))
+    energy = sum(parts.spectra()["u"]["truth"])
+    assert energy == pytest.approx(float(v.square().mean(-1).sum(2).mean()) / 2)
+    slopes = metrics.relative_h1(u, v, grid=grid).mean()
+    assert parts.table()["u"]["relative_h1"] == pytest.approx(float(slopes)), "by the grid's own accuracy"
+
+
+def test_what_is_constant_has_no_correlation_time() -> None:
+    u, v = arrays((2, 3, 1, 8))
+    scores = metrics.Scores()
+    scores.add({"u": u, "still": u}, {"u": v, "still": torch.ones_like(v)})
+    assert "correlation_time" in scores.table()["u"] and "correlation_time" not in scores.table()["still"]
+
+
+def test_h1_is_of_all_frames_and_components_of_a_sample() -> None:
+    """Of an error in one frame, where the truth is small: the quotient of norms, not a mean of quotients."""
+    grid = grid_of(16)
+    wave = torch.sin(2 * math.pi * torch.arange(16, dtype=torch.float64) / 16)
+    sizes = torch.tensor([[1.0, 2.0], [0.1, 4.0]], dtype=torch.float64)
+    truth = (sizes[..., None] * wave)[None]
+    error = torch.zeros_like(truth)
+    error[0, 1, 0] = 3 * wave
+    found = metrics.relative_h1(truth + error, truth, grid=grid)
+    assert float(found) == pytest.approx(3 / float(sizes.norm()), rel=1e-12)
+
+
+def test_octaves_end_where_the_coarsest_axis_does() -> None:
+    assert metrics.octave_edges(grid_of(32, 8)) == (1.0, 2.0, 4.0)

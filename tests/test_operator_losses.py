@@ -90,6 +90,32 @@ def test_octaves_count_alike() -> None:
     assert float(RelativeL2()({"u": truth + 0.5 * short}, {"u": truth}, places, NOTHING)) < 0.03
 
 
+def test_octaves_are_a_mean_of_quotients_of_norms() -> None:
+    """Of six, |k| < 2, 4, 8, 16, 32 and above, over all frames and components; an empty one counts by its floor."""
+    places = ring(64)
+    truth = torch.zeros(1, 2, 2, 64, dtype=torch.float64)
+    for k in (1, 3, 5, 10):
+        truth += wave(places, k)
+    truth[:, 0, 1] += wave(places, 20)[0, 0]
+    truth[:, 1, 1] += wave(places, 24)[0, 0]
+    wrong = truth.clone()
+    wrong[:, 1, 1] += 0.5 * wave(places, 20)[0, 0]
+    loss = OctaveL2(floor=1e-6)({"u": wrong}, {"u": truth}, places, NOTHING)
+    assert float(loss) == pytest.approx(math.sqrt(0.25 / 2) / 6, rel=1e-4)
+    alone = {"u": wave(places, 1)}
+    loss = OctaveL2(floor=1e-2)({"u": alone["u"] + 0.05 * wave(places, 20)}, alone, places, NOTHING)
+    assert float(loss) == pytest.approx(math.sqrt(0.05**2 / 1e-2) / 6, rel=1e-4)
+
+
+def test_a_truth_that_is_zero_does_not_rule() -> None:
+    places = ring(16)
+    truth = torch.cat([0 * wave(places, 1), wave(places, 1)])
+    added = 1e-2 / 4  # of the mean square 1/4 of the batch
+    expected = sum(math.sqrt(0.1**2 / 2 / (size + added)) for size in (0.0, 0.5)) / 2
+    found = RelativeL2(epsilon=1e-2)({"u": truth + 0.1 * wave(places, 2)}, {"u": truth}, places, NOTHING)
+    assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
 def test_slopes_and_octaves_refuse_points() -> None:
     places = PointPlaces.of(ring(4).axes, torch.rand(1, 9, 1))
     values = {"u": torch.ones(2, 1, 1, 9)}

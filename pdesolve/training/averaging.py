@@ -20,6 +20,10 @@ def averaged(module: FieldOperator, decay: float) -> AveragedModel:
 
     def update(kept: Any, current: Any, count: Any) -> None:
         kept, current = ([own_part(value) for value in values] for values in (kept, current))
+        if not kept[0].is_floating_point() and not kept[0].is_complex():
+            for number, value in zip(kept, current, strict=True):  # of channels and waves: a mean would round them
+                number.copy_(value)
+            return
         n = int(mean.n_averaged)  # on the CPU; `count` is where the weights are, and would have to be waited for
         get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(kept, current, count)
 
