@@ -81,9 +81,13 @@ def test_interpolation_goes_round_and_beyond_the_outermost_cell() -> None:
     values = torch.tensor([[[0.0, 1.0, 2.0, 4.0]]], dtype=torch.float64)
     at = torch.tensor([[[0.875], [1.0], [-0.125], [0.125]]], dtype=torch.float64)
     assert Interpolation(ring).at(values, at).tolist() == [[[2.0, 0.0, 2.0, 0.5]]]
+    assert Interpolation(ring).at(values, at + 3).tolist() == Interpolation(ring).at(values, at - 5).tolist()
+    assert Interpolation(ring).at(values, at + 3).tolist() == [[[2.0, 0.0, 2.0, 0.5]]], "further round"
     closed = GridPlaces.of(Grid((GridAxis.at(RING, [0.0, 0.5, 1.0, 1.5, 2.0]),)), dtype=torch.float64)
     again = torch.cat([values, values[..., :1]], -1)
     assert Interpolation(closed).at(again, at).tolist() == [[[2.0, 0.0, 2.0, 0.5]]]
+    cubic, same = Interpolation(ring, degree=3).at(values, at), Interpolation(closed, degree=3).at(again, at)
+    torch.testing.assert_close(same, cubic)
     cells = GridPlaces.of(Grid((GridAxis(X, "cells", 4),)), dtype=torch.float64)
     line = 3 * cells.columns()[..., 0][:, None] + 1
     found = Interpolation(cells).at(line, torch.tensor([[[0.0], [1.0]]], dtype=torch.float64))

@@ -71,6 +71,8 @@ def test_it_begins_with_the_truth_and_ends_with_the_rollout() -> None:
     assert own == sorted(own)
     assert own[50] == WINDOW // 2  # φ(1/2) = 1/2
     assert set(own) == set(range(WINDOW))
+    assert curriculum.own(70, 1000) == 880  # φ(0.7) = (1 + tanh 1) / 2
+    assert curriculum.own(2000, WINDOW) == WINDOW - 1, "of a run that goes on beyond its end"
 
 
 def test_steps_are_fed_by_it(objective: tuple[OperatorObjective, Windows]) -> None:

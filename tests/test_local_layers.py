@@ -193,6 +193,12 @@ def test_linear_functions_are_kept_at_boundaries(axes: int, kind: Layout) -> Non
     assert torch.allclose(derivative(u[None, None]), slope.expand(1, 1, *u.shape), atol=1e-10)
 
 
+def test_the_largest_spacing_is_the_unit_of_differences() -> None:
+    layer = Derivative(2, 3, kinds=("periodic", "nodes"))
+    differences = layer.weight - layer.weight.mean((2, 3), keepdim=True)
+    assert torch.allclose(layer.kernel((10, 41)), 10 * differences), "1/10 and 1/40"
+
+
 @pytest.mark.parametrize(("kind", "order"), [("periodic", 1), ("nodes", 1)])
 def test_differences_converge_to_derivatives(kind: Layout, order: int) -> None:
     torch.manual_seed(0)

@@ -46,8 +46,8 @@ def test_a_step_has_the_size_of_one_of_adam() -> None:
 
 
 def test_turned_matrices_have_singular_values_near_one_and_the_same_vectors() -> None:
-    matrix = drawn(5, 9, count=1)[0]
-    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    u, _, v = torch.linalg.svd(drawn(5, 9, count=1)[0], full_matrices=False)
+    matrix = u @ torch.diag(torch.logspace(0, -1.5, 5, dtype=torch.float64)) @ v
     for given, left, right in ((matrix, u, v), (matrix.T, v.T, u.T)):
         turned = left.T @ orthogonal(given) @ right.T
         values = turned.diagonal()

@@ -155,6 +155,11 @@ def test_a_kernel_integral_is_the_sum_over_its_ball() -> None:
         near = apart.norm(dim=1) < 1
         one = Pairs(torch.zeros(1, 30).long(), torch.arange(30)[None], apart[None], near[None].to(DOUBLE), 1)
         assert near.any() and torch.allclose(layer(v[s : s + 1], one, w[s : s + 1])[0, 0], found[s, i])
+    mean, far = KernelIntegral(8, 2, hidden=16).double(), WANTED + torch.tensor([0.0, 9.0], dtype=DOUBLE)
+    mean.load_state_dict(layer.state_dict())
+    mass = scattered((pairs.window * w.gather(1, pairs.sources))[..., None], pairs.targets, 9)
+    assert torch.allclose(mean(v, pairs, w) * mass, found) and float(mass.min()) > 0
+    assert not mean(v, within(far, at, RADII, (True, False)), w).any(), "nothing where a window is empty"
     mask = torch.rand(2, 30, generator=torch.Generator().manual_seed(6)) > 0.4
     masked = layer(v, within(WANTED, at, RADII, (True, False), mask=mask), w)
     assert torch.allclose(masked, layer(v, pairs, w * mask), atol=1e-12)
@@ -174,12 +179,30 @@ def test_windows_of_a_lattice_interpolate_linearly() -> None:
     apart = there - gathered(corners.expand(2, -1, -1), pairs.sources)
     apart[..., 0] -= apart[..., 0].round()
     assert pairs.sources.shape == (2, 4 * 50) and apart.abs().max() < 1e-12
+    back = pairs.turned(24)
+    there = gathered(corners, back.targets) + back.offsets * torch.tensor([1 / 4, 1 / 5], dtype=DOUBLE)
+    apart = there - gathered(at, back.sources)
+    apart[..., 0] -= apart[..., 0].round()
+    assert back.count == 24 and apart.abs().max() < 1e-12
+
+
+def test_linear_attention_does_not_grow_with_keys_and_values() -> None:
+    torch.manual_seed(0)
+    at, w = cloud(30)
+    layer = Attention(8, heads=2, kernel="linear").double()
+    before = layer(values(at), values(at), w)
+    with torch.no_grad():
+        layer.both.weight.mul_(9.0)
+        layer.both.bias.mul_(-4.0)  # a constant has no part in it
+    assert torch.allclose(layer(values(at), values(at), w), before, rtol=1e-2, atol=1e-3)
 
 
 def test_rotary_products_depend_on_differences_alone() -> None:
-    rotary = Rotary(8, (True, False)).double()
+    rotary = Rotary(16, (True, False)).double()
+    assert rotary.turns[:, 0].unique().tolist() == [0.0, 1.0, 3.0, 6.0, 16.0], "whole turns of a period"
+    assert rotary.turns[1::2, 1].tolist() == pytest.approx([0.5 * 32 ** (i / 3) for i in range(4)])
     draw = torch.Generator().manual_seed(7)
-    q, k = torch.randn(2, 1, 1, 1, 8, dtype=DOUBLE, generator=draw)
+    q, k = torch.randn(2, 1, 1, 1, 16, dtype=DOUBLE, generator=draw)
     x, y = torch.rand(2, 1, 1, 2, dtype=DOUBLE, generator=draw)
     shift = torch.tensor([0.7, 0.1], dtype=DOUBLE)
 

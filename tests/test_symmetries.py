@@ -142,7 +142,20 @@ def test_means_over_images_commute_with_motions(target: str, placement: str) -> 
             direct = module({"a": motion.scalar(a, known.members)}, {}, places, places)
             moved = FLOW.moved(motion, module({"a": a}, {}, places, places), known.targets, known.members)
             torch.testing.assert_close(direct[target], moved[target], rtol=1e-4, atol=1e-5)
+        images = [
+            FLOW.moved(
+                motion.inverse,
+                module.once({"a": motion.scalar(a, known.members)}, {}, places, places),
+                known.targets, known.members,
+            )[target]
+            for motion in FLOW.motions(2)
+        ]  # fmt: skip
+        mean = torch.stack(images).mean(0)
+        torch.testing.assert_close(module({"a": a}, {}, places, places)[target], mean, rtol=1e-4, atol=1e-5)
         plain = module.once({"a": a}, {}, places, places)
+        module.train()
+        assert torch.equal(module({"a": a}, {}, places, places)[target], plain[target]), "training takes one pass"
+        module.eval()
         assert (plain[target] - module({"a": a}, {}, places, places)[target]).abs().max() > 1e-2
     assert Signature.of_json(known.json()) == known
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import gelu
 
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis, Grid, GridAxis
@@ -90,6 +91,13 @@ def test_parameters_scale_and_shift_each_block() -> None:
     at = places("cells", 16, 1)
     x, p = torch.randn(2, 1, 16, dtype=DOUBLE), torch.randn(2, 2, dtype=DOUBLE)
     assert torch.equal(made(x, p, at, at), made(x, 0 * p, at, at))  # at the start they have no say
+    block, v = made.down[0][0], torch.randn(2, 4, 16, dtype=DOUBLE)  # type: ignore[index]
+    scale, shift = torch.arange(1.0, 5.0, dtype=DOUBLE), torch.arange(-2.0, 2.0, dtype=DOUBLE)
+    assert torch.equal(block(v, None, torch.ones(2, 64, dtype=DOUBLE)), block(v, None, None))
+    inner = block.norms[1](block.first(gelu(block.norms[0](v))))
+    block.modulation.bias.data = torch.cat([scale, shift])
+    expected = v + block.second(gelu((1 + scale[:, None]) * inner + shift[:, None]))
+    assert torch.allclose(block(v, None, torch.ones(2, 64, dtype=DOUBLE)), expected)
     with torch.no_grad():
         for module in made.modules():
             if getattr(module, "modulation", None) is not None:
