@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,7 +32,7 @@ def evaluated(solution: Solution, cloud: PointCloud, formula: Callable[[Coordina
         x = Coordinates.of_jets(some, wanted, **kind)
         found = {name: x.expand(field).values.detach() for name, field in flatten(formula(x)).items()}
         # what is the same everywhere, as slopes of polynomials are, may come as one number
-        return {name: v.expand(torch.broadcast_shapes(v.shape, (len(some.x),))) for name, v in found.items()}
+        return {name: v.expand(np.broadcast_shapes(v.shape, (len(some.x),))) for name, v in found.items()}
 
     parts = [values(some) for some in chunks(cloud, values)]
     return {name: torch.cat([part[name] for part in parts], -1) for name in parts[0]}

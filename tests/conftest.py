@@ -7,6 +7,7 @@ the machine. What is slower is marked `slow`.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import tempfile
@@ -20,6 +21,9 @@ import torch
 
 # small operations: several threads would only wait for one another, and more so beside other test processes
 torch.set_num_threads(1)
+
+# traced programs and syntax trees are many objects, which would be looked through at each tenth of their growth
+gc.set_threshold(5000, 20, 20)
 
 # reference solutions of tests stay out of the user's cache; commands that tests start inherit this
 CACHE = tempfile.TemporaryDirectory(prefix="pdesolve-cache-")
@@ -55,6 +59,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     if item.get_closest_marker("slow") is None:
         spent[item.path.stem] = spent.get(item.path.stem, 0.0) + cpu_seconds() - start
     return result
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen() -> None:
+    """What was imported and what earlier files keep is not looked through when the tests of a file collect garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def too_long(spent: dict[str, float]) -> list[str]:

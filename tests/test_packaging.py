@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -123,17 +124,26 @@ def test_readme_runs_from_the_installed_wheel(distributions: tuple[Path, Path], 
         archive.extractall(site)  # what installing a wheel of pure Python is
     work = tmp_path / "work"
     work.mkdir()
-    found = python("-c", "import pdesolve; print(pdesolve.__file__)", path=site, cwd=work)
-    assert found.stdout.strip() == str(site / "pdesolve/__init__.py")
     first, *others = readme_blocks()
-    for block in (first, *(other.replace('budget="5s"', 'budget="1s"') for other in others)):
-        done = python("-c", block, path=site, cwd=work)
-        assert done.returncode == 0, done.stderr
-        assert ("Batch of 16 windows" if "open_dataset" in block else "relative L2") in done.stdout
-    solved = [block for block in (first, *others) if "ps.solve" in block]
+    blocks = [first, *(other.replace('budget="5s"', 'budget="1s"') for other in others)]
+    code = (
+        "import json, sys\nfrom contextlib import redirect_stdout\nfrom io import StringIO\nsaid = []\n"
+        "for block in json.loads(sys.argv[1]):\n"
+        "    with redirect_stdout(StringIO()) as out:\n        exec(block, {'__name__': '__main__'})\n"
+        "    said.append(out.getvalue())\n"
+        "import pdesolve\nfrom pdesolve.cli import main\n"
+        "with redirect_stdout(StringIO()) as out:\n    main(['list', 'methods'])\n"
+        "print(json.dumps([said, out.getvalue(), pdesolve.__file__]))"
+    )
+    done = python("-c", code, json.dumps(blocks), path=site, cwd=work)
+    assert done.returncode == 0, done.stderr
+    said, listed, found = json.loads(done.stdout)
+    assert found == str(site / "pdesolve/__init__.py")
+    for block, out in zip(blocks, said, strict=True):
+        assert ("Batch of 16 windows" if "open_dataset" in block else "relative L2") in out
+    solved = [block for block in blocks if "ps.solve" in block]
     assert len(list(work.glob("runs/*/figures/solution.png"))) == len(solved) == 2
-    listed = python("-m", "pdesolve", "list", "methods", path=site, cwd=work)
-    assert "pinn" in listed.stdout and "reference" in listed.stdout
+    assert "pinn" in listed and "reference" in listed
 
 
 def test_the_root_shadows_no_distribution(tmp_path: Path) -> None:

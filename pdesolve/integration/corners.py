@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,7 +55,7 @@ class CornerFlow:
 
     def flow(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Velocity u and v, lap psi and pressure (*sample, *places) at places x and y that broadcast."""
-        places = torch.broadcast_shapes(x.shape, y.shape)
+        places = np.broadcast_shapes(x.shape, y.shape)
         nothing = torch.zeros((*self.slopes.shape[:-1], *places), dtype=x.dtype, device=x.device)
         u, v, vorticity, pressure = nothing, nothing, nothing, nothing
         for i, (right, top) in enumerate(CORNERS):

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,7 +78,7 @@ class FiniteVolumes:
         # parameters as the scheme has them, so that an initial state that balances them does so exactly
         cells = {n: f for n, f in self.parameters.on_cells(t).items() if isinstance(f, SlopedField)}
         y = initial_values(self.problem, self.x, {**(self.values or {}), **cells})
-        return y.expand(torch.broadcast_shapes(y.shape, self(t, y).shape)).clone()
+        return y.expand(np.broadcast_shapes(y.shape, self(t, y).shape)).clone()
 
     def __call__(self, t: Tensor, y: Tensor) -> Tensor:
         x, p = self.x.at_instant(t), self.parameters.on_cells(t)

@@ -120,7 +120,7 @@ def _balanced(system: FlowSystem, *, tolerance: float = _TOLERANCE) -> Tensor:
     volumes, d = system.volumes, system.dimension
     u = volumes.obeying(torch.zeros(volumes.grid.shape, dtype=torch.float64, device=volumes.device))
     r = -volumes.residual(u)[system.inner]
-    r = r.expand(torch.broadcast_shapes(r.shape, system.diagonal.shape)).clone()
+    r = r.expand(np.broadcast_shapes(r.shape, system.diagonal.shape)).clone()
     v, z = torch.zeros_like(r), system.precondition(r)
     direction, size = z, system.dot(r, z)
     stop = tolerance**2 * size

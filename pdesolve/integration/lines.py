@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -82,7 +83,7 @@ class Lines:
         y = initial_values(self.problem, self.x, self.values)
         assert self.problem.time is not None
         rate = self(torch.tensor(self.problem.time.lower, dtype=y.dtype, device=y.device), y)
-        return y.expand(torch.broadcast_shapes(y.shape, rate.shape)).clone()
+        return y.expand(np.broadcast_shapes(y.shape, rate.shape)).clone()
 
     def fields(self, y: Tensor, edges: Mapping[str, Mapping[str, Edge]]) -> dict[str, Field]:
         """The scalars of u, with boundary values that obey the edges."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -96,8 +97,8 @@ def _derivatives(given: Given, points: Tensor, axes: Axes, name: str) -> Tensor:
         for _ in range(3):
             orders.append(d(orders[-1], name))
         values = [x.expand(f).values.detach() if isinstance(f, Constant) else f.values.detach() for f in orders]
-        rows.append(torch.stack([v.expand(torch.broadcast_shapes(v.shape, (len(points),))) for v in values]))
-    shape = torch.broadcast_shapes(*[row.shape for row in rows])
+        rows.append(torch.stack([v.expand(np.broadcast_shapes(v.shape, (len(points),))) for v in values]))
+    shape = np.broadcast_shapes(*[row.shape for row in rows])
     return torch.stack([row.expand(shape).reshape(4, -1, len(points)) for row in rows], 1).flatten(1, 2)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,7 +81,7 @@ class ColeHopf:
 
     def __call__(self, p: Values, x: Coordinates) -> State:
         t, place, nu = x["t"], x[self.axis], p["viscosity"]
-        shape = torch.broadcast_shapes(t.values.shape, place.values.shape)
+        shape = np.broadcast_shapes(t.values.shape, place.values.shape)
         times, places = t.values.expand(shape), place.values.expand(shape)
         viscosity = _aligned(nu, len(shape))
         samples = max(viscosity.numel(), self.mean.numel())
