@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -228,9 +229,15 @@ def _modules(*parts: str, folders: bool = False) -> Iterator[tuple[str, Path]]:
 
 def _others(kind: Kind) -> Iterator[Entry]:
     plural = next(plural for plural, one in PLURALS.items() if one == kind)
-    for point in entry_points(group=f"pdesolve.{plural}"):
+    for point in _points(f"pdesolve.{plural}", tuple(sys.path)):
         path = _source(_module(point))
         yield Entry(point.name, kind, "" if path is None else _summary(path), point.value.replace(" ", ""))
+
+
+@cache
+def _points(group: str, places: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of a group, read once for each place that distributions lie in."""
+    return tuple(entry_points(group=group))
 
 
 def _module(point: EntryPoint) -> str:

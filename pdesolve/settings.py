@@ -66,26 +66,29 @@ def build(kind: str, target: Callable[..., Any], given: Mapping[str, Any]) -> tu
     check_names(given, hints, kind)
     made: dict[str, Any] = {}
     values: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, hint in hints.items():
         if inspect.isclass(hint) and dataclasses.is_dataclass(hint):
             # taken apart here: given text for a dataclass, jsonargparse would import what the text names
             part, path = given.get(name, {}), _path(kind, name)
             if not isinstance(part, Mapping):
                 raise InputError(f"{path} has settings of its own, {', '.join(_hints(hint))}, got {part!r}")
-            made[name], values[name] = build(path, hint, {**plain(defaults[name]), **part})
-    flat = {name: hint for name, hint in hints.items() if name not in made}
+            if part:
+                made[name], values[name] = build(path, hint, {**plain(defaults[name]), **part})
+        elif name in given or defaults[name] in (dataclasses.MISSING, inspect.Parameter.empty):
+            flat[name] = hint
     if flat:
-        stated = {name: _listed(_none(value, flat[name]), flat[name]) for name, value in given.items() if name in flat}
-        read = _read(kind, target, flat, stated, set(made))
+        stated = {name: _listed(_none(given[name], hint), hint) for name, hint in flat.items() if name in given}
+        read = _read(kind, target, flat, stated, {name for name in hints if name not in flat})
         made |= read
         values |= plain(read)
-    return target(**made), {name: values[name] for name in hints}
+    return target(**made), {name: values[name] if name in values else plain(defaults[name]) for name in hints}
 
 
 def _read(
     kind: str, target: Callable[..., Any], hints: Mapping[str, Any], given: Mapping[str, Any], skip: set[str | int]
 ) -> dict[str, Any]:
-    """The values of settings without parts of their own, read by their types."""
+    """The values of settings without parts of their own, read by their types; what is not given is skipped."""
     from jsonargparse import ArgumentError, ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False, add_help=False, default_env=False)

@@ -36,9 +36,10 @@ def stored_text() -> str:
 def shown(cell: str, names: dict[str, Any]) -> Any:
     """Run a cell as a notebook does; the value of its last expression, which is shown unless a semicolon ends it."""
     *body, last = ast.parse(cell).body
-    shows = isinstance(last, ast.Expr) and not cell.rstrip().endswith(";")
-    exec(compile(ast.Module(body if shows else [*body, last], []), "cell", "exec"), names)
-    return eval(compile(ast.Expression(last.value), "cell", "eval"), names) if shows else None
+    if not isinstance(last, ast.Expr) or cell.rstrip().endswith(";"):
+        return exec(cell, names)
+    exec(compile(ast.Module(body, []), "cell", "exec"), names)
+    return eval(compile(ast.Expression(last.value), "cell", "eval"), names)
 
 
 @pytest.fixture
