@@ -1,7 +1,7 @@
-"""What one process finds against what two find together: `apart("fno")` of a test starts this file twice.
+"""What one process finds against what two find together: `apart("learner", "fno", ...)` of a test starts this file.
 
-Each process takes the check alone first, and then with the other one. Printed is the largest difference of each tensor
-that the check gives, relative to its largest entry.
+It becomes two processes. Each takes the check alone first, and then with the other one. Printed is the largest
+difference of each tensor that the check gives, relative to its largest entry.
 """
 
 from __future__ import annotations
@@ -9,13 +9,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -24,25 +27,23 @@ Tensors = dict[str, Tensor]
 
 def apart(check: str, *words: str) -> dict[str, float]:
     """The differences that the first of two processes prints."""
+    if not hasattr(os, "fork"):
+        pytest.skip("a process becomes two where processes can be forked")
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = str(free.getsockname()[1])
-    command = [sys.executable, __file__, check, *words]
     shared = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-    started = [
-        subprocess.Popen(
-            command, env={**os.environ, **shared, "NUMBER": number}, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for number in "01"
-    ]  # fmt: skip
-    try:
-        said = [process.communicate(timeout=300) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    assert not any(process.returncode for process in started), "\n".join(err[-2000:] for _, err in said)
-    return json.loads(said[0][0].splitlines()[-1])
+    with subprocess.Popen(
+        [sys.executable, __file__, check, *words], env={**os.environ, **shared}, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, start_new_session=True,
+    ) as first:  # fmt: skip
+        try:
+            out, err = first.communicate(timeout=300)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(first.pid, signal.SIGKILL)  # the second, too
+    assert first.returncode == 0, err[-2000:]
+    return json.loads(out.splitlines()[-1])
 
 
 def learner(name: str, how: str, dtype: str, *settings: str) -> Tensors:
@@ -89,15 +90,23 @@ CHECKS: dict[str, Callable[..., Tensors]] = {"learner": learner, "share": share}
 
 
 def main(check: str, *words: str) -> None:
+    import test_learners  # noqa: F401
+    import torch.distributed.fsdp
+    import torch.distributed.tensor
+
     from pdesolve.training.processes import joined
 
     torch.set_num_threads(1)
+    second = os.fork()  # what both need is imported by now, and no thread has been started
+    number = "0" if second else "1"
     alone = CHECKS[check](*words)
-    os.environ.update(RANK=os.environ["NUMBER"], WORLD_SIZE="2", LOCAL_RANK=os.environ["NUMBER"])
+    os.environ.update(RANK=number, WORLD_SIZE="2", LOCAL_RANK=number)
     with joined(torch.device("cpu")):
         found = CHECKS[check](*words)
-    assert found.keys() == alone.keys()
-    print(json.dumps({name: distance(alone[name], value) for name, value in found.items()}))
+    if second:
+        assert os.waitstatus_to_exitcode(os.waitpid(second, 0)[1]) == 0
+        assert found.keys() == alone.keys()
+        print(json.dumps({name: distance(alone[name], value) for name, value in found.items()}))
 
 
 def distance(a: Tensor, b: Tensor) -> float:

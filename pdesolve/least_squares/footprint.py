@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 T = TypeVar("T")
 
@@ -43,13 +42,13 @@ class _Live(TorchDispatchMode):
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        before = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
-                if storage._cdata not in before and storage._cdata not in self._known:
-                    self._add(storage)
+        kwargs = kwargs or {}
+        before = {tensor.untyped_storage()._cdata for tensor in _tensors((*args, *kwargs.values()))}
+        out = func(*args, **kwargs)
+        for tensor in _tensors((out,)):
+            storage = tensor.untyped_storage()
+            if storage._cdata not in before and storage._cdata not in self._known:
+                self._add(storage)
         return out
 
     def _add(self, storage: Any) -> None:
@@ -62,3 +61,12 @@ class _Live(TorchDispatchMode):
         self._known[key] = weakref.ref(storage, freed)
         self.now += size
         self.peak = max(self.peak, self.now)
+
+
+def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
+    """The tensors among what an operation takes or gives, in its lists too."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
