@@ -97,6 +97,41 @@ def test_other_grids_and_points_agree_with_the_own_grid(run: Path, data: Path) -
     np.testing.assert_allclose(at.values, coarse[..., [4, 8, 1]], rtol=1e-5, atol=1e-5)
 
 
+def test_a_variable_that_is_the_same_along_an_axis_counts_there(tmp_path: Path) -> None:
+    """What lies over x alone is what lies over x and y with the same values for all y."""
+    rng = np.random.default_rng(0)
+    profile, field = rng.normal(size=(20, 8)), rng.normal(size=(20, 8, 6))
+    whole = np.repeat(profile[:, :, None], 6, 2)
+    variables = {
+        "force": Variable("force", Memory(field), ("sample", "x", "y")),
+        "u": Variable("u", Memory(whole * field), ("sample", "x", "y")),
+    }
+    thin = {"profile": Variable("profile", Memory(profile), ("sample", "x"))}
+    thick = {"profile": Variable("profile", Memory(whole), ("sample", "x", "y"))}
+    settings = {"modes": 4, "width": 4, "depth": 1}
+    for inputs in (("profile", "force"), ("profile",)):
+        runs = []
+        for name, one in (("thin", thin), ("thick", thick)):
+            data, out = Dataset({**one, **variables}), tmp_path / f"{name}{len(inputs)}"
+            train(
+                make_learner("fno", settings),
+                data,
+                TaskChoice(inputs=inputs, targets=("u",)),
+                steps=4,
+                threads=1,
+                device="cpu",
+                out=out,
+            )
+            grids = [None, (16, 12)]
+            runs.append([predict(out, data, grid=grid).dataset["u"].values for grid in grids])
+        for found, expected in zip(*runs, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match="the target profile has no axis y, and surrogates give fields over all axes"):
+        train(
+            "fno", Dataset({**thin, **variables}), TaskChoice(inputs=("u",), targets=("profile",)), out=tmp_path / "no"
+        )
+
+
 def test_a_network_that_reads_elsewhere_is_read_there(data: Path) -> None:
     words = ["train", "deeponet", "--data", str(data), "--steps", "4", "--threads", "1", "--device", "cpu"]
     assert main([*words, "--method.functions", "8", "--out", "d"]) == 0

@@ -147,6 +147,12 @@ def signature_of(dataset: Dataset, task: Task, moments: Moments, *, wanted: Mome
             mean, std = own.mean[name], own.std[name]
             if kind == "targets" and not all(s > 0 for s in std):
                 raise InputError(f"the target {name} is {mean[std.index(0.0)]:g} everywhere: there is nothing to learn")
+            lacking = [dim for dim in source.space if dim not in variable.dims]
+            if kind == "targets" and lacking:
+                raise InputError(
+                    f"the target {name} has no axis {', '.join(lacking)}, and surrogates give fields over all axes of "
+                    f"the data, {', '.join(data.space)}: leave it out of --targets"
+                )
             std = tuple(s or 1.0 for s in std)
             change = _change(windows, name) if kind == "targets" and name in task.inputs and source.moving else ()
             slots[kind].append(Slot(name, count, source.shape[0], source.moving, mean, std, variable.unit, change))

@@ -75,10 +75,10 @@ class Source:
         return tuple(index)
 
 
-def source_of(variable: Variable, dataset: Dataset) -> Source:
-    """Axes of a grid that a variable lacks are one; of nodes, cells and points it has its own."""
+def source_of(variable: Variable, dataset: Dataset, axes: tuple[str, ...]) -> Source:
+    """Of all axes of space those of a grid that a variable lacks are one; of nodes, cells and points it has its own."""
     own = tuple(dim for dim in variable.dims if dim not in (SAMPLE, "t", COMPONENT))
-    grid = tuple(dim for dim in dataset.space if dim not in SCATTERED)
+    grid = tuple(dim for dim in axes if dim not in SCATTERED)
     space = own if any(dim in SCATTERED for dim in own) else grid
     ragged = next((dim for dim in own if dim in dataset.offsets), "")
     array, samples = variable.array, None

@@ -33,11 +33,15 @@ class _Piece:
 class Windows:
     """The windows of a task, numbered sample by sample, as tensors of a type. Nothing is read before it is asked for.
 
+    axes: of space, in order, where variables of the task may all lack some; by default those that they have.
+
     Raises:
         InputError: the task does not fit the data set (see `Task.prepared`, `Frames.starts`), or has no windows.
     """
 
-    def __init__(self, dataset: Dataset, task: Task, *, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, dataset: Dataset, task: Task, *, dtype: torch.dtype = torch.float32, axes: tuple[str, ...] = ()
+    ) -> None:  # fmt: skip
         data = task.prepared(dataset)
         self.dataset, self.task, self.dtype = data, task, dtype
         self.frames = data.sizes["t"] if task.frames is not None else 1
@@ -45,7 +49,8 @@ class Windows:
         self.starts = one if task.frames is None else task.frames.starts(self.frames)
         self.given = one if task.frames is None else task.frames.given(self.frames)
         self.wanted = one if task.frames is None else task.frames.wanted(self.frames)
-        self.sources = {name: source_of(variable, data) for name, variable in data.variables.items()}
+        self.axes = axes or data.space
+        self.sources = {name: source_of(variable, data, self.axes) for name, variable in data.variables.items()}
         self.ragged = any(source.bounds is not None for source in self.sources.values())
         self._count = data.samples * len(self.starts)
         if not self._count:
@@ -236,7 +241,7 @@ class Windows:
 
     @cached_property
     def _axes(self) -> tuple[str, ...]:
-        return tuple(name for name in self.dataset.space if name in self.dataset.coordinates)
+        return tuple(name for name in self.axes if name in self.dataset.coordinates)
 
     @cached_property
     def _parameters(self) -> dict[str, np.ndarray]:

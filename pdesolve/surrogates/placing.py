@@ -29,14 +29,20 @@ class Placing:
         signature = self.signature
         if not signature.members:
             return self._points(batch, dtype, device)
-        name = (signature.inputs or signature.targets)[0].name
-        values = batch.inputs[name] if signature.inputs else batch.targets[name]
-        shape = tuple(values.shape[3:])
-        if len(shape) != len(signature.axes):
-            raise InputError(
-                f"{name} lies on {len(shape)} axes of space, the surrogate was trained on "
-                f"{len(signature.axes)} ({', '.join(axis.name for axis in signature.axes)})"
-            )
+        fields = batch.inputs if signature.inputs else batch.targets
+        names = [slot.name for slot in (signature.inputs or signature.targets)]
+        for name in names:
+            if fields[name].ndim - 3 != len(signature.axes):
+                raise InputError(
+                    f"{name} lies on {fields[name].ndim - 3} axes of space, the surrogate was trained on "
+                    f"{len(signature.axes)} ({', '.join(axis.name for axis in signature.axes)})"
+                )
+        sizes = [max(column) for column in zip(*(fields[name].shape[3:] for name in names), strict=True)]
+        # fields that are the same all along an axis have one value there
+        shape = tuple(
+            self._size(batch, known) if size == 1 else size
+            for size, known in zip(sizes, signature.members, strict=True)
+        )
         key = (shape, dtype, str(device))
         if key not in self._kept:
             self._kept[key] = GridPlaces.of(self._grid(batch, shape), dtype=dtype, device=device)
@@ -56,6 +62,10 @@ class Placing:
             )
         columns = [batch.target_coordinates[name].to(dtype=dtype, device=device) for name in axes.names]
         return PointPlaces.of(axes, torch.stack(columns, -1))
+
+    def _size(self, batch: Batch, known: GridAxis) -> int:
+        points = batch.coordinates.get(known.axis.name)
+        return known.size if points is None else points.shape[-1]
 
     def _grid(self, batch: Batch, shape: tuple[int, ...]) -> Grid:
         members = []

@@ -63,7 +63,7 @@ def predicted(
     signature = surrogate.signature
     windows = given_windows(signature, data, dtype=dtype)
     used = windows.dataset
-    _, members = places_of(used)
+    _, members = places_of(data)
     if (sizes is not None or points is not None) and not (members and signature.members):
         raise InputError("another grid or points need data on a grid, and these lie at points: leave them out")
     grid = Grid(members) if members else None
@@ -132,7 +132,8 @@ def given_windows(signature: Signature, data: Dataset, *, dtype: torch.dtype = t
             )
         data = data.isel({"t": slice(0, (past - 1) * stride + 1, stride)})
     frames = Trajectory(past=moving[0].frames) if moving else None
-    return Windows(data, Task(names, names, frames, parameters), dtype=dtype)
+    axes = tuple(member.axis.name for member in signature.members)
+    return Windows(data, Task(names, names, frames, parameters), dtype=dtype, axes=axes)
 
 
 def on_grid(batch: Batch, members: tuple[GridAxis, ...], grid: Grid) -> Batch:
@@ -142,7 +143,8 @@ def on_grid(batch: Batch, members: tuple[GridAxis, ...], grid: Grid) -> Batch:
     for name, values in batch.inputs.items():
         own = tuple(by_name[axis] for axis in batch.dims[name])
         wanted = Grid(tuple(grid[axis] for axis in batch.dims[name]))
-        field = GridField(values.double(), Grid(own), Quantity(name))
+        whole = values.double().expand(*values.shape[:3], *(member.size for member in own))
+        field = GridField(whole, Grid(own), Quantity(name))
         inputs[name] = interpolate(field, Coordinates(wanted)).values.to(values.dtype)
     coordinates = {m.axis.name: torch.as_tensor(m.points) for m in grid.members}
     return replace(batch, inputs=inputs, targets={}, coordinates=coordinates)
