@@ -53,6 +53,20 @@ def test_held_out_samples_are_never_trained_on() -> None:
     assert len(seen) > 150 and not seen & known
 
 
+def test_parts_of_a_family_have_no_sample_in_common() -> None:
+    seen: list[set[bytes]] = []
+    for part in FromFamily(DARCY, TaskChoice()).apart(4):
+        assert part.windows(part.signature.task) is None
+        held = part.held_out("valid")
+        assert held is not None and held.samples == 32
+        batches = part.batches(part.signature.task, batch=32, device=torch.device("cpu"), seed=0)
+        batches.renew()
+        assert batches.batch is not None
+        fields = [*batches.batch.targets["u"][:, 0, 0].numpy(), *held.read("u").astype(np.float32)]
+        seen.append({field.tobytes() for field in fields})
+    assert len(seen[0]) == len(seen[1]) == 64 and not seen[0] & seen[1]
+
+
 def test_a_run_on_a_family_repeats_goes_on_and_is_judged_again(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*WORDS, "--steps", "12", "--out", "a"]) == 0
     assert main(["train", "--config", "a/config.yaml", "--out", "b"]) == 0

@@ -11,7 +11,6 @@ import torch
 
 import pdesolve as ps
 from pdesolve.data.arrays import Memory
-from pdesolve.data.batch import collated
 from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.data.splits import divided
 from pdesolve.data.task import Task
@@ -23,7 +22,6 @@ from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
 from pdesolve.operators.uqno.method import UQNO
 from pdesolve.operators.uqno.model import UncertainSurrogate
-from pdesolve.operators.uqno.sharing import Share, chosen
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.training.candidate import Candidate
 from pdesolve.training.operator_training import Training
@@ -66,9 +64,8 @@ def test_it_learns_where_errors_are_large_and_keeps_its_promise(tmp_path: Path) 
     assert surrogate.notes["bands"]["calibrated_on"] == 18
 
 
-def test_what_was_stopped_in_the_first_stage_is_the_operator_alone_until_it_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("stage", ["operator", "errors"])
+def test_what_was_stopped_goes_on_to_the_same_end(stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(noisy(40), tmp_path / "noisy.h5")
     learner = UQNO(modes=8, width=6, depth=1, alpha=0.4, delta=0.4, training=Training(batch=8))
     settings: dict[str, Any] = {"steps": 20, "threads": 1, "device": "cpu"}
@@ -76,8 +73,8 @@ def test_what_was_stopped_in_the_first_stage_is_the_operator_alone_until_it_goes
     calls = []
 
     def validate(candidate: Candidate) -> dict[str, dict[str, float]]:
-        calls.append(candidate)
-        if len(calls) == 3:
+        calls.append(candidate.stage)
+        if calls.count(stage) == 3:
             raise KeyboardInterrupt
         return kept(candidate)
 
@@ -86,35 +83,59 @@ def test_what_was_stopped_in_the_first_stage_is_the_operator_alone_until_it_goes
     stopped = ps.train(learner, path, TaskChoice(inputs=("a",), targets=("u",)), out=tmp_path / "run", **settings)
     monkeypatch.undo()
     assert stopped.report is not None and stopped.report.status == "interrupted"
-    alone = ps.load_surrogate(tmp_path / "run", device="cpu")
-    assert isinstance(alone, OperatorSurrogate) and alone.notes["score"] == stopped.notes["score"]
+    partial = ps.load_surrogate(tmp_path / "run", device="cpu")
+    assert partial.notes["score"] == stopped.notes["score"]
+    if stage == "operator":
+        assert isinstance(partial, OperatorSurrogate)  # alone
+    else:
+        assert isinstance(partial, UncertainSurrogate) and isinstance(whole, UncertainSurrogate)
+        assert same(partial.base, whole.base) and not same(partial.of_error, whole.of_error)
+        with pytest.raises(ValueError, match="resume it"):
+            partial.predict_bands(Windows(noisy(40), TASK).batch(range(2)))
     ps.resume_training(tmp_path / "run")
     again = ps.load_surrogate(tmp_path / "run", device="cpu")
     assert isinstance(again, UncertainSurrogate) and isinstance(whole, UncertainSurrogate)
-    for mine, theirs in ((again.base, whole.base), (again.of_error, whole.of_error)):
-        other = theirs.module.state_dict()
-        for name, value in mine.module.state_dict().items():
-            assert not isinstance(value, torch.Tensor) or torch.equal(value, other[name])
+    assert same(again.base, whole.base) and same(again.of_error, whole.of_error)
+    assert again.notes["bands"] == whole.notes["bands"]
+
+
+def same(one: OperatorSurrogate, other: OperatorSurrogate) -> bool:
+    """Whether weights are those of another, bit for bit."""
+    weights = other.module.state_dict()
+    return all(
+        torch.equal(value, weights[name])
+        for name, value in one.module.state_dict().items()
+        if isinstance(value, torch.Tensor)
+    )
+
+
+def test_sizes_of_errors_keep_their_sign_where_predictions_are_means_over_images() -> None:
+    training = Training(batch=8, symmetries=("reflect",), odd=("a", "u"), symmetric="mean")
+    learner = UQNO(modes=8, width=6, depth=1, alpha=0.4, delta=0.4, training=training)
+    run = Run(seed=0, steps=60, dtype=torch.float32, measure=lambda candidate: candidate.validate())
+    surrogate = learner.learn(FromDataset(noisy(40), TASK), run)
+    assert surrogate.base.signature.symmetries is not None and surrogate.of_error.signature.symmetries is None
+    sizes = surrogate.of_error.predict(Windows(noisy(40), TASK).batch(range(4)))["u"]
+    assert float((sizes > 0).float().mean()) > 0.9  # means of images with opposite signs would be about zero
 
 
 def test_no_sample_is_in_both_shares() -> None:
-    data = FromDataset(noisy(), TASK)
-    whole = Windows(noisy().split("train"), TASK).batch(range(8))
-    picked = chosen(whole, torch.tensor([1, 6]))
-    expected = collated([whole.samples()[i] for i in (1, 6)])
-    for name in ("inputs", "targets", "coordinates"):
-        found, wanted = getattr(picked, name), getattr(expected, name)
-        assert all(torch.equal(found[key], wanted[key]) for key in wanted)
-    assert picked.numbers.tolist() == [1, 6]
-    seen: list[set[int]] = []
-    for belongs in (lambda n: n % 4 > 0, lambda n: n % 4 == 0):
-        batches = Share(data, belongs, 0.5).batches(TASK, batch=10, device=torch.device("cpu"))
-        found: set[int] = set()
-        for _ in range(16):
+    both = FromDataset(noisy(), TASK).apart(4)
+    seen: list[set[float]] = []
+    for data in both:
+        batches = data.batches(TASK, batch=10, device=torch.device("cpu"))
+        found: set[float] = set()
+        for _ in range(8):
             batches.renew()
-            found |= set(batches.batch.numbers.tolist())
+            found |= set(batches.batch.inputs["a"][:, 0, 0, 0].tolist())
         seen.append(found)
-    assert not seen[0] & seen[1] and seen[0] | seen[1] == set(range(72))
+    assert [len(found) for found in seen] == [54, 18] and not seen[0] & seen[1]
+    for split, counts in (("valid", [18, 18]), ("test", [12, 12])):
+        held = [data.held_out(split) for data in both]
+        assert [data.samples for data in held if data is not None] == counts
+    first, second = (Windows(data.held_out("valid"), TASK).batch(range(18)) for data in both)  # type: ignore[arg-type]
+    assert not set(first.inputs["a"][:, 0, 0, 0].tolist()) & set(second.inputs["a"][:, 0, 0, 0].tolist())
+    assert both[0].signature == both[1].signature
 
 
 def test_what_cannot_be_promised_is_refused_before_training() -> None:

@@ -61,32 +61,38 @@ def learner(name: str, how: str, dtype: str, *settings: str) -> Tensors:
     run = Run(seed=1, steps=4, dtype=precision, measure=lambda candidate: candidate.validate())
     data = FromDataset(waves(COARSE), TASK, dtype=precision)
     surrogate: Any = dataclasses.replace(method, training=training).learn(data, run)
-    parts = [surrogate.module] if hasattr(surrogate, "module") else [surrogate.base.module, surrogate.of_error.module]
-    assert not any(sharding.divided(part) for part in parts)
-    return {
-        f"{i} {k}": v for i, part in enumerate(parts) for k, v in part.state_dict().items() if isinstance(v, Tensor)
-    }
+    assert not sharding.divided(surrogate.module)
+    return {name: value for name, value in surrogate.module.state_dict().items() if isinstance(value, Tensor)}
 
 
-def share() -> Tensors:
-    """Means over the samples of batches that belong to a share, of all processes by their weights."""
-    from test_learners import COARSE, SAMPLES, TASK, waves
+def uncertain(how: str, dtype: str) -> Tensors:
+    """What uqno learns and promises: weights of both stages, sizes of errors, factors of the bands, what they miss."""
+    from test_uqno import TASK, noisy
 
     from pdesolve.datasets.training_data import FromDataset
-    from pdesolve.operators.uqno.sharing import Share
-    from pdesolve.training.distribution import weight
-    from pdesolve.training.reduction import mean
+    from pdesolve.operators.uqno.method import UQNO
+    from pdesolve.training import sharding
+    from pdesolve.training.operator_training import Training
+    from pdesolve.training.run import Run
 
-    some = Share(FromDataset(waves(COARSE), TASK), lambda numbers: numbers % 4 > 0, 0.75)
-    batches = some.batches(TASK, batch=SAMPLES, device=torch.device("cpu"))
-    found = {}
-    for number in range(3):
-        batches.renew()
-        found[str(number)] = mean(weight(batches.batch) * batches.batch.inputs["u"].mean(0))
-    return found
+    sharding._LEAST = 100
+    precision = getattr(torch, dtype)
+    # epochs of 54 and 18 windows end with batches of 5 and 4: shares are uneven
+    training = Training(batch=7, learning_rate=1e-3, sharded=how == "divided", average=0.9, noise=0.1)
+    learner = UQNO(modes=8, width=8, depth=2, alpha=0.3, delta=0.3, share=0.5, training=training)
+    run = Run(seed=1, steps=20, dtype=precision, measure=lambda candidate: candidate.validate())
+    surrogate = learner.learn(FromDataset(noisy(), TASK, dtype=precision), run)
+    assert surrogate.bands is not None
+    parts = {"base": surrogate.base.module, "of errors": surrogate.of_error.module}
+    assert not any(sharding.divided(part) for part in parts.values())
+    assert {row["stage"]: row["step"] for row in run.history} == {"operator": 10, "errors": 10}
+    found = {f"{i} {k}": v for i, part in parts.items() for k, v in part.state_dict().items() if isinstance(v, Tensor)}
+    told = {"size": run.choices["error sizes"]["u"], **surrogate.notes["bands"]["test"]["u"]}
+    numbers = {name: torch.tensor(value, dtype=torch.float64) for name, value in told.items()}
+    return found | numbers | {"factor": surrogate.bands.factors["u"]}
 
 
-CHECKS: dict[str, Callable[..., Tensors]] = {"learner": learner, "share": share}
+CHECKS: dict[str, Callable[..., Tensors]] = {"learner": learner, "uncertain": uncertain}
 
 
 def main(check: str, *words: str) -> None:

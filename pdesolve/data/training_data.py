@@ -60,6 +60,15 @@ class TrainingData(ABC):
         """
 
     @abstractmethod
+    def apart(self, every: int) -> tuple[TrainingData, TrainingData]:
+        """These data without every so many-th training sample, and with those alone: for two networks of which one
+        learns from samples that the other has not seen. Of `valid` each has every other sample, of `test` all.
+
+        Raises:
+            InputError: fewer training samples than two.
+        """
+
+    @abstractmethod
     def windows(self, task: Task) -> int | None:
         """How many windows of a task an epoch has; None where they never end."""
 

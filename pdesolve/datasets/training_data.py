@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -29,6 +31,7 @@ from pdesolve.training.objective import Batches
 
 _ROOM = 1e4  # for sums of squares, and values far from the mean
 _REFERENCE_SEED, _REFERENCE_SAMPLES = 2**63, 64
+_APART_SEED = 2**62
 
 
 class FromDataset(TrainingData):
@@ -81,6 +84,26 @@ class FromDataset(TrainingData):
             )
         return problem_of(self.dataset.isel({"sample": slice(0, 1)}).to_xarray())[0]
 
+    def apart(self, every: int) -> tuple[FromDataset, FromDataset]:
+        train = self.dataset.splits["train"]
+        if len(train) < 2:
+            raise InputError("two networks learn from samples of their own, and the split train has 1: give it more")
+        second = np.arange(len(train)) % every == 0
+        first, rest = self._halves()
+        return first._with({"train": train[~second]}), rest._with({"train": train[second]})
+
+    def _halves(self) -> tuple[FromDataset, FromDataset]:
+        """The same with every other sample of `valid` each, from the first and from the second on."""
+        valid = self.dataset.splits.get("valid", np.arange(0))
+        return self._with({"valid": valid[::2]}), self._with({"valid": valid[1::2]})
+
+    def _with(self, splits: Mapping[str, np.ndarray]) -> FromDataset:
+        """The same, moments too, with other samples of some splits; without those that have none."""
+        found = copy.copy(self)
+        of_all = {**self.dataset.splits, **splits}
+        found.dataset = replace(self.dataset, splits={name: some for name, some in of_all.items() if len(some)})
+        return found
+
     def windows(self, task: Task) -> int | None:
         return len(Windows(self.dataset.split("train"), task))
 
@@ -124,7 +147,7 @@ class FromFamily(TrainingData):
     """
 
     def __init__(self, family: Family, task: TaskChoice, *, dtype: torch.dtype = torch.float32) -> None:
-        self.family, self.dtype = family, dtype
+        self.family, self.dtype, self.first_seed = family, dtype, 0
         held = reference_samples(family)
         self.reference = FromDataset(held, task.task(held), dtype=dtype)
         self.signature = self.reference.signature
@@ -132,7 +155,9 @@ class FromFamily(TrainingData):
         self.about = {**self.reference.about, "layout": "simulated", "samples": counts}
 
     def batches(self, task: Task, *, batch: int, device: torch.device, seed: int = 0) -> Batches:
-        stream = FamilyStream(self.family, task, batch=batch, seed=seed, device=str(device), dtype=self.dtype)
+        stream = FamilyStream(
+            self.family, task, batch=batch, seed=self.first_seed + seed, device=str(device), dtype=self.dtype
+        )
         return Streamed(stream, device)
 
     def held_out(self, split: str) -> Dataset | None:
@@ -140,6 +165,13 @@ class FromFamily(TrainingData):
 
     def problem(self) -> Problem:
         return self.reference.problem()
+
+    def apart(self, every: int) -> tuple[FromFamily, FromFamily]:
+        found = copy.copy(self), copy.copy(self)
+        found[1].first_seed = self.first_seed + _APART_SEED  # no sample comes twice: others are those of other seeds
+        for part, reference in zip(found, self.reference._halves(), strict=True):
+            part.reference = reference
+        return found
 
     def windows(self, task: Task) -> int | None:
         return None

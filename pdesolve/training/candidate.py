@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pdesolve.data.batch import Batch
 from pdesolve.errors import Diverged
+from pdesolve.method import Surrogate
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.surrogates.operator import OperatorSurrogate, write_surrogate
 from pdesolve.training.checkpoint import Checkpoint
@@ -28,18 +29,18 @@ class Candidate(Examiner):
 
     trained: the module whose weights are trained, of which the surrogate's may be averages. validation: batches whose
     samples training does not see; without any the last weights count as the best. steps: of the rollouts that their
-    targets belong to, 1 for single predictions. error: the least validation error, the mean over variables of the
-    relative L2 error over all samples. undivided: the surrogate's module in the end where weights are divided among
-    processes until then.
+    targets belong to, 1 for single predictions. part_of: what the surrogate is but a part of. error: the least
+    validation error, the mean over variables of the relative L2 error over all samples. undivided: the surrogate's
+    module in the end where weights are divided among processes until then.
     """
 
     def __init__(
         self, surrogate: OperatorSurrogate, trained: nn.Module, validation: Sequence[Batch], checkpoint: Checkpoint,
-        *, steps: int = 1, undivided: FieldOperator | None = None,
+        *, steps: int = 1, undivided: FieldOperator | None = None, part_of: Surrogate | None = None,
     ) -> None:  # fmt: skip
         self.steps = steps
         self.surrogate, self.trained, self.validation, self.checkpoint = surrogate, trained, validation, checkpoint
-        self.undivided = undivided
+        self.undivided, self.part_of = undivided, part_of
         self.best = _copied(surrogate.module)
         self.error, self.first = math.inf, math.nan
         self._stored = False
@@ -54,19 +55,19 @@ class Candidate(Examiner):
         return {name: {"relative_l2": value} for name, value in found.items()}
 
     def write(self, folder: Path) -> None:
-        """Store the best surrogate so far, where it is not stored yet."""
-        if self._stored:
+        """Store the best surrogate so far, where it is not stored yet; parts of another are in checkpoints alone."""
+        if self._stored or self.part_of is not None:
             return
         write_surrogate(self.surrogate, folder / BEST, weights=self.best)
         self._stored = True
 
-    def take_best(self) -> OperatorSurrogate:
+    def take_best(self) -> Surrogate:
         """The surrogate with its best weights, as it predicts."""
         if self.undivided is not None:
             self.surrogate.module = self.undivided.to(self.surrogate.device)
         self.surrogate.module.load_state_dict(self.best, strict=False)
         self.surrogate.module.eval()
-        return self.surrogate
+        return self.part_of or self.surrogate
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "error": self.error, "first": self.first}

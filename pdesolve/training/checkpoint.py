@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pdesolve.training.run import Run
 
 CHECKPOINT = "checkpoint.pt"
-FORMAT = 3
+FORMAT = 4
 _PARTS = ("owner", "outcomes", "parts", "generator", "history", "choices", "seconds", "cpu_seconds")
 _COST = 0.02  # the most that writing checkpoints may take of a run's time
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from pdesolve import catalogue
 from pdesolve.data.signature import Signature
 from pdesolve.data.training_data import TrainingData
-from pdesolve.method import Learner
+from pdesolve.method import Learner, Surrogate
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
 from pdesolve.training.operator_training import Training, seeded, train_operator
@@ -32,22 +35,26 @@ class OperatorLearner(Learner):
             InputError: a signature that the network cannot work on.
         """
 
-    def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        return train_operator(self.untrained(data.signature, run), data, run, self.training)
+    def learn(self, data: TrainingData, run: Run) -> Surrogate:
+        surrogate = self.untrained(data.signature, seed=run.seed, device=run.device)
+        return train_operator(surrogate, data, run, self.training)
 
-    def untrained(self, signature: Signature, run: Run) -> OperatorSurrogate:
-        """The surrogate with weights as the run's seed draws them."""
-        with seeded(run.seed):
+    def untrained(self, signature: Signature, *, seed: int, device: torch.device) -> OperatorSurrogate:
+        """The surrogate with weights as a seed draws them."""
+        with seeded(seed):
             module = self.module(signature)
-        return OperatorSurrogate(
-            module, method=catalogue.method_name(self), settings=self._settings(), device=run.device
-        )
+        return OperatorSurrogate(module, **self._made_by(), device=device)
 
-    def restore(self, folder: Path, *, device: str = "cpu") -> OperatorSurrogate:
-        return read_surrogate(
-            folder / SURROGATE, self.module, method=catalogue.method_name(self), settings=self._settings(),
-            device=device,
-        )  # fmt: skip
+    def restore(self, folder: Path, *, device: str = "cpu") -> Surrogate:
+        return self.read(folder / SURROGATE, device=device)
 
-    def _settings(self) -> dict[str, object]:
-        return asdict(self)  # type: ignore[call-overload]
+    def read(self, path: Path, *, device: str) -> OperatorSurrogate:
+        """The surrogate of one network that a file holds.
+
+        Raises:
+            InputError: see `read_surrogate`.
+        """
+        return read_surrogate(path, self.module, **self._made_by(), device=device)
+
+    def _made_by(self) -> dict[str, Any]:
+        return {"method": catalogue.method_name(self), "settings": asdict(self)}  # type: ignore[call-overload]

@@ -51,7 +51,8 @@ class OperatorObjective(nn.Module):
     push_forward: steps in front whose outcome is only fed back, without gradient or loss (Brandstetter, Worrall and
     Welling, 2022, arXiv 2202.03376). noise: deviation of the normal noise on moving inputs, in deviations of the data.
     symmetries: samples are shared out among their motions in every step. points: places of the targets that batches
-    have in the place of whole fields, of one step; 0 where they have fields.
+    have in the place of whole fields, of one step; 0 where they have fields. Losses that are modules are parts of the
+    objective, so that its checkpoints hold them.
     precision: bfloat16 computes products in that type; Fourier transforms stay in float32. recompute: steps are
     computed anew for their gradient. further: terms of each step beside the losses. `curriculum` says which steps are
     fed with the truth instead; None, and in evaluation: none.
@@ -69,6 +70,7 @@ class OperatorObjective(nn.Module):
         self.module, self.further = module, further
         self.curriculum: Curriculum | None = None
         self.losses = dict(losses)
+        self.parts = nn.ModuleList(loss for _, loss in self.losses.values() if isinstance(loss, nn.Module))
         self.unroll, self.push_forward, self.noise, self.points = unroll, push_forward, noise, points
         self.precision, self.seed, self.symmetries = precision, seed, symmetries
         self.recompute = recompute

@@ -19,6 +19,7 @@ from pdesolve.data.training_data import TrainingData
 from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
 from pdesolve.least_squares import Soap
+from pdesolve.method import Surrogate
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.precision import in_precision
@@ -138,13 +139,17 @@ def train_operator(
     training: Training,
     *,
     stage: str = "train",
-    further: StepTerms | None = None,
     share: float = 1.0,
+    losses: Mapping[str, tuple[float, Loss]] | None = None,
+    further: StepTerms | None = None,
+    part_of: Surrogate | None = None,
 ) -> OperatorSurrogate:
     """Train the network of a surrogate, and give it its best weights by the validation split.
 
-    Steps are `run.steps`, or the epochs, or as many as fit the budget by a measured trial. further: terms of each step
-    beside the loss of its outcome. share: of the steps and the budget, where further stages follow.
+    Steps are `run.steps`, or the epochs, or as many as fit the budget by a measured trial. share: of the steps and the
+    budget of the run, where it has several stages. losses: in place of those of the training, with their weights, for
+    a network that predicts something else than the targets: nothing is validated then, and the last weights are kept.
+    further: terms of each step beside these losses. part_of: what the surrogate is but a part of.
 
     Raises:
         InputError: a grid that is too coarse for the network, a task that cannot be unrolled, a batch without room.
@@ -160,7 +165,7 @@ def train_operator(
             f"{surrogate.method} gives values where it is given some, not at points: leave training.points at 0"
         )
     objective = OperatorObjective(
-        trained, losses_of(training, data), unroll=training.unroll, push_forward=training.push_forward,
+        trained, losses or losses_of(training, data), unroll=training.unroll, push_forward=training.push_forward,
         noise=training.noise, points=training.points, symmetries=symmetries, seed=run.seed, further=further,
         precision=torch.bfloat16 if training.precision == "bfloat16" else torch.float32,
         recompute=training.recompute,
@@ -180,8 +185,10 @@ def train_operator(
     optimiser = optimiser_of(training, trained)
     if sharded:
         keep_divided(optimiser)
-    validation, rolled = held_out_batches(data, training, run.device)
-    candidate = Candidate(surrogate, trained, validation, run.checkpoint, steps=rolled, undivided=undivided)
+    validation, rolled = held_out_batches(data, training, run.device) if losses is None else ([], 1)
+    candidate = Candidate(
+        surrogate, trained, validation, run.checkpoint, steps=rolled, undivided=undivided, part_of=part_of
+    )
     stepping = Minibatch(optimiser, clip=training.clip or math.inf, average=average, trained=trained)
     epoch = data.windows(task)
     wanted = training.epochs * math.ceil(epoch / training.batch) if epoch and training.epochs else 0
@@ -198,14 +205,15 @@ def train_operator(
             return compiles(objective, stepping, batches, run, network=_NETWORK, steps=asked)
 
         compiled = training.compiled == "yes" or (
-            training.compiled == "measured" and not sharded and run.choose("compiled", faster)
+            training.compiled == "measured" and not sharded and run.choose(f"compiled in {stage}", faster)
         )
 
         def fitting() -> int:
             of_all = affordable(objective, stepping, batches, run, compiled=_NETWORK if compiled else "")
-            return max(1, round(share * of_all))
+            of_left = min(1.0, share * run.budget.cpu_seconds / run.budget.left)
+            return max(1, round(of_left * of_all))
 
-        steps = asked or run.choose("steps", fitting)
+        steps = asked or run.choose(f"steps of {stage}", fitting)
         batches.load_state_dict(start)
         if compiled:
             trained.network.compile()
@@ -219,7 +227,8 @@ def train_operator(
             rate=rate_factor(training.schedule, steps, warm_up=training.warm_up),
             opening=[f"validated by rollouts of {rolled} steps"] if rolled > 1 else [],
         )  # fmt: skip
-    return candidate.take_best()
+    candidate.take_best()
+    return surrogate
 
 
 def training_task(signature: Signature, training: Training) -> Task:

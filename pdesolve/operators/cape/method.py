@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
-import torch
-
 from pdesolve.data.signature import Signature
 from pdesolve.data.training_data import TrainingData
 from pdesolve.errors import InputError
@@ -16,6 +14,7 @@ from pdesolve.geometry import Grid
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.fourier_network import lines_of
 from pdesolve.nn.places import GridPlaces
+from pdesolve.nn.precision import in_precision
 from pdesolve.nn.resampling import layouts
 from pdesolve.operators.cape.bases import Base, base_network
 from pdesolve.operators.cape.model import CapeNetwork, Proposal
@@ -25,7 +24,7 @@ from pdesolve.training.candidate import Candidate
 from pdesolve.training.fit import fit
 from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.operator_learner import OperatorLearner
-from pdesolve.training.operator_training import Training, losses_of, train_operator, training_task
+from pdesolve.training.operator_training import Training, losses_of, optimiser_of, train_operator, training_task
 from pdesolve.training.run import Run
 
 _TRAINING = Training(batch=50, loss="mean_square", learning_rate=3e-3, unroll=5, curriculum="tanh", noise=1e-3)
@@ -75,7 +74,7 @@ class CAPE(OperatorLearner):
             )
 
     def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        surrogate = self.untrained(data.signature, run)
+        surrogate = self.untrained(data.signature, seed=run.seed, device=run.device)
         (weight, loss), *_ = losses_of(self.training, data).values()
         if self.warm_up:
             self._warmed_up(surrogate, data, run)
@@ -84,7 +83,7 @@ class CAPE(OperatorLearner):
 
     def _warmed_up(self, surrogate: OperatorSurrogate, data: TrainingData, run: Run) -> None:
         """Train the transport alone, from true states: beside branches that learn faster it stays in a poor minimum."""
-        module, training = surrogate.module.to(device=run.device, dtype=run.dtype), self.training
+        module, training = in_precision(surrogate.module, run.dtype).to(run.device), self.training
         network = module.network
         assert isinstance(network, CapeNetwork)
         (_, loss), *_ = losses_of(training, data).values()
@@ -92,8 +91,7 @@ class CAPE(OperatorLearner):
             training_task(data.signature, training), batch=training.batch, device=run.device, seed=run.seed + 1
         )
         first = network.proposal.transport if network.proposal.transport.axes else network.proposal
-        optimiser = torch.optim.AdamW(first.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
-        candidate = Candidate(surrogate, module, [], run.checkpoint)
+        optimiser, candidate = optimiser_of(training, first), Candidate(surrogate, module, [], run.checkpoint)
         stepping = Minibatch(optimiser, clip=training.clip or math.inf)
         fit(
             ProposalObjective(module, loss).train(), batches, optimiser, run=run, stage="warm-up", solution=candidate,

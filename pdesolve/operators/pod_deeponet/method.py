@@ -45,7 +45,7 @@ class PODDeepONet(OperatorLearner):
     training: Training = _TRAINING
 
     def learn(self, data: TrainingData, run: Run) -> OperatorSurrogate:
-        surrogate = self.untrained(data.signature, run)
+        surrogate = self.untrained(data.signature, seed=run.seed, device=run.device)
         network = surrogate.module.network
         assert isinstance(network, Network)
         found = self.decomposition(surrogate.module, data, run)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,19 @@ from pdesolve.data.signature import Signature
 from pdesolve.data.training_data import TrainingData
 from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
-from pdesolve.method import Learner, Surrogate
+from pdesolve.method import Surrogate
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.fourier_network import FourierNetwork, lines_of
 from pdesolve.nn.positions import position_channels
-from pdesolve.nn.precision import in_precision
-from pdesolve.operators.uqno.model import ENVELOPE, OfErrors, Pinball, UncertainSurrogate
-from pdesolve.operators.uqno.sharing import Share, halved
+from pdesolve.operators.uqno.model import ENVELOPE, Pinball, UncertainSurrogate
 from pdesolve.surrogates.bands import BANDS, calibrated, read_bands
 from pdesolve.surrogates.envelopes import LearnedEnvelope
-from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate, read_surrogate
-from pdesolve.training.allocation import kept_memory
-from pdesolve.training.candidate import Candidate
-from pdesolve.training.fit import fit
-from pdesolve.training.minibatch import Minibatch
-from pdesolve.training.operator_training import Training, seeded, train_operator
+from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate
+from pdesolve.training.operator_learner import OperatorLearner
+from pdesolve.training.operator_training import Training, train_operator
+from pdesolve.training.processes import place
+from pdesolve.training.reduction import total
 from pdesolve.training.run import Run
-from pdesolve.training.schedules import rate_factor
-from pdesolve.training.trial import affordable
 
 _TRAINING = Training()
 _FOURTH = 4  # of the training samples, one of so many is for the errors
@@ -40,7 +35,7 @@ _MEASURED = 8  # batches by which the size of errors is known
 
 
 @dataclass(frozen=True)
-class UQNO(Learner):
+class UQNO(OperatorLearner):
     """The uncertainty-quantifying neural operator.
 
     Attributes:
@@ -64,27 +59,25 @@ class UQNO(Learner):
     training: Training = _TRAINING
 
     def learn(self, data: TrainingData, run: Run) -> UncertainSurrogate:
-        rule = self._checked(data)
-        settings = asdict(self)
-        with seeded(run.seed):
-            module = self.module(data.signature)
-        base = OperatorSurrogate(module, method="uqno", settings=settings, device=run.device)
-        mostly = Share(data, lambda numbers: numbers % _FOURTH > 0, 1 - 1 / _FOURTH)
-        others = Share(data, lambda numbers: numbers % _FOURTH == 0, 1 / _FOURTH)
-        base = train_operator(base, mostly, run, self.training, stage="operator", share=self.share)
+        mostly, others = data.apart(_FOURTH)
+        held = others.held_out("valid")
+        rule = self._checked(others)
+        assert held is not None
+        base = self.untrained(data.signature, seed=run.seed, device=run.device)
+        train_operator(base, mostly, run, self.training, stage="operator", share=self.share)
 
         sizes = run.choose("error sizes", lambda: error_sizes(base, others, self.training.batch, run))
-        targets = tuple(
-            replace(slot, mean=(0.0,) * slot.components, std=tuple(sizes[slot.name])) for slot in base.signature.targets
-        )
-        with seeded(run.seed + 1):
-            module = self.module(replace(base.signature, targets=targets))
-        of_error = OperatorSurrogate(module, method="uqno", settings=settings, device=run.device)
+        of_error = self.untrained(of_errors(base.signature, sizes), seed=run.seed + 1, device=run.device)
         surrogate = UncertainSurrogate(base, of_error)
-        self._learn_errors(surrogate, others, run)
+        pinball = Pinball(base.module, 1 - self.alpha, sizes)
+        # sizes of errors have no signs that a motion could change, and follow from the inputs at once
+        plain = replace(self.training, unroll=1, push_forward=0, curriculum="none", symmetries=(), noise=0.0)
+        train_operator(
+            of_error, others, run, plain, stage="errors", share=1 - self.share, losses={"pinball": (1.0, pinball)},
+            part_of=surrogate,
+        )  # fmt: skip
+        base.module.requires_grad_(True)
 
-        held = halved(data.held_out("valid"), 1)
-        assert held is not None
         surrogate.bands = calibrated(LearnedEnvelope(base, of_error), batches_of(held, base, self), rule=rule)
         surrogate.notes["bands"] = {"alpha": self.alpha, "delta": self.delta, "calibrated_on": surrogate.bands.samples}
         if not all(bool(factor.isfinite()) for factor in surrogate.bands.factors.values()):
@@ -95,40 +88,23 @@ class UQNO(Learner):
         return surrogate
 
     def _checked(self, data: TrainingData) -> MostPlaces:
-        """The rule of the bands, which the grid has points enough for."""
+        """The rule of the bands, which the grid has points enough for. data: of the errors."""
         if not 0 < self.share < 1:
             raise InputError(f"share is the part of the budget for the operator, between 0 and 1, got {self.share:g}")
-        held = data.held_out("valid")
-        if held is None or held.samples < 2:
+        if data.held_out("valid") is None:
             raise InputError(
                 "uqno calibrates on a validation split of 2 samples at least: split by train=0.7,valid=0.2"
+            )
+        count, processes = data.windows(data.signature.task), place()[1]
+        if count is not None and count < processes:
+            raise InputError(
+                f"uqno learns errors from every {_FOURTH}th training sample, here {count} windows, and there are "
+                f"{processes} processes: use fewer"
             )
         rule = MostPlaces(alpha=self.alpha, delta=self.delta)
         lines_of(data.signature, method="uqno")  # refuses points
         rule.slack(math.prod(data.signature.shape))
         return rule
-
-    @kept_memory()
-    def _learn_errors(self, surrogate: UncertainSurrogate, data: Share, run: Run) -> None:
-        """Train the operator of errors with what is left of the budget."""
-        training, task = self.training, data.signature.task
-        module = in_precision(surrogate.of_error.module, run.dtype).to(run.device)
-        base = surrogate.base.module.requires_grad_(False)
-        objective = Pinball(module, base, 1 - self.alpha)
-        optimiser = torch.optim.AdamW(module.parameters(), training.learning_rate, weight_decay=training.weight_decay)
-        candidate = OfErrors(Candidate(surrogate.of_error, module, [], run.checkpoint), lambda: surrogate)
-        stepping = Minibatch(optimiser, clip=training.clip or math.inf, trained=module)
-
-        def drawn() -> Any:
-            return data.batches(task, batch=training.batch, device=run.device, seed=run.seed + 1)
-
-        asked = run.steps and max(1, run.steps - round(self.share * run.steps))
-        steps = asked or run.choose("error steps", lambda: affordable(objective, stepping, drawn(), run))
-        fit(
-            objective, drawn(), optimiser, run=run, stage="errors", solution=candidate, steps=steps, redraw=1,
-            doctor=candidate, stepping=stepping, rate=rate_factor(training.schedule, steps, warm_up=training.warm_up),
-        )  # fmt: skip
-        base.requires_grad_(True)
 
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature: of the operator, or of its errors."""
@@ -142,29 +118,35 @@ class UQNO(Learner):
 
     def restore(self, folder: Path, *, device: str = "cpu") -> Surrogate:
         """The surrogate; of a training that was stopped in its first stage the operator alone."""
-
-        def read(name: str) -> OperatorSurrogate:
-            return read_surrogate(folder / name, self.module, method="uqno", settings=asdict(self), device=device)
-
-        base = read(SURROGATE)
+        base = self.read(folder / SURROGATE, device=device)
         if not (folder / ENVELOPE).exists():
             return base
-        of_error = read(ENVELOPE)
+        of_error = self.read(folder / ENVELOPE, device=device)
         known = (folder / BANDS).exists()
         return UncertainSurrogate(base, of_error, read_bands(folder, base, of_error=of_error) if known else None)
 
 
+def of_errors(signature: Signature, sizes: Mapping[str, Sequence[float]]) -> Signature:
+    """That of a network which predicts the sizes of errors instead, with these deviations."""
+    targets = tuple(
+        replace(slot, mean=(0.0,) * slot.components, std=tuple(sizes[slot.name])) for slot in signature.targets
+    )
+    return replace(signature, targets=targets, symmetries=None)
+
+
 @torch.no_grad()
 def error_sizes(surrogate: OperatorSurrogate, data: TrainingData, batch: int, run: Run) -> dict[str, list[float]]:
-    """The root mean square of the errors of each component of each target over some batches."""
+    """The root mean square of the errors of each component of each target over some batches of all processes."""
     batches = data.batches(data.signature.task, batch=batch, device=run.device, seed=run.seed)
     sums: dict[str, torch.Tensor] = {}
     for _ in range(_MEASURED):
         batches.renew()
         for name, u in surrogate.predict(batches.batch).items():
-            squares = (u - batches.batch.targets[name].to(u)).square().transpose(0, 2).flatten(1).mean(1)
-            sums[name] = sums.get(name, torch.zeros_like(squares)) + squares / _MEASURED
-    return {name: total.sqrt().clamp_min(1e-12).tolist() for name, total in sums.items()}
+            squares = (u - batches.batch.targets[name].to(u)).double().square().transpose(0, 2).flatten(1)
+            row = torch.stack([squares.sum(1), torch.full_like(squares[:, 0], squares.shape[1])])
+            sums[name] = sums.get(name, 0.0) + row
+    found = {name: total(row) for name, row in sums.items()}
+    return {name: (squares / count).sqrt().clamp_min(1e-12).tolist() for name, (squares, count) in found.items()}
 
 
 def batches_of(dataset: Any, surrogate: OperatorSurrogate, method: UQNO) -> Sequence[Any]:
