@@ -215,16 +215,19 @@ def _equations() -> Iterator[Entry]:
             yield Entry(kind, "equation", _first_sentence(docstring), f"pdesolve.physics.equations.{name}:{kind}")
 
 
-def _modules(*parts: str, folders: bool = False) -> Iterator[tuple[str, Path]]:
+@cache
+def _modules(*parts: str, folders: bool = False) -> tuple[tuple[str, Path], ...]:
     """The modules (or the packages with a `method` module) of a folder of this package: name and file."""
     folder = _PACKAGE.joinpath(*parts)
+    found = []
     for module in pkgutil.iter_modules([str(folder)]):
         if module.name.startswith("_"):
             continue
         if module.ispkg and folders and (folder / module.name / "method.py").exists():
-            yield module.name, folder / module.name / "__init__.py"
+            found.append((module.name, folder / module.name / "__init__.py"))
         elif not module.ispkg and not folders:
-            yield module.name, folder / f"{module.name}.py"
+            found.append((module.name, folder / f"{module.name}.py"))
+    return tuple(found)
 
 
 def _others(kind: Kind) -> Iterator[Entry]:

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,6 +206,7 @@ def _numbers(values: Mapping[str, Value]) -> dict[str, Any]:
     return {k: v.detach().tolist() if isinstance(v, Tensor) else v for k, v in known.items()}
 
 
+@cache
 def _version(name: str) -> str | None:
     try:
         return version(name)

@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pdesolve.errors import InputError, unknown_name
 
+_REQUIRED = (dataclasses.MISSING, inspect.Parameter.empty)  # in place of a default
 _SCALARS = (bool, int, float, str, types.NoneType)
 _CLASS_KEYS = ("class_path", "init_args")
 _KEY = "given"
@@ -56,7 +57,13 @@ def build(kind: str, target: Callable[..., Any], given: Mapping[str, Any]) -> tu
     Raises:
         InputError: an unknown setting, with the nearest known one; a value that does not fit; a class's name.
     """
-    hints, defaults = _hints(target), _defaults(target)
+    return _build(kind, target, given, _defaults(target))
+
+
+def _build(
+    kind: str, target: Callable[..., Any], given: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    hints = _hints(target)
     for name, hint in hints.items():
         if not _settable(hint):
             raise InputError(
@@ -73,16 +80,17 @@ def build(kind: str, target: Callable[..., Any], given: Mapping[str, Any]) -> tu
             part, path = given.get(name, {}), _path(kind, name)
             if not isinstance(part, Mapping):
                 raise InputError(f"{path} has settings of its own, {', '.join(_hints(hint))}, got {part!r}")
-            if part:
-                made[name], values[name] = build(path, hint, {**plain(defaults[name]), **part})
-        elif name in given or defaults[name] in (dataclasses.MISSING, inspect.Parameter.empty):
+            if part or defaults[name] in _REQUIRED:
+                made[name], values[name] = _build(path, hint, part, _fields(defaults[name]))
+        elif name in given or defaults[name] in _REQUIRED:
             flat[name] = hint
     if flat:
         stated = {name: _listed(_none(given[name], hint), hint) for name, hint in flat.items() if name in given}
         read = _read(kind, target, flat, stated, {name for name in hints if name not in flat})
         made |= read
         values |= plain(read)
-    return target(**made), {name: values[name] if name in values else plain(defaults[name]) for name in hints}
+    kept = {name: defaults[name] for name in hints if name not in made}
+    return target(**kept, **made), {name: values[name] if name in values else plain(kept[name]) for name in hints}
 
 
 def _read(
@@ -290,6 +298,11 @@ def _defaults(target: Any) -> dict[str, Any]:
         f.name: f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
         for f in dataclasses.fields(target)
     }
+
+
+def _fields(made: Any) -> dict[str, Any]:
+    """What another object of a dataclass is made of to be the same."""
+    return {field.name: getattr(made, field.name) for field in dataclasses.fields(made) if field.init}
 
 
 def _documented(text: str) -> dict[str, str]:
