@@ -180,6 +180,8 @@ def test_a_finished_training_goes_on_with_more_steps(data: Path) -> None:
         ps.resume_training("run")
     more = ps.resume_training("run", steps=2 * STEPS)
     assert more.report is not None and more.report.steps == 2 * STEPS
+    with pytest.raises(InputError, match=f"run has taken {2 * STEPS} steps: give it more in all, --steps {4 * STEPS}"):
+        ps.resume_training("run", steps=STEPS)
 
 
 @pytest.mark.parametrize("average", [0.0, 0.8])

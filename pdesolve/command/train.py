@@ -126,7 +126,7 @@ def conclude(surrogate: Surrogate, as_json: bool) -> int:
         if picture.exists():
             print(f"picture: {picture}")
         if report.status == "finished":
-            print(f"next: pdesolve eval {surrogate.run}")
+            print(f"next: pdesolve eval {surrogate.run}{'' if report.samples else ' --data FILE'}")
         else:
             print(f"next: pdesolve resume {surrogate.run}")
     if "diverged" in surrogate.notes:

@@ -130,6 +130,9 @@ def resume_training(
         )
     if record.get("status") == "finished" and not changes:
         raise InputError(f"{folder} is finished: give it more in all, --steps or --budget")
+    taken = record["report"]["steps"] if record.get("status") == "finished" else 0
+    if steps is not None and steps <= taken:
+        raise InputError(f"{folder} has taken {taken} steps: give it more in all, --steps {2 * taken}")
     given = {k: v for k, v in config["method"].items() if k != "name"}
     learner = catalogue.make_learner(config["method"]["name"], given)
     task: TaskChoice = build("task", TaskChoice, config["task"])[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pdesolve.data.signature import Slot
+from pdesolve.data.task import Frames, InitialToFinal, Steps, Trajectory
 from pdesolve.method import Learner, Surrogate
 from pdesolve.surrogates.judging import Report
 
@@ -34,7 +35,7 @@ def card(surrogate: Surrogate, learner: Learner, report: Report, versions: Mappi
 - inputs: {_slots(signature.inputs)}
 - parameters: {_slots(signature.parameters) or "none"}
 - targets: {_slots(signature.targets)}
-- frames: {signature.frames or "none"}
+- frames: {_frames(signature.frames)}
 - grid: {grid} along {", ".join(axis.name for axis in signature.axes)}
 
 ## Data
@@ -64,6 +65,18 @@ surrogate.predict(batch)
 It was trained on the grid {grid} and judged on {judged}; other resolutions, parameters and
 distributions are not covered by these errors. `pdesolve eval {run} --data FILE` measures them.
 """
+
+
+def _frames(frames: Frames | None) -> str:
+    """Which frames are given and wanted, and the option that says so."""
+    match frames:
+        case InitialToFinal():
+            return "the first to the last (`--frames final`)"
+        case Trajectory():
+            return f"the first {frames.past} to all (`--frames trajectory`), {frames.stride} to a step"
+        case Steps():
+            return f"{frames.past} to the next {frames.ahead} (`--frames steps`), {frames.stride} to a step"
+    return "none"
 
 
 def _slots(slots: tuple[Slot, ...]) -> str:
