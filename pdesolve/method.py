@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pdesolve.data.training_data import TrainingData
     from pdesolve.nn.places import Places
     from pdesolve.proof import Proof
-    from pdesolve.rollout import OnDivergence, Rollout
     from pdesolve.surrogates.judging import Report
+    from pdesolve.surrogates.rollout import OnDivergence, Rollout
     from pdesolve.training.run import Run
 
 _CHANNELS, _BATCH = 32, 32  # of a usual network in training
@@ -220,7 +220,7 @@ class Surrogate(ABC):
             InputError: a surrogate whose targets are not the inputs of its next step.
             Diverged: with `raise`, the step, the sample and the variable.
         """
-        from pdesolve.rollout import rolled_out
+        from pdesolve.surrogates.rollout import rolled_out
 
         return rolled_out(self, batch, steps, on_divergence, at)
 

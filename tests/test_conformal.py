@@ -10,19 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from pdesolve.conformal import (
-    LeadTimes,
-    MeanAbsolute,
-    MeanSquare,
-    MissedFraction,
-    MostPlaces,
-    Rule,
-    Simultaneous,
-    conformal_quantile,
-    missed_range,
-    smallest_box,
-    upper_quantiles,
-)
 from pdesolve.data.arrays import Memory
 from pdesolve.data.batch import Batch
 from pdesolve.data.dataset import Coordinate, Dataset, Variable
@@ -35,6 +22,19 @@ from pdesolve.geometry import Axis
 from pdesolve.method import Surrogate
 from pdesolve.operators.fno.method import FNO
 from pdesolve.surrogates.bands import Bands, calibrated, read_bands
+from pdesolve.surrogates.conformal import (
+    LeadTimes,
+    MeanAbsolute,
+    MeanSquare,
+    MissedFraction,
+    MostPlaces,
+    Rule,
+    Simultaneous,
+    conformal_quantile,
+    missed_range,
+    smallest_box,
+    upper_quantiles,
+)
 from pdesolve.surrogates.ensemble import Ensemble, read_ensemble
 from pdesolve.surrogates.envelopes import LearnedEnvelope, SpreadEnvelope, error_envelope
 from pdesolve.surrogates.operator import OperatorSurrogate

@@ -30,7 +30,7 @@ from pdesolve.nn.pointwise import Pointwise
 from pdesolve.operators.fno.method import FNO
 from pdesolve.surrogates.judging import scored
 from pdesolve.surrogates.operator import OperatorSurrogate
-from pdesolve.surrogates.rollouts import rollout_windows
+from pdesolve.surrogates.rollout import rollout_windows
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import CHECKPOINT
 from pdesolve.training.losses import RelativeL2

@@ -31,7 +31,7 @@ from pdesolve.nn.places import Places
 from pdesolve.plotting import prediction_figure, rollout_figure, training_figure
 from pdesolve.surrogates.examples import Example, examples
 from pdesolve.surrogates.judging import scored
-from pdesolve.surrogates.rollouts import longest, rollout_errors, rollout_windows
+from pdesolve.surrogates.rollout import longest, rollout_errors, rollout_windows
 
 WORDS = ["--method.modes", "4", "--method.width", "6", "--method.depth", "1", "--threads", "1", "--device", "cpu"]
 

@@ -15,6 +15,7 @@ from pdesolve.data.arrays import Memory
 from pdesolve.data.batch import Batch
 from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.data.signature import Signature, Slot
+from pdesolve.data.symmetries import Symmetries
 from pdesolve.data.task import Task
 from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
@@ -22,7 +23,6 @@ from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, Grid, GridAxis
 from pdesolve.nn.places import GridPlaces
 from pdesolve.operators.fno.method import FNO
-from pdesolve.symmetries import Symmetries
 from pdesolve.training.losses import RelativeL2
 from pdesolve.training.operator_objective import OperatorObjective
 from pdesolve.training.operator_training import Training

@@ -35,8 +35,9 @@ def noisy(samples: int = 120) -> Dataset:
     """u = 2 a + s(x) n with normal noise n, whose deviation s is 0.1 on the left half and 1 on the right one."""
     draw = np.random.default_rng(3)
     x = np.arange(SIZE) / SIZE
-    a = sum(
-        draw.normal(size=(samples, 1)) * np.sin(2 * np.pi * k * x + draw.uniform(size=(samples, 1))) for k in (1, 2)
+    a = np.sum(
+        [draw.normal(size=(samples, 1)) * np.sin(2 * np.pi * k * x + draw.uniform(size=(samples, 1))) for k in (1, 2)],
+        axis=0,
     )
     u = 2 * a + np.where(x < 0.5, 0.1, 1.0) * draw.normal(size=(samples, SIZE))
     places = {"x": Coordinate(Axis("x", 0.0, 1.0, periodic=True), x)}

@@ -10,7 +10,7 @@ of errors, 750 to 1249 are the test set, 1250 to 5249 calibrate. The shifted fie
 states at half the viscosity. Seeds have flows of their own; the rows of one seed are about the same fields.
 
 A row: what is promised to be missed, what is missed by the test set and its standard error, the range in which that
-lies for nine of ten draws of the calibration and the test set (`pdesolve.conformal.missed_range`), the mean and the
+lies for nine of ten draws of the calibration and the test set (`missed_range`), the mean and the
 scatter over 50 random divisions of the 4500 fields into 4000 that calibrate and 500 that test, for the test set the
 fraction of all places inside and the mean width over the root mean square of the fields, and what is missed under the
 shift. At last what is covered, by seed, and the medians. 4000 fields to calibrate are enough: of what 500 fields show
@@ -31,7 +31,15 @@ import torch
 from torch import Tensor
 
 import pdesolve as ps
-from pdesolve.conformal import (
+from pdesolve.data.batch import Batch
+from pdesolve.data.dataset import Dataset
+from pdesolve.data.task import InitialToFinal, Steps, Task
+from pdesolve.data.task_choice import TaskChoice
+from pdesolve.data.windows import Windows
+from pdesolve.operators.fno.method import FNO
+from pdesolve.physics.families.burgers import BurgersFlows
+from pdesolve.surrogates.bands import ratios
+from pdesolve.surrogates.conformal import (
     LeadTimes,
     MeanAbsolute,
     MeanSquare,
@@ -41,14 +49,6 @@ from pdesolve.conformal import (
     Simultaneous,
     missed_range,
 )
-from pdesolve.data.batch import Batch
-from pdesolve.data.dataset import Dataset
-from pdesolve.data.task import InitialToFinal, Steps, Task
-from pdesolve.data.task_choice import TaskChoice
-from pdesolve.data.windows import Windows
-from pdesolve.operators.fno.method import FNO
-from pdesolve.physics.families.burgers import BurgersFlows
-from pdesolve.surrogates.bands import ratios
 from pdesolve.surrogates.ensemble import Ensemble
 from pdesolve.surrogates.envelopes import Envelope, SpreadEnvelope, error_envelope
 from pdesolve.surrogates.judging import measured

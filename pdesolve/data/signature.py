@@ -11,11 +11,11 @@ import torch
 
 from pdesolve.data.dataset import Dataset
 from pdesolve.data.moments import Moments
+from pdesolve.data.symmetries import Symmetries
 from pdesolve.data.task import Frames, InitialToFinal, Steps, Task, Trajectory
 from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis, Grid, GridAxis
-from pdesolve.symmetries import Symmetries
 
 _LOOKED_AT = 64  # windows, for the size of changes
 _FRAMES = {kind.__name__: kind for kind in (Steps, InitialToFinal, Trajectory)}

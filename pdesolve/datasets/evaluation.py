@@ -22,7 +22,7 @@ from pdesolve.surrogates.compatibility import check_data
 from pdesolve.surrogates.examples import examples
 from pdesolve.surrogates.judging import scored
 from pdesolve.surrogates.pictures import FIGURES, draw_examples, draw_rollouts
-from pdesolve.surrogates.rollouts import rollout_errors, rollout_windows
+from pdesolve.surrogates.rollout import rollout_errors, rollout_windows
 from pdesolve.training.devices import find_dtype
 
 

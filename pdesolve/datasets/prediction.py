@@ -14,9 +14,9 @@ from pdesolve.datasets.opening import open_dataset
 from pdesolve.errors import InputError
 from pdesolve.learning import load_surrogate
 from pdesolve.method import Surrogate
-from pdesolve.rollout import OnDivergence
 from pdesolve.run_folder import read_run
 from pdesolve.surrogates.predictions import Predictions, predicted, told
+from pdesolve.surrogates.rollout import OnDivergence
 
 
 def predict(

@@ -19,11 +19,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pdesolve import conformal, metrics
-from pdesolve.conformal import Rule
+from pdesolve import metrics
 from pdesolve.data.batch import Batch
 from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
+from pdesolve.surrogates import conformal
+from pdesolve.surrogates.conformal import Rule
 from pdesolve.surrogates.description import read_description
 from pdesolve.surrogates.ensemble import Ensemble
 from pdesolve.surrogates.envelopes import Envelope, ErrorEnvelope, LearnedEnvelope, SpreadEnvelope, truth_of

@@ -14,8 +14,8 @@ from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
 from pdesolve.nn.places import Places
-from pdesolve.rollout import OnDivergence, Rollout
 from pdesolve.surrogates.description import read_description
+from pdesolve.surrogates.rollout import OnDivergence, Rollout
 from pdesolve.training.run import write_json
 
 ENSEMBLE = "ensemble.json"

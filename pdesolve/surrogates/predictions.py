@@ -26,9 +26,9 @@ from pdesolve.geometry import Axes, Axis, Grid, GridAxis
 from pdesolve.gridded import at
 from pdesolve.method import Surrogate
 from pdesolve.nn.places import GridPlaces, PointPlaces
-from pdesolve.rollout import OnDivergence
 from pdesolve.surrogates.compatibility import check_data, check_finite
 from pdesolve.surrogates.placing import points_of, resized
+from pdesolve.surrogates.rollout import OnDivergence
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from pdesolve.data.batch import Batch
+from pdesolve.data.symmetries import Symmetries
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.places import Places
 from pdesolve.surrogates.operator import following
 from pdesolve.surrogates.placing import Placing
-from pdesolve.symmetries import Symmetries
 from pdesolve.training.curriculum import Curriculum
 from pdesolve.training.losses import Loss
 

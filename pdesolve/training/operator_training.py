@@ -14,6 +14,7 @@ from torch import nn
 
 from pdesolve.data.batch import Batch
 from pdesolve.data.signature import Signature
+from pdesolve.data.symmetries import Symmetries
 from pdesolve.data.task import Steps, Task
 from pdesolve.data.training_data import TrainingData
 from pdesolve.data.windows import Windows
@@ -26,8 +27,7 @@ from pdesolve.nn.precision import in_precision
 from pdesolve.nn.spectral import SpectralConvolution
 from pdesolve.settings import check_values
 from pdesolve.surrogates.operator import OperatorSurrogate
-from pdesolve.surrogates.rollouts import rollout_windows
-from pdesolve.symmetries import Symmetries
+from pdesolve.surrogates.rollout import rollout_windows
 from pdesolve.training.allocation import kept_memory
 from pdesolve.training.averaging import averaged
 from pdesolve.training.candidate import Candidate

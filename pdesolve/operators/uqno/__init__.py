@@ -9,7 +9,7 @@ samples that neither has seen. For bands that are wide where the operator is uns
 Papers: Ma, Pitt, Azizzadenesheli, Anandkumar, "Calibrated Uncertainty Quantification for Operator Learning via
 Conformal Prediction", TMLR 2024, arXiv 2402.01960. Both networks are those of `fno`; the class of that name in the
 neuraloperator package is a pair of models. Departures: E's size, not its sign, counts; ranks of the calibration are
-those with the guarantee (`pdesolve.conformal.MostPlaces`).
+those with the guarantee (`pdesolve.surrogates.conformal.MostPlaces`).
 
 Needs: data on a regular grid with at least as many points along each axis as modes, and a validation split, half of
 which chooses the best weights and half calibrates.

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from pdesolve.conformal import MostPlaces
 from pdesolve.data.signature import Signature
 from pdesolve.data.training_data import TrainingData
 from pdesolve.data.windows import Windows
@@ -21,6 +20,7 @@ from pdesolve.nn.fourier_network import FourierNetwork, lines_of
 from pdesolve.nn.positions import position_channels
 from pdesolve.operators.uqno.model import ENVELOPE, Pinball, UncertainSurrogate
 from pdesolve.surrogates.bands import BANDS, calibrated, read_bands
+from pdesolve.surrogates.conformal import MostPlaces
 from pdesolve.surrogates.envelopes import LearnedEnvelope
 from pdesolve.surrogates.operator import SURROGATE, OperatorSurrogate
 from pdesolve.training.operator_learner import OperatorLearner
