@@ -17,7 +17,11 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @pytest.mark.draws
-def test_learners_are_compared_on_the_same_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_learners_are_compared_on_the_same_samples(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("learning.draw_training", "learning.draw_examples", "datasets.evaluation.draw_examples"):
+        monkeypatch.setattr(f"pdesolve.{place}", lambda *_: None)  # the figure of the comparison is drawn
     data = str(waves_file(tmp_path))
     words = ["compare", "--data", data, *WORDS, *SMALL, "--seeds", "0,1", "--past", "2", "--out", "c", "--json"]
     assert main(words) == 0

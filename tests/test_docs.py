@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from conftest import draw_nothing
 
 from pdesolve.catalogue import make_method, make_problem
 from pdesolve.command.arguments import split_settings
@@ -132,6 +133,7 @@ def test_tables_of_the_page_on_marching_name_every_scheme_and_variant() -> None:
 
 def test_the_examples_of_the_page_on_surrogates_run(tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
+    draw_nothing(monkeypatch)
     text = (Path(__file__).parent.parent / "docs/surrogates.md").read_text()
     codes = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert "steps=200" in codes[0]

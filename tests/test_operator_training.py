@@ -286,9 +286,9 @@ def test_data_that_were_moved_are_named(data: Path, capsys: pytest.CaptureFixtur
 
 
 def test_the_budget_and_the_target_stop_a_training(data: Path) -> None:
-    short = ps.train(SMALL, data, budget=1.0, threads=1, device="cpu", steps=10**6, out="short")
+    short = ps.train(SMALL, data, budget=0.5, threads=1, device="cpu", steps=10**6, out="short")
     assert short.report is not None and short.report.steps < 10**6 and short.report.cpu_seconds < 3.0
-    again = ps.resume_training("short", budget=2.0)
+    again = ps.resume_training("short", budget=1.0)
     assert again.report is not None and again.report.steps > short.report.steps
     planned = ps.train(SMALL, data, budget=2.0, threads=1, device="cpu")
     assert planned.report is not None and planned.run is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import draw_nothing
 from waves import FRAMES, POINTS, waves, waves_file
 
 from pdesolve.catalogue import make_learner
@@ -38,7 +39,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     data = waves_file(folder)
     words = ["train", "fno", "--data", str(data), "--past", "2", "--device", "cpu", *WORDS]
-    assert main([*words, "--out", str(folder / "fno")]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        assert main([*words, "--out", str(folder / "fno")]) == 0
     return folder / "fno"
 
 

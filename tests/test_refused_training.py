@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import draw_nothing
 from waves import waves, waves_file
 
 import pdesolve as ps
@@ -45,7 +46,9 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of two steps and the data beside it."""
     folder = tmp_path_factory.mktemp("stored")
-    ps.train(SMALL, waves_file(folder), steps=2, threads=1, device="cpu", out=folder / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        ps.train(SMALL, waves_file(folder), steps=2, threads=1, device="cpu", out=folder / "run")
     return folder
 
 
