@@ -13,7 +13,6 @@ from pdesolve.geometry import Axis, Grid, GridAxis
 from pdesolve.nn.fourier_network import FourierNetwork
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces
-from pdesolve.nn.positions import position_channels
 from pdesolve.nn.resampling import resampled
 from pdesolve.nn.waves import Line
 from pdesolve.operators.codano.model import Channels, CodomainNetwork
@@ -32,10 +31,10 @@ def values(at: GridPlaces) -> Tensor:
 
 def network(kind: str, dims: int) -> OperatorNetwork:
     torch.manual_seed(0)
-    lines, inputs = (Line(),) * dims, 2 + position_channels((True,) * dims)
+    lines = (Line(),) * dims
     if kind == "uno":
-        return UNetwork(inputs, 2, lines, modes=8, width=6, levels=1).double()
-    return FourierNetwork(inputs, 2, lines, modes=6, width=6, depth=2, rank=0.3 if kind == "tfno" else None).double()
+        return UNetwork(2, 2, lines, modes=8, width=6, levels=1).double()
+    return FourierNetwork(2, 2, lines, modes=6, width=6, depth=2, rank=0.3 if kind == "tfno" else None).double()
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])

@@ -76,6 +76,11 @@ class Signature:
         return sum(slot.channels for slot in self.inputs)
 
     @property
+    def given_channels(self) -> int:
+        """Of the inputs, and one of each parameter: what networks read that take parameters as channels."""
+        return self.input_channels + len(self.parameters)
+
+    @property
     def target_channels(self) -> int:
         return sum(slot.channels for slot in self.targets)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pdesolve.data.signature import Signature
@@ -13,7 +12,7 @@ from pdesolve.errors import InputError
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
 from pdesolve.nn.pointwise import with_pointwise
-from pdesolve.nn.positions import positions
+from pdesolve.nn.positions import position_channels, with_positions
 from pdesolve.nn.resampling import Layout
 from pdesolve.nn.resolution import check_resolution
 from pdesolve.nn.waves import Line
@@ -22,9 +21,9 @@ from pdesolve.nn.waves import Line
 class FourierNetwork(OperatorNetwork):
     """neuraloperator's FNO on spectral convolutions of ours.
 
-    inputs: channels of the values and of the positions. lines: the axes of space. modes: along each axis, both signs
-    counted. rank: fraction of the spectral weights that Tucker factors of them hold; None keeps them whole. placed:
-    whether it is given the coordinates of the places as channels beside the values. method: its name in errors.
+    inputs: channels of the values. lines: the axes of space. modes: along each axis, both signs counted. rank: fraction
+    of the spectral weights that Tucker factors of them hold; None keeps them whole. placed: whether it reads the
+    coordinates of the places as channels beside the values. method: its name in errors.
     """
 
     def __init__(
@@ -32,6 +31,8 @@ class FourierNetwork(OperatorNetwork):
         rank: float | None = None, placed: bool = True, method: str = "fno",
     ) -> None:  # fmt: skip
         super().__init__()
+        if placed:
+            inputs += position_channels(tuple(line.layout == "periodic" for line in lines))
         from pdesolve.nn.neuraloperator import quiet, without_metadata
         from pdesolve.nn.spectral import SpectralConvolution
 
@@ -51,9 +52,7 @@ class FourierNetwork(OperatorNetwork):
 
     def forward(self, x: Tensor, parameters: Tensor, given: Places, wanted: Places) -> Tensor:
         assert isinstance(given, GridPlaces)
-        if not self.placed:
-            return self.model(x)
-        return self.model(torch.cat([x, positions(given).expand(len(x), *[-1] * (x.ndim - 1))], 1))
+        return self.model(with_positions(x, given) if self.placed else x)
 
     def check(self, given: Places) -> None:
         check_resolution(given, self.modes, method=self.method)

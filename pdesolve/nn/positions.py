@@ -11,8 +11,13 @@ from pdesolve.nn.places import GridPlaces
 
 
 def position_channels(periodic: tuple[bool, ...]) -> int:
-    """How many channels `positions` has."""
+    """How many channels `positions` has, by which axes go round."""
     return sum(2 if around else 1 for around in periodic)
+
+
+def with_positions(x: Tensor, places: GridPlaces) -> Tensor:
+    """Values (sample, channel, *space), and the coordinates as channels behind them."""
+    return torch.cat([x, positions(places).expand(len(x), *[-1] * (x.ndim - 1))], 1)
 
 
 def positions(places: GridPlaces) -> Tensor:

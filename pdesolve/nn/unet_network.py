@@ -17,7 +17,7 @@ from pdesolve.nn.filters import Lattice
 from pdesolve.nn.integral_norm import IntegralNorm
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
-from pdesolve.nn.positions import position_channels, positions
+from pdesolve.nn.positions import position_channels, with_positions
 from pdesolve.nn.resampling import Layout, interpolated, resampled
 from pdesolve.nn.resolution import check_spacing
 
@@ -71,7 +71,7 @@ class UNetNetwork(OperatorNetwork):
     def forward(self, x: Tensor, parameters: Tensor, given: Places, wanted: Places) -> Tensor:
         assert isinstance(given, GridPlaces)
         if self.placed:
-            x = torch.cat([x, positions(given).expand(len(x), *[-1] * (x.ndim - 1))], 1)
+            x = with_positions(x, given)
         shape = x.shape[2:]
         finest = tuple(max(n, base) for n, base in zip(shape, self.base, strict=True))
         x = self.lift(interpolated(x, finest, self.kinds))

@@ -108,13 +108,14 @@ class Rule(ABC):
         weights: of quadrature, as in `pdesolve.metrics`.
         """
 
-    @abstractmethod
     def factor(self, scores: Tensor) -> Tensor:
-        """The factor of the envelope, () or (time,), by the scores of all calibration samples."""
+        """The factor of the envelope, () or (time,), by the scores of all calibration samples: of one number each their
+        conformal quantile."""
+        return conformal_quantile(scores, self.alpha)
 
-    @abstractmethod
     def missed(self, ratios: Tensor, factor: Tensor, weights: Tensor | None = None) -> Tensor:
-        """What a band of this factor misses of each sample, (sample,), from 0 to 1."""
+        """What a band of this factor misses of each sample, (sample,), from 0 to 1: all where its score is above."""
+        return _above(self.score(ratios, weights), factor)
 
 
 @dataclass(frozen=True)
@@ -128,12 +129,6 @@ class Simultaneous(Rule):
     def score(self, ratios: Tensor, weights: Tensor | None = None) -> Tensor:
         return present(ratios, weights).flatten(1).amax(1)
 
-    def factor(self, scores: Tensor) -> Tensor:
-        return conformal_quantile(scores, self.alpha)
-
-    def missed(self, ratios: Tensor, factor: Tensor, weights: Tensor | None = None) -> Tensor:
-        return _above(self.score(ratios, weights), factor)
-
 
 @dataclass(frozen=True)
 class MeanSquare(Rule):
@@ -146,12 +141,6 @@ class MeanSquare(Rule):
     def score(self, ratios: Tensor, weights: Tensor | None = None) -> Tensor:
         return spatial_mean(ratios.square(), weights).mean((1, 2)).sqrt()
 
-    def factor(self, scores: Tensor) -> Tensor:
-        return conformal_quantile(scores, self.alpha)
-
-    def missed(self, ratios: Tensor, factor: Tensor, weights: Tensor | None = None) -> Tensor:
-        return _above(self.score(ratios, weights), factor)
-
 
 @dataclass(frozen=True)
 class MeanAbsolute(Rule):
@@ -163,12 +152,6 @@ class MeanAbsolute(Rule):
 
     def score(self, ratios: Tensor, weights: Tensor | None = None) -> Tensor:
         return spatial_mean(ratios, weights).mean((1, 2))
-
-    def factor(self, scores: Tensor) -> Tensor:
-        return conformal_quantile(scores, self.alpha)
-
-    def missed(self, ratios: Tensor, factor: Tensor, weights: Tensor | None = None) -> Tensor:
-        return _above(self.score(ratios, weights), factor)
 
 
 @dataclass(frozen=True)

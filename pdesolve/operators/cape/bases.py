@@ -9,7 +9,6 @@ from pdesolve.geometry import Grid
 from pdesolve.nn.fourier_network import FourierNetwork, lines_of
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces
-from pdesolve.nn.positions import position_channels
 from pdesolve.nn.resampling import layouts
 from pdesolve.nn.unet_network import UNetNetwork
 
@@ -25,9 +24,7 @@ def base_network(
     if base == "unet":
         places = GridPlaces.of(Grid(signature.members))
         return UNetNetwork(inputs, outputs, 0, base=places.shape, kinds=layouts(places), width=width, depth=depth)
-    placed = positions == "coordinates"
-    channels = inputs + (position_channels(signature.periodic) if placed else 0)
     return FourierNetwork(
-        channels, outputs, lines_of(signature, method="cape"), modes=modes, width=width, depth=depth,
-        placed=placed, method="cape",
+        inputs, outputs, lines_of(signature, method="cape"), modes=modes, width=width, depth=depth,
+        placed=positions == "coordinates", method="cape",
     )  # fmt: skip

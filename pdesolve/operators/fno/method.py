@@ -8,7 +8,6 @@ from typing import Literal
 from pdesolve.data.signature import Signature
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.fourier_network import FourierNetwork, lines_of
-from pdesolve.nn.positions import position_channels
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 
@@ -41,11 +40,8 @@ class FNO(OperatorLearner):
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
         lines = lines_of(signature, padding=self.padding, method="fno")
-        inputs = signature.input_channels + len(signature.parameters)
-        if self.positions == "coordinates":
-            inputs += position_channels(signature.periodic)
         network = FourierNetwork(
-            inputs, signature.target_channels, lines, modes=self.modes, width=self.width, depth=self.depth,
-            placed=self.positions == "coordinates",
+            signature.given_channels, signature.target_channels, lines, modes=self.modes, width=self.width,
+            depth=self.depth, placed=self.positions == "coordinates",
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts)

@@ -39,9 +39,8 @@ class GINO(OperatorLearner):
 
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
-        inputs = signature.input_channels + len(signature.parameters)
         network = GeometryNetwork(
-            inputs, signature.target_channels, signature.periodic, latent=self.latent, radius=self.radius,
-            modes=self.modes, width=self.width, depth=self.depth, margin=self.margin,
+            signature.given_channels, signature.target_channels, signature.periodic, latent=self.latent,
+            radius=self.radius, modes=self.modes, width=self.width, depth=self.depth, margin=self.margin,
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts)

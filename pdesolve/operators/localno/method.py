@@ -11,7 +11,6 @@ from pdesolve.nn.convolution import Extension
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.fourier_network import FourierNetwork, lines_of
 from pdesolve.nn.places import GridPlaces
-from pdesolve.nn.positions import position_channels
 from pdesolve.operators.localno.model import Kernels, LocalNetwork
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
@@ -63,12 +62,9 @@ class LocalNO(OperatorLearner):
         lines = lines_of(signature, padding=self.padding, method="localno")
         if len(lines) > 3:
             raise InputError(f"localno has kernels on one to three axes, these fields have {len(lines)}: take fno")
-        inputs = signature.input_channels + len(signature.parameters)
-        if self.positions == "coordinates":
-            inputs += position_channels(signature.periodic)
         fourier = FourierNetwork(
-            inputs, signature.target_channels, lines, modes=self.modes, width=self.width, depth=self.depth,
-            placed=self.positions == "coordinates", method="localno",
+            signature.given_channels, signature.target_channels, lines, modes=self.modes, width=self.width,
+            depth=self.depth, placed=self.positions == "coordinates", method="localno",
         )  # fmt: skip
         grid = signature.grid
         assert grid is not None

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from pdesolve.data.signature import Signature
 from pdesolve.nn.field_operator import FieldOperator, Predicts
-from pdesolve.nn.positions import position_channels
 from pdesolve.operators.sfno.model import SphericalNetwork, longitudes
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
@@ -34,9 +33,8 @@ class SFNO(OperatorLearner):
 
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature."""
-        inputs = signature.input_channels + len(signature.parameters) + position_channels(signature.periodic)
         network = SphericalNetwork(
-            inputs, signature.target_channels, longitudes(signature), modes=self.modes, width=self.width,
-            depth=self.depth,
+            signature.given_channels, signature.target_channels, longitudes(signature), modes=self.modes,
+            width=self.width, depth=self.depth,
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts)

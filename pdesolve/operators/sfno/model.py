@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pdesolve.data.signature import Signature
@@ -13,14 +12,14 @@ from pdesolve.errors import InputError
 from pdesolve.nn.neuraloperator import quiet, without_metadata
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
-from pdesolve.nn.positions import positions
+from pdesolve.nn.positions import position_channels, with_positions
 
 
 class SphericalNetwork(OperatorNetwork):
     """neuraloperator's SFNO, given coordinates as channels beside the values.
 
-    inputs: channels of the values and of the positions. around: which axis is that of longitudes. modes: degrees l
-    < modes, of all orders |m| <= l.
+    inputs: channels of the values. around: which axis is that of longitudes. modes: degrees l < modes, of all orders
+    |m| <= l.
     """
 
     def __init__(self, inputs: int, outputs: int, around: int, *, modes: int, width: int, depth: int) -> None:
@@ -34,7 +33,8 @@ class SphericalNetwork(OperatorNetwork):
 
             make: Any = SFNO  # its annotations leave out None
             self.model = make(
-                n_modes=(modes, 2 * modes), in_channels=inputs, out_channels=outputs, hidden_channels=width,
+                n_modes=(modes, 2 * modes), in_channels=inputs + position_channels((True, False)),
+                out_channels=outputs, hidden_channels=width,
                 n_layers=depth, positional_embedding=None,
             )  # fmt: skip
         without_metadata(self)
@@ -42,7 +42,7 @@ class SphericalNetwork(OperatorNetwork):
 
     def forward(self, x: Tensor, parameters: Tensor, given: Places, wanted: Places) -> Tensor:
         assert isinstance(given, GridPlaces)
-        x = torch.cat([x, positions(given).expand(len(x), -1, -1, -1)], 1)
+        x = with_positions(x, given)
         # the package has latitudes first
         return self.model(x) if self.around == 1 else self.model(x.transpose(2, 3)).transpose(2, 3)
 

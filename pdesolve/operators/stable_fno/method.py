@@ -82,8 +82,7 @@ class StableFNO(OperatorLearner):
             placed=self.positions == "coordinates", evaluation_filter=self.evaluation_filter,
             tangent_inputs=self._tangent(signature.inputs), tangent_outputs=self._tangent(signature.targets),
         )  # fmt: skip
-        inputs = signature.input_channels + len(signature.parameters)
-        network = StableFourierNetwork(inputs, signature.target_channels, ends, layout)
+        network = StableFourierNetwork(signature.given_channels, signature.target_channels, ends, layout)
         return FieldOperator(network, signature, predicts=self.predicts)
 
     def _tangent(self, slots: Sequence[Slot]) -> tuple[int, ...]:

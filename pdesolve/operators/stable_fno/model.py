@@ -13,7 +13,7 @@ from torch.nn import functional
 from pdesolve.errors import InputError
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
-from pdesolve.nn.positions import position_channels, positions
+from pdesolve.nn.positions import position_channels, with_positions
 from pdesolve.operators.stable_fno.bounded import Mixing
 from pdesolve.operators.stable_fno.extension import DoubleFourierSphere, Ends, Extension, Reflection
 from pdesolve.operators.stable_fno.filters import BoundedFilter, DynamicFilter, as_real, low_pass
@@ -94,7 +94,7 @@ class StableFourierNetwork(OperatorNetwork):
         assert isinstance(given, GridPlaces)
         extension = self._extension(self.layout.tangent_inputs)
         if self.layout.placed:
-            x = torch.cat([x, positions(given).expand(len(x), *[-1] * (x.ndim - 1))], 1)
+            x = with_positions(x, given)
         h = self.scale * as_real(self.lift(extension.extend(x)))
         for block in self.blocks:
             h = block(h, extension)

@@ -8,7 +8,6 @@ from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.fourier_network import FourierNetwork, lines_of
-from pdesolve.nn.positions import position_channels
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
 
@@ -42,9 +41,8 @@ class TFNO(OperatorLearner):
         if not 0 < self.rank <= 1:
             raise InputError(f"rank is a fraction of the weights, above 0 and at most 1, got {self.rank:g}")
         lines = lines_of(signature, padding=self.padding, method="tfno")
-        inputs = signature.input_channels + len(signature.parameters) + position_channels(signature.periodic)
         network = FourierNetwork(
-            inputs, signature.target_channels, lines, modes=self.modes, width=self.width, depth=self.depth,
-            rank=self.rank, method="tfno",
+            signature.given_channels, signature.target_channels, lines, modes=self.modes, width=self.width,
+            depth=self.depth, rank=self.rank, method="tfno",
         )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts)

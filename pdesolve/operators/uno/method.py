@@ -8,7 +8,6 @@ from pdesolve.data.signature import Signature
 from pdesolve.errors import InputError
 from pdesolve.nn.field_operator import FieldOperator, Predicts
 from pdesolve.nn.fourier_network import lines_of
-from pdesolve.nn.positions import position_channels
 from pdesolve.operators.uno.model import UNetwork
 from pdesolve.training.operator_learner import OperatorLearner
 from pdesolve.training.operator_training import Training
@@ -43,8 +42,8 @@ class UNO(OperatorLearner):
                 f"uno needs modes and width of 2 and one level at least, got {self.modes}, {self.width}, {self.levels}"
             )
         lines = lines_of(signature, padding=self.padding, method="uno")
-        inputs = signature.input_channels + len(signature.parameters) + position_channels(signature.periodic)
         network = UNetwork(
-            inputs, signature.target_channels, lines, modes=self.modes, width=self.width, levels=self.levels
-        )
+            signature.given_channels, signature.target_channels, lines, modes=self.modes, width=self.width,
+            levels=self.levels,
+        )  # fmt: skip
         return FieldOperator(network, signature, predicts=self.predicts)

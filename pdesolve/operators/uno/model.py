@@ -13,7 +13,7 @@ from pdesolve.nn.neuraloperator import quiet
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces, Places
 from pdesolve.nn.pointwise import with_pointwise
-from pdesolve.nn.positions import positions
+from pdesolve.nn.positions import position_channels, with_positions
 from pdesolve.nn.resolution import check_resolution
 from pdesolve.nn.spectral import SpectralConvolution
 from pdesolve.nn.waves import Line
@@ -29,8 +29,8 @@ class UNetwork(OperatorNetwork):
     The sizes of all levels are fixed on the way down, so that odd ones come back; the package rounds each for itself,
     interpolates as if all axes were closed, and has no nonlinearity between layers.
 
-    inputs: channels of the values and of the positions. lines: the axes of space. levels: L. The rest as in the
-    Fourier neural operator.
+    inputs: channels of the values, beside which it reads positions. lines: the axes of space. levels: L. The rest as in
+    the Fourier neural operator.
     """
 
     def __init__(
@@ -49,7 +49,8 @@ class UNetwork(OperatorNetwork):
             make: Any = UNO  # its annotations leave out None
             convolution: Any = partial(SpectralConvolution, lines=lines)
             model = make(
-                in_channels=inputs, out_channels=outputs, hidden_channels=width, lifting_channels=2 * width,
+                in_channels=inputs + position_channels(tuple(line.layout == "periodic" for line in lines)),
+                out_channels=outputs, hidden_channels=width, lifting_channels=2 * width,
                 projection_channels=2 * width, positional_embedding=None, n_layers=len(self.depths),
                 uno_out_channels=[width * 2**depth for depth in self.depths],
                 uno_n_modes=[
@@ -65,7 +66,7 @@ class UNetwork(OperatorNetwork):
     def forward(self, x: Tensor, parameters: Tensor, given: Places, wanted: Places) -> Tensor:
         assert isinstance(given, GridPlaces)
         model = self.model
-        x = model.lifting(torch.cat([x, positions(given).expand(len(x), *[-1] * (x.ndim - 1))], 1))
+        x = model.lifting(with_positions(x, given))
         shapes = [[max(round(n / 2**depth), 2) for n in x.shape[2:]] for depth in range(self.levels + 1)]
         beside: dict[int, Tensor] = {}
         for i, (block, depth) in enumerate(zip(model.fno_blocks, self.depths, strict=True)):

@@ -17,7 +17,6 @@ from pdesolve.errors import InputError
 from pdesolve.method import Surrogate
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.fourier_network import FourierNetwork, lines_of
-from pdesolve.nn.positions import position_channels
 from pdesolve.operators.uqno.model import ENVELOPE, Pinball, UncertainSurrogate
 from pdesolve.surrogates.bands import BANDS, calibrated, read_bands
 from pdesolve.surrogates.conformal import MostPlaces
@@ -109,10 +108,9 @@ class UQNO(OperatorLearner):
     def module(self, signature: Signature) -> FieldOperator:
         """The network between the fields of a signature: of the operator, or of its errors."""
         lines = lines_of(signature, padding=self.padding, method="uqno")
-        inputs = signature.input_channels + len(signature.parameters) + position_channels(signature.periodic)
         network = FourierNetwork(
-            inputs, signature.target_channels, lines, modes=self.modes, width=self.width, depth=self.depth,
-            method="uqno",
+            signature.given_channels, signature.target_channels, lines, modes=self.modes, width=self.width,
+            depth=self.depth, method="uqno",
         )  # fmt: skip
         return FieldOperator(network, signature)
 
