@@ -278,7 +278,7 @@ def test_data_that_were_moved_are_named(data: Path, capsys: pytest.CaptureFixtur
     ps.train(SMALL, data, out="run", **SETTINGS)
     data.rename("elsewhere.h5")
     capsys.readouterr()
-    for words in (["eval", "run"], ["resume", "run", "--steps", "9"]):
+    for words in (["eval", "run"], ["resume", "run", "--steps", "99"]):
         assert main(words) == 2
         said = capsys.readouterr().err
         assert f"{data}, which the run was trained on, is not there any more" in said and said.count("\n") == 1, said
