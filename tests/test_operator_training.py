@@ -33,6 +33,7 @@ from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.surrogates.rollout import rollout_windows
 from pdesolve.training.budget import Budget
 from pdesolve.training.checkpoint import CHECKPOINT
+from pdesolve.training.compiling import compilable
 from pdesolve.training.losses import RelativeL2
 from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.objective import Fixed, sum_of
@@ -218,6 +219,21 @@ BUSY = {"noise": 0.1, "unroll": 2, "push_forward": 1, "clip": 1.0, "loss": "h1",
 @pytest.mark.parametrize("training", [{}, BUSY], ids=["plain", "busy"])
 def test_steps_wait_for_no_number_of_the_device(training: dict[str, Any], data: Path) -> None:
     assert 0 < waits(STEPS, data, **training) == waits(2 * STEPS, data, **training)
+
+
+def test_a_compiler_that_fails_is_told_in_a_line(data: Path, monkeypatch, capsys) -> None:
+    from torch._dynamo.exc import Unsupported
+
+    def failing(self: torch.nn.Module) -> None:
+        raise Unsupported("no such operation\nand much more")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", failing)
+    words = ["train", "fno", "--data", str(data), "--steps", "2", "--out", "run", "--method.training.compiled", "yes"]
+    assert main(words) == 2
+    said = "the network cannot be compiled here (no such operation): train with --method.training.compiled no"
+    assert said in capsys.readouterr().err and not Path("run").exists()
+    with pytest.raises(RuntimeError, match="of another kind"), compilable():
+        raise RuntimeError("of another kind")
 
 
 def test_data_that_break_within_a_training_are_named(data: Path, monkeypatch) -> None:

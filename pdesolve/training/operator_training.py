@@ -31,6 +31,7 @@ from pdesolve.surrogates.rollout import rollout_windows
 from pdesolve.training.allocation import kept_memory
 from pdesolve.training.averaging import averaged
 from pdesolve.training.candidate import Candidate
+from pdesolve.training.compiling import compilable
 from pdesolve.training.curriculum import Curriculum
 from pdesolve.training.equation_residual import EquationResidual
 from pdesolve.training.fit import fit
@@ -196,7 +197,7 @@ def train_operator(
 
     asked = (run.steps and max(1, round(share * run.steps))) or wanted
     start = batches.state_dict()
-    with enough_room(objective, batches, run):
+    with enough_room(objective, batches, run), compilable():
         if not run.checkpoint.resumed:
             batches.renew()
             check_room(objective, batches.batch, run.device)
