@@ -17,7 +17,7 @@ from waves import waves
 import pdesolve as ps
 from pdesolve.data.arrays import Memory
 from pdesolve.data.dataset import Coordinate, Dataset, Variable
-from pdesolve.data.signature import Signature
+from pdesolve.data.signature import Signature, Slot
 from pdesolve.data.task import Steps, Task
 from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
@@ -25,9 +25,9 @@ from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
 from pdesolve.nn.field_operator import FieldOperator
-from pdesolve.operators.cape.method import CAPE
+from pdesolve.operators.cape.method import CAPE, _last_channels
 from pdesolve.operators.cape.model import CapeNetwork
-from pdesolve.operators.cape.terms import ProposalTerms
+from pdesolve.operators.cape.terms import ProposalObjective, ProposalTerms
 from pdesolve.operators.cape.transport import Transport
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.surrogates.placing import Placing
@@ -247,15 +247,47 @@ def test_terms_of_the_proposal() -> None:
 def test_the_slope_is_that_of_the_change_over_the_parameters() -> None:
     """A proposal that is the parameter itself, d = 3 p, has the slope 3."""
     module, network = built()
+    drawn: list[Tensor] = []
 
     class Tripled(torch.nn.Module):
         def forward(self, x: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+            drawn.append(p.detach())
             return (3 * p)[..., None].expand(-1, -1, x.shape[-1]), x
 
     network.proposal = Tripled()  # type: ignore[assignment]
     batch = Windows(data(), TASK).batch(range(4))
     step = Step(batch.inputs, batch.parameters, batch.targets, Placing(module.signature).of(batch), batch, 0, 5)
     assert float(ProposalTerms(MeanSquare(), 0.0, 1.0, slope=1.0)(module, step)["slope"]) == pytest.approx(4.0)
+    many = Windows(data(), TASK).batch(range(100))
+    step = replace(step, inputs=many.inputs, parameters=many.parameters, truth=many.targets, batch=many)
+    ProposalTerms(MeanSquare(), 0.0, 1.0)(module, step)
+    p = module.standardised(many.parameters, 100, many.inputs["u"])
+    spread = (drawn[-1] - p.min()) / (p.max() - p.min())  # half a range beyond both ends
+    assert -0.5 <= float(spread.min()) < -0.4 and 1.4 < float(spread.max()) <= 1.5
+
+
+def test_the_warm_up_proposes_from_true_states() -> None:
+    module, network = built()
+    stir(network)
+    batch = Windows(data(), replace(TASK, frames=Steps(ahead=3))).batch(range(0, 12, 4))
+    places = Placing(module.signature).of(batch)
+    frames, terms = torch.cat([batch.inputs["u"], batch.targets["u"]], 1), []
+    for k in range(3):
+        given, truth = {"u": frames[:, k : k + 1]}, {"u": frames[:, k + 1 : k + 2]}
+        x = module.encode(given, places)
+        proposed = module.decode(network.proposal(x, module.standardised(batch.parameters, 3, x))[0], given, places)
+        terms.append(MeanSquare()(proposed, truth, places, batch))
+    found = ProposalObjective(module, MeanSquare())(batch)["proposal"]
+    assert float(found.detach()) == pytest.approx(float(torch.stack(terms).mean().detach()), rel=1e-5)
+
+
+def test_a_proposal_goes_on_from_the_last_frame_of_each_component() -> None:
+    force = Slot("f", 1, 2, False, (0.0, 0.0), (1.0, 1.0))
+    given = Slot("u", 3, 2, True, (0.0, 0.0), (2.0, 5.0))
+    target = replace(given, frames=2, change=(1.0, 10.0))
+    number = Slot("speed", 1, 1, False, (0.0,), (1.0,))
+    known = replace(signature(), inputs=(force, given), targets=(target,), parameters=(number,))
+    assert _last_channels(known) == ([6, 7, 6, 7], [0.5, 2.0, 0.5, 2.0])
 
 
 def test_the_warm_up_trains_the_proposal_alone_and_it_goes_on_through_both_stages(

@@ -14,13 +14,15 @@ import pdesolve as ps
 from pdesolve import catalogue
 from pdesolve.data.arrays import Memory
 from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.signature import Signature, Slot
 from pdesolve.data.task import Steps, Task, Trajectory
 from pdesolve.data.task_choice import TaskChoice
 from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.errors import InputError
-from pdesolve.geometry import Axes, Axis
+from pdesolve.geometry import Axes, Axis, GridAxis
 from pdesolve.nn.branch import BranchShape
+from pdesolve.nn.branch_trunk import Reads
 from pdesolve.nn.places import PointPlaces
 from pdesolve.nn.trunk import TrunkShape
 from pdesolve.surrogates.placing import Placing
@@ -134,6 +136,17 @@ def test_mionet_is_a_product_of_its_branches() -> None:
     mixed = values(1, 1) - base - along - across
     assert float(mixed.abs().max()) > 1e-3
     torch.testing.assert_close(values(2, 3) - base - 2 * along - 3 * across, 6 * mixed, rtol=1e-3, atol=1e-3)
+
+
+def test_branches_of_mionet_read_the_channels_of_their_own_input() -> None:
+    slots = [Slot(name, 1, count, False, (0.0,) * count, (1.0,) * count) for name, count in (("a", 2), ("b", 3))]
+    number = Slot("k", 1, 1, False, (0.0,), (1.0,))
+    members = (GridAxis(RING, "periodic", 8),)
+    signature = Signature(tuple(slots), (slots[0],), (number,), None, (RING,), members)
+    network: Any = learner("mionet").module(signature).network
+    none = slice(0, 0)
+    expected = [Reads(slice(0, 2), none), Reads(slice(2, 5), none), Reads(none, slice(0, 1))]
+    assert network.reads == expected
 
 
 def test_mionet_learns_a_product_better_than_its_first_guess() -> None:

@@ -15,7 +15,7 @@ from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import GridPlaces
 from pdesolve.nn.resampling import resampled
 from pdesolve.nn.waves import Line
-from pdesolve.operators.codano.model import Channels, CodomainNetwork
+from pdesolve.operators.codano.model import Channels, CodomainNetwork, _harmonics
 from pdesolve.operators.uno.model import UNetwork
 
 
@@ -71,3 +71,44 @@ def test_permuted_variables_give_permuted_values(dims: int) -> None:
     swapped = model(x[:, [1, 0, 3, 2, 4, 5]], torch.zeros(2, 0), at, at)
     assert torch.allclose(swapped, found[:, [1, 0, 2]], atol=1e-10)
     assert not torch.allclose(model(x, torch.zeros(2, 0), at, at), found, atol=1e-3)
+
+
+def test_each_level_halves_the_grid_and_comes_back_to_its_size() -> None:
+    torch.manual_seed(0)
+    model, at = UNetwork(4, 2, (Line(),), modes=8, width=4, levels=2).double(), places(26, 1)
+    seen: list[int] = []
+    for block in model.model.fno_blocks:
+        block.register_forward_hook(lambda _, given, found: seen.append(found.shape[-1]))
+    model(values(at), torch.zeros(1, 0), at, at)
+    assert seen == [26, 13, 6, 6, 13, 26, 26]
+
+
+def test_tokens_of_functions_are_the_same_at_all_resolutions() -> None:
+    """Attention is by integrals, whatever the number of points."""
+    torch.manual_seed(0)
+    slots = [Channels("u", 1, 1), Channels("a", 1, 1)]
+    model = CodomainNetwork(slots, slots, 0, (Line(),), modes=4, width=4, depth=2, heads=2).double()
+    fine = places(96, 1)
+    expected = model(values(fine), torch.zeros(1, 0), fine, fine)
+    for size, bound in ((32, 1e-2), (48, 1e-3)):
+        at = places(size, 1)
+        found = resampled(model(values(at), torch.zeros(1, 0), at, at), fine.shape, ["periodic"])
+        assert float((found - expected).detach().norm() / expected.detach().norm()) < bound
+
+
+def test_tokens_of_fewer_frames_begin_with_their_first_and_what_is_not_given_reads_zero() -> None:
+    model = CodomainNetwork(
+        [Channels("u", 3, 2), Channels("a", 1, 1)], [Channels("u", 1, 2), Channels("p", 1, 1)], 0, (Line(),), modes=4,
+        width=4, depth=1, heads=2,
+    )  # fmt: skip
+    # frames of u, each of two components; a; the channel behind all, which is zero, for p
+    assert model.reads.tolist() == [[0, 2, 4], [1, 3, 5], [6, 6, 6], [7, 7, 7]]
+
+
+def test_encodings_go_round_where_axes_do() -> None:
+    axes = (Axis("x", 0.0, 1.0, periodic=True), Axis("y", 0.0, 1.0))
+    at = GridPlaces.of(Grid((GridAxis(axes[0], "periodic", 5), GridAxis(axes[1], "nodes", 4))), dtype=torch.float64)
+    x, y = at.columns()[0].T.reshape(2, 5, 4)
+    waves = [torch.ones_like(x), *(f(2 * math.pi * x) for f in (torch.cos, torch.sin))]
+    waves += [f(math.pi * y) for f in (torch.cos, torch.sin)]
+    assert torch.allclose(_harmonics(at), torch.stack(waves))

@@ -96,6 +96,28 @@ def test_neighbours_are_those_within_the_radius() -> None:
     assert torch.allclose(near.offsets, apart[near.queries, near.points])
 
 
+def test_points_are_looked_for_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, queries = cloud(50)[0], cloud(20, 3)[0]
+    whole = neighbours(points, queries, 0.25, (False, True))
+    monkeypatch.setattr("pdesolve.operators.gino.neighbours._AT_ONCE", 700)  # seven queries at once
+    parts = neighbours(points, queries, 0.25, (False, True))
+    assert torch.equal(parts.queries, whole.queries) and torch.equal(parts.points, whole.points)
+
+
+def test_integrals_are_means_by_a_smooth_window_and_quadrature_weights() -> None:
+    """Of a kernel of one: sum w m f / sum w m with m = (1 - |y - z|^2 / r^2)^2 within r."""
+    model, points, queries = network(), cloud(50)[0], cloud(9, 3)[0]
+    block = model.model.gno_in
+    block.integral_transform.channel_mlp = torch.nn.Module()
+    block.integral_transform.channel_mlp.forward = lambda pairs: torch.ones(len(pairs), 1, dtype=pairs.dtype)
+    f, w = values(points[None]).transpose(1, 2), torch.rand(50, dtype=torch.float64)
+    found = model._integral(block, f, points, w, queries)
+    apart = points[None] - queries[:, None]
+    apart[..., 1] -= apart[..., 1].round()
+    m = w * (1 - apart.square().sum(-1) / 0.2**2).clamp(min=0).square()
+    assert torch.allclose(found[0], m @ f[0] / m.sum(1, keepdim=True))
+
+
 def test_radii_that_hold_nothing_are_refused() -> None:
     with pytest.raises(InputError, match=r"radius 0.02 and points of its latent grid of 12 are up to 0.0686 away"):
         GeometryNetwork(2, 3, (False, True), latent=12, radius=0.02, modes=6, width=8, depth=2)

@@ -117,6 +117,9 @@ def test_kernels_are_beside_the_waves() -> None:
     def kinds(**settings: Any) -> list[type]:
         return [type(part) for part in network(places(16, 16), **settings).fourier.model.fno_blocks.convs[1].beside]
 
+    layer: Any = network(places(16, 16)).fourier.model.fno_blocks.convs[0]
+    x = torch.randn(1, 6, 16, 16, dtype=DOUBLE)
+    assert torch.allclose(layer(x), layer.waves(x) + layer.beside[0](x) + layer.beside[1](x))
     assert kinds() == [LocalConvolution, Derivative]
     assert kinds(kernels="integral") == [LocalConvolution] and kinds(kernels="differential") == [Derivative]
 

@@ -68,6 +68,14 @@ def test_decompositions_of_two_processes_are_joined() -> None:
     assert found.total == pytest.approx(expected.total) and found.count == 120
 
 
+def test_modes_have_the_same_signs_in_whatever_order_fields_come() -> None:
+    data = rows(40, 4)
+    expected = streamed(data, 4, 40).modes
+    for seed in range(6):
+        order = torch.randperm(40, generator=torch.Generator().manual_seed(seed))
+        torch.testing.assert_close(streamed(data[order], 4, 7 + seed).modes, expected, rtol=1e-8, atol=1e-8)
+
+
 def test_constant_data_have_no_modes_and_broken_ones_are_refused() -> None:
     found = streamed(torch.full((9, 40), 2.0), 4, 3)
     assert found.modes.shape == (0, 40) and found.left_out == 0
@@ -116,6 +124,10 @@ def test_outputs_are_the_mean_and_scaled_modes_everywhere() -> None:
         torch.testing.assert_close(found, field.flatten(2)[i][:, order[i]])
     finer = GridPlaces.of(Grid((GridAxis(given.axes["x"], "nodes", 9), module.grid["y"])), dtype=torch.float64)
     torch.testing.assert_close(module(x, none, given, finer)[:, :, ::2], field)
+    module.deviations.zero_()
+    module.mean.copy_((given.points[0] ** 3)[:, None].expand(2, 5, 8))
+    cubic = (finer.points[0] ** 3)[:, None].expand(3, 2, 9, 8)
+    torch.testing.assert_close(module(x, none, given, finer), cubic)
 
 
 def test_derivatives_in_coordinates_are_those_of_central_differences() -> None:

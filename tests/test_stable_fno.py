@@ -142,6 +142,7 @@ def test_without_blocks_no_wave_can_grow(surface: str) -> None:
     x = torch.randn(4, 1, 10, 12, dtype=torch.float64)
     y = applied(net, x, places)
     assert 0 < float(y.detach().square().sum()) <= float(x.square().sum()) * (1 + 1e-9)
+    torch.testing.assert_close(y, net.project(net.lift(x)))
 
 
 def test_gates_make_a_convex_combination() -> None:
@@ -184,10 +185,25 @@ def test_transforms_stay_in_single_precision_under_autocast() -> None:
         assert 0 < relative_l2(half, whole) < 0.03
 
 
+def test_filters_follow_the_moments_of_the_waves_over_samples_and_channels() -> None:
+    """After one step in training the running moments are 0.9 of their start, 0 and 1, and 0.1 of what was seen."""
+    made = DynamicFilter(3, (4,)).double()
+    v = torch.randn(5, 3, 16, dtype=torch.float64) + 2.0
+    made(v)
+    waves = torch.fft.rfft(v, norm="forward")[..., :5].flatten(0, 1)
+    mean = waves.mean(0)
+    torch.testing.assert_close(torch.view_as_complex(made.mean), 0.1 * mean)
+    torch.testing.assert_close(made.variance, 0.9 + 0.1 * (waves - mean).abs().square().mean(0))
+
+
+def test_modes_have_both_signs_and_no_wave_of_two_points() -> None:
+    assert [Layout(modes=modes).highest for modes in (7, 8, 9)] == [3, 3, 4]
+
+
 def test_predictions_can_be_cut_off() -> None:
     x = torch.randn(2, 1, 24, dtype=torch.float64)
     net = network(1, evaluation_filter=1.0)
-    assert len(torch.fft.rfft(applied(net, x, torus(24))).abs().mean(0)[0, 6:].nonzero())  # in training nothing is cut
+    assert float(torch.fft.rfft(applied(net, x, torus(24)))[..., 6:].abs().mean()) > 1e-2  # in training nothing is cut
     waves = torch.fft.rfft(applied(net.eval(), x, torus(24)))
     assert float(waves[..., 5:].abs().max()) < 1e-12 < float(waves[..., 4].abs().min())
     field = torch.randn(1, 1, 12, 10, dtype=torch.float64)
@@ -246,6 +262,9 @@ def test_bounded_axes_are_continued_evenly() -> None:
         whole = extension.extend(v)
         assert tuple(whole.shape[2:]) == extension.shape((6, 4)) == (torus_size, 4)
         assert torch.equal(extension.restrict(whole), v)
+        other = torch.randn(1, 2, torus_size, 4)
+        image = other.flip(2).roll(1, 2) if nodal else other.flip(2)  # each place and its mirror image
+        torch.testing.assert_close(extension.restrict(other), (other + image)[:, :, :6] / 2)
         place = torch.fft.fft(whole, dim=2)  # even about a point or the middle between two
         shift = torch.exp(-1j * math.pi * torch.arange(torus_size) / torus_size)[:, None] if not nodal else 1.0
         assert float((place * shift).imag.abs().max()) < 1e-5

@@ -120,6 +120,17 @@ def test_each_sample_of_a_batch_is_moved_as_a_whole(target: str) -> None:
     assert len(used) == 8
 
 
+def test_a_part_of_a_batch_is_moved_as_it_is_in_the_whole() -> None:
+    known = signature()
+    whole = batch_of(torch.randn(12, 1, 1, 9, 9), "u", torch.randn(12, 1, 1, 9, 9))
+    expected = FLOW.spread(whole, known, torch.Generator().manual_seed(1))
+    rows = slice(5, 9)
+    part = replace(batch_of(whole.inputs["a"][rows], "u", whole.targets["u"][rows]), begin=5, whole=12)
+    found = FLOW.spread(part, known, torch.Generator().manual_seed(1))
+    assert torch.equal(found.inputs["a"], expected.inputs["a"][rows])
+    assert torch.equal(found.targets["u"], expected.targets["u"][rows])
+
+
 def test_an_input_that_all_samples_share_is_moved_for_each() -> None:
     known = signature()
     shared, u = torch.randn(1, 1, 1, 9, 9), torch.randn(4, 1, 1, 9, 9)

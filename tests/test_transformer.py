@@ -20,7 +20,7 @@ from pdesolve.errors import InputError
 from pdesolve.geometry import Axes, Axis, Grid, PointCloud
 from pdesolve.nn.places import GridPlaces, PointPlaces
 from pdesolve.operators.transformer.method import Transformer
-from pdesolve.operators.transformer.model import TransformerNetwork, lattice, token_counts
+from pdesolve.operators.transformer.model import TransformerNetwork, _harmonics, lattice, token_counts
 from pdesolve.training.run import Run
 
 DOUBLE = torch.float64
@@ -182,3 +182,10 @@ def test_samples_of_different_points_are_learnt_and_predicted_at_others(tmp_path
     assert elsewhere.shape == (4, 1, 1, 9, 9) and bool(elsewhere.isfinite().all())
     left, right = elsewhere[:, 0, 0, 0].mean(-1), elsewhere[:, 0, 0, -1].mean(-1)
     assert bool((left * right < 0).all()) and torch.allclose(left, -right, atol=0.5)
+
+
+def test_tokens_are_told_their_place_by_whole_turns_of_a_period_and_half_turns_of_an_axis() -> None:
+    x = torch.tensor([[[0.1, 0.1]]], dtype=DOUBLE)
+    angles = [[turn * math.pi * 0.1 * k for k in range(1, 5)] for turn in (2, 1)]
+    expected = [f(angle) for row in angles for f in (math.cos, math.sin) for angle in row]
+    assert _harmonics(x, (True, False)).flatten().tolist() == pytest.approx(expected)

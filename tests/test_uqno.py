@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import pdesolve as ps
 from pdesolve.data.arrays import Memory
+from pdesolve.data.batch import Batch
 from pdesolve.data.dataset import Coordinate, Dataset, Variable
+from pdesolve.data.signature import Signature, Slot
 from pdesolve.data.splits import divided
 from pdesolve.data.task import Task
 from pdesolve.data.task_choice import TaskChoice
@@ -19,11 +23,16 @@ from pdesolve.data.windows import Windows
 from pdesolve.datasets.training_data import FromDataset
 from pdesolve.datasets.writing import write
 from pdesolve.errors import InputError
-from pdesolve.geometry import Axis
+from pdesolve.geometry import Axis, Grid, GridAxis
+from pdesolve.nn.field_operator import FieldOperator
+from pdesolve.nn.operator_network import OperatorNetwork
+from pdesolve.nn.places import GridPlaces, Places
+from pdesolve.operators.uqno import method
 from pdesolve.operators.uqno.method import UQNO
-from pdesolve.operators.uqno.model import UncertainSurrogate
+from pdesolve.operators.uqno.model import Pinball, UncertainSurrogate
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.training.candidate import Candidate
+from pdesolve.training.operator_objective import OperatorObjective
 from pdesolve.training.operator_training import Training
 from pdesolve.training.run import Run
 
@@ -137,6 +146,73 @@ def test_no_sample_is_in_both_shares() -> None:
     first, second = (Windows(data.held_out("valid"), TASK).batch(range(18)) for data in both)  # type: ignore[arg-type]
     assert not set(first.inputs["a"][:, 0, 0, 0].tolist()) & set(second.inputs["a"][:, 0, 0, 0].tolist())
     assert both[0].signature == both[1].signature
+
+
+def test_each_network_learns_from_samples_of_its_own_and_others_choose_and_calibrate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: dict[str, set[float]] = {name: set() for name in ("operator", "errors", "chosen by", "calibrated on")}
+    objective, validate, calibrated = OperatorObjective.forward, Candidate.validate, method.calibrated
+
+    def learns(self: OperatorObjective, batch: Batch) -> dict[str, Tensor]:
+        seen["errors" if "pinball" in self.losses else "operator"] |= rows([batch])
+        return objective(self, batch)
+
+    def chooses(self: Candidate) -> Any:
+        seen["chosen by"] |= rows(self.validation)
+        return validate(self)
+
+    def calibrates(envelope: Any, batches: Any, **more: Any) -> Any:
+        seen["calibrated on"] |= rows(batches)
+        return calibrated(envelope, batches, **more)
+
+    monkeypatch.setattr(OperatorObjective, "forward", learns)
+    monkeypatch.setattr(Candidate, "validate", chooses)
+    monkeypatch.setattr(method, "calibrated", calibrates)
+    learner = UQNO(modes=8, width=6, depth=1, alpha=0.4, delta=0.4, training=Training(batch=24))
+    run = Run(seed=0, steps=12, dtype=torch.float32, measure=lambda candidate: candidate.validate())
+    data = FromDataset(noisy(), TASK)
+    surrogate = learner.learn(data, run)
+    assert seen["operator"] and seen["errors"] and not seen["operator"] & seen["errors"]
+    assert len(seen["errors"]) < len(seen["operator"]) / 2, "a fourth of all"
+    assert len(seen["chosen by"]) == len(seen["calibrated on"]) == 18
+    assert not seen["chosen by"] & seen["calibrated on"]
+    (slot,) = surrogate.of_error.signature.targets
+    sizes = method.error_sizes(surrogate.base, data.apart(4)[1], 24, run)["u"]
+    assert slot.mean == (0.0,) and slot.std == pytest.approx(sizes, rel=1e-4), "in deviations of the errors"
+
+
+def rows(batches: Sequence[Batch]) -> set[float]:
+    """A number of each sample, which no other has."""
+    return {float(row[0, 0, 0]) for batch in batches for row in batch.targets["u"]}
+
+
+class Everywhere(OperatorNetwork):
+    """One value."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, x: Tensor, parameters: Tensor, given: Places, wanted: Places) -> Tensor:
+        return torch.full((len(x), 1, *wanted.shape), self.value)
+
+
+def test_the_pinball_loss_is_an_integral_of_what_is_missed() -> None:
+    """Errors |t - 1| against the size 3, in deviations of 2, on nodes whose ends count half."""
+    x, u = Axis("x", 0.0, 1.0), Slot("u", 1, 1, False, (0.0,), (1.0,))
+    member = GridAxis(x, "nodes", 5)
+    base = FieldOperator(Everywhere(1.0), Signature((u,), (u,), (), None, (x,), (member,)))
+    truth = torch.tensor([1.0, 2.0, 6.0, -4.0, 9.0]).reshape(1, 1, 1, 5)
+    empty, number = torch.zeros(1, 0), torch.zeros(1, dtype=torch.long)
+    batch = Batch({"u": truth}, {"u": truth}, {}, {}, empty, empty, {}, number, number)
+    found = Pinball(base, 0.8, {"u": [2.0]})(
+        {"u": torch.full_like(truth, 3.0)}, batch.targets, GridPlaces.of(Grid((member,))), batch
+    )
+    apart = ((truth - 1.0).abs() - 3.0).flatten() / 2
+    missed = torch.where(apart > 0, 0.8 * apart, -0.2 * apart)
+    expected = (missed * torch.tensor([0.5, 1, 1, 1, 0.5])).sum() / 4
+    assert float(found) == pytest.approx(float(expected))
 
 
 def test_what_cannot_be_promised_is_refused_before_training() -> None:
