@@ -178,6 +178,10 @@ def test_the_smallest_box_leaves_out_what_widens_it_most() -> None:
     assert smallest_box(scores, drop=0).tolist() == [7.0, 9.0]
     assert smallest_box(scores, drop=1).tolist() == [7.0, 2.0]
     assert smallest_box(scores, drop=2).tolist() == [2.0, 2.0]
+    scores[3], scores[4] = torch.nan, math.inf
+    assert smallest_box(scores, drop=2).tolist() == [2.0, 9.0], "several that diverged go first"
+    assert smallest_box(scores, drop=3).tolist() == [2.0, 1.5]
+    assert smallest_box(scores, drop=1).tolist() == [math.inf, math.inf], "and all of them"
 
 
 def test_bands_by_lead_time_are_narrower_than_one_for_all() -> None:

@@ -18,10 +18,12 @@ from pdesolve.data.signature import signature_of
 from pdesolve.data.task import Frames, Steps, Task, Trajectory
 from pdesolve.data.windows import Windows
 from pdesolve.errors import InputError
-from pdesolve.geometry import Axis
+from pdesolve.geometry import Axes, Axis, PointCloud
 from pdesolve.method import Surrogate
 from pdesolve.nn.places import Places
 from pdesolve.surrogates.judging import measured, scored
+from pdesolve.surrogates.predictions import _times, given_windows
+from pdesolve.surrogates.rollouts import longest, rollout_windows
 
 FRAMES, SIZE, STEP = 6, 32, 0.25
 
@@ -91,3 +93,54 @@ def test_given_frames_of_a_trajectory_are_not_judged() -> None:
     curve = scores.curves()["u"]
     assert curve["lead"] == [0.25, 0.5, 0.75, 1.0]
     assert curve["nrmse"] == pytest.approx([2**0.5, 2, 2**0.5, 0], abs=1e-12)
+
+
+def test_padding_of_samples_of_different_points_is_not_judged() -> None:
+    """Samples of 3 and of 7 points are one batch; persistence of a field that doubles is off by half."""
+    axes, counts = Axes((Axis("x", 0.0, 1.0),)), [3, 7]
+    u = np.random.default_rng(0).normal(size=(1, 10)) + 3.0
+    points = [PointCloud(axes, torch.linspace(0, 1, n, dtype=torch.float64)[:, None]) for n in counts]
+    dataset = Dataset(
+        {"u": Variable("u", Memory(np.concatenate([u, 2 * u])), ("t", "point"))},
+        {"t": Coordinate(Axis("t", 0.0, 1.0), np.array([0.0, 1.0]))}, meshes=points, offsets={"point": [0, 3, 10]},
+    )  # fmt: skip
+
+    class Loud(Persistence):
+        """Says anything where there is nothing."""
+
+        def start(self, batch: Batch) -> Tensor:
+            return torch.where(batch.mask["point"][:, None, None], batch.inputs["u"], 1e6)
+
+    surrogate = Loud(dataset, Steps())
+    row = scored(surrogate, Windows(dataset, Task(("u",), ("u",), Steps()), dtype=torch.float64)).table()["u"]
+    assert row["nrmse"] == row["sample_relative_l2"] == pytest.approx(0.5)
+    assert row["max"] == pytest.approx(np.abs(u).max())
+
+
+def test_rollouts_of_frames_apart_have_no_target_in_common() -> None:
+    """Every second frame of 12: a window of 1 + 2 steps spans five frames, and the next begins four later."""
+    signature = Persistence(data(), Steps(stride=2)).signature
+    u = np.zeros((1, 13, SIZE))
+    times = Coordinate(Axis("t", 0.0, 3.0), STEP * np.arange(13))
+    long = Dataset({"u": Variable("u", Memory(u), ("sample", "t", "x"))}, {"t": times, "x": data().coordinates["x"]})
+    windows = rollout_windows(signature, long, 2)
+    assert [windows.place(i)[1] for i in range(len(windows))] == [0, 4, 8]
+    assert [longest(Steps(stride=2), count) for count in (2, 3, 4, 5, 13)] == [0, 1, 1, 2, 6]
+    assert [longest(Steps(past=2, ahead=3), count) for count in (4, 5, 7, 8)] == [0, 1, 1, 2]
+
+
+def test_predicted_frames_have_the_times_of_their_stride() -> None:
+    """Of frames 0 and 3 the next are 6, 9 and 12: within the data, and behind their end by the spacing of training."""
+    frames = Steps(past=2, stride=3)
+    u = np.arange(13.0)[None, :, None] * np.ones((2, 13, SIZE))
+    times = Coordinate(Axis("t", 0.0, 3.0), STEP * np.arange(13))
+    long = Dataset({"u": Variable("u", Memory(u), ("sample", "t", "x"))}, {"t": times, "x": data().coordinates["x"]})
+    signature = signature_of(long, Task(("u",), ("u",), frames), moments(long, split=""))
+    assert signature.spacing == pytest.approx(3 * STEP)
+    for count in (13, 8, 6):
+        part = long.isel({"t": slice(0, count)})
+        assert _times(signature, part, 3).tolist() == pytest.approx([1.5, 2.25, 3.0])
+        given = given_windows(signature, part).batch([0, 1]).inputs["u"]
+        assert given[:, :, 0, 0].tolist() == [[0.0, 3.0], [0.0, 3.0]]
+    with pytest.raises(InputError, match="2 frames, 3 apart, are given to this surrogate and the data have 3"):
+        given_windows(signature, long.isel({"t": slice(0, 3)}))

@@ -294,9 +294,12 @@ def smallest_box(scores: Tensor, *, drop: int) -> Tensor:
     """Bounds (time,) with a small sum that hold all but `drop` of the scores (sample, time), found greedily."""
     kept = _never(scores).clone()
     times = torch.arange(kept.shape[1], device=kept.device)
-    for _ in range(min(drop, len(kept) - 1)):
+    drop = min(drop, len(kept) - 1)
+    endless = kept.isinf().any(1).nonzero()[:drop, 0]  # no gain tells two of them apart
+    kept[endless] = 0.0
+    for _ in range(drop - len(endless)):
         largest = kept.topk(2, 0)
-        gain = (largest.values[0] - largest.values[1]).nan_to_num(0.0)  # two that are infinite
+        gain = (largest.values[0] - largest.values[1]).nan_to_num(0.0)
         total = kept.new_zeros(len(kept)).index_add_(0, largest.indices[0], gain)
         kept[total.argmax(), times] = 0.0
     return kept.amax(0)
