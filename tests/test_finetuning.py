@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from torch import Tensor
 from waves import waves
 
@@ -28,9 +29,10 @@ from pdesolve.fields import GridField, Quantity
 from pdesolve.fields import cos as cosine
 from pdesolve.fields import sin as sine
 from pdesolve.finetuning.collocation import PeriodicCollocation
-from pdesolve.finetuning.descent import solved
+from pdesolve.finetuning.descent import Outcome, solved, solved_in_time
 from pdesolve.finetuning.discrete import DiscreteEquations
 from pdesolve.finetuning.flow import FlowBalance
+from pdesolve.finetuning.posing import known_start, truth_at
 from pdesolve.finetuning.sparse import SparseEquations
 from pdesolve.finetuning.window import Window, along
 from pdesolve.geometry import Axis, Box, Grid, Interval
@@ -244,6 +246,78 @@ def test_points_in_time_converge_exponentially() -> None:
         found.append(last)
     far = [float((last - found[-1]).norm() / found[-1].norm()) for last in found[:-1]]
     assert far[1] < 0.05 * far[0] and far[2] < 0.05 * far[1], far
+
+
+def test_growing_modes_are_left_to_polynomials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same trajectories without e^(t L): slower to converge, since short waves have layers, and no other ones."""
+    data, problem = ring(16)
+    u = torch.as_tensor(data.read("u"))[:, :, None]
+    values = {"viscosity": torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)}
+    found = []
+    for growth, exact in ((2.0, True), (-math.inf, False)):
+        monkeypatch.setattr("pdesolve.finetuning.collocation._GROWTH", growth)
+        equations = PeriodicCollocation(problem, data.grid(), Window((0.0, 1.0), 24), u[:, 0], values=values)
+        assert equations.exact == exact
+        # products obey the 2/3 rule: of 16 points the waves up to 5
+        assert not equations.first[..., 6:].any() and bool(equations.first[..., 1:3].abs().min() > 0)
+        guess = u[:, :1].expand(-1, 25, -1, -1)
+        found.append(solved(equations, guess, iterations=20, tolerance=1e-12).u[:, -1])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-8, atol=1e-9)
+
+
+def test_of_a_constant_coefficient_the_defect_is_the_distance_to_the_solution() -> None:
+    """Unknowns and rows are in the norm of the energy and divided by the coefficient: the Jacobian is the identity."""
+    data, problem = flows(9, 2)
+    held = {name: GridField(torch.as_tensor(data.read(name)), data.grid(), Quantity(name)) for name in ("source",)}
+    values = held | {"permeability": GridField(torch.full((2, 9, 9), 5.0).double(), data.grid(), Quantity("a"))}
+    equations = FlowBalance(problem, data.grid(), values=values)
+    generator = torch.Generator().manual_seed(0)
+    theta, other = torch.randn(2, 2, 49, dtype=torch.float64, generator=generator)
+    torch.testing.assert_close(equations.error(theta) - equations.error(other), theta - other)
+    solution = theta - equations.error(theta)
+    assert float(equations.residual(solution).norm() / equations.residual(0 * theta).norm()) < 1e-12
+
+
+def test_figures_of_refined_time_are_those_of_the_first_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps and products add up, the distance before is that of the guess, and frames come from the finest points."""
+    outcomes = [
+        Outcome(torch.zeros(1, 3, 1, 2), *(torch.tensor([0.5**i * 10**j]) for j in range(4)), torch.tensor([i]), i, "")
+        for i in (4, 3)
+    ]
+    left = [0.1, 1e-9]  # what more points would change
+
+    class Stub:
+        def at(self, u: Tensor, times: Any) -> Tensor:
+            return torch.full((1, len(times), 1, 2), 7.0)
+
+        def unknowns(self, u: Tensor) -> Tensor:
+            return torch.ones(1, 1)
+
+        def error(self, theta: Tensor) -> Tensor:
+            return torch.full((1, 1), left.pop(0))
+
+    given = iter(outcomes)
+    monkeypatch.setattr("pdesolve.finetuning.descent.solved", lambda *_, **__: next(given))
+    frames = torch.zeros(1, 2, 1, 2, dtype=torch.float64)
+    found = solved_in_time(lambda window, u: Stub(), (0.0, 1.0), frames, iterations=9, tolerance=1e-6)  # type: ignore[arg-type, return-value]
+    first, second = outcomes
+    assert found.before == first.before and found.rows_before == first.rows_before
+    assert found.after == second.after and found.rows_after == second.rows_after
+    assert found.steps == 7 and found.products == 7 and found.unresolved == pytest.approx(1e-9)
+    assert found.u.shape == (1, 2, 1, 2) and bool((found.u == 7.0).all())
+
+
+def test_what_is_known_is_the_last_given_frame() -> None:
+    data, problem = ring(16)
+    guess = Guess(data, Task(("u",), ("u",), Steps(past=2, ahead=2, stride=2)), rough)
+    labelled = xr.Dataset(coords={"t": np.array([0.0, 0.25, 0.5, 0.75])})
+    first, times, kept = known_start(guess, data, labelled, problem)
+    np.testing.assert_array_equal(first[:, 0].numpy(), data.read("u")[:, 2])
+    assert times == pytest.approx((0.25, 0.5, 0.75)) and kept == 2, "two frames are no later than that"
+    truth = truth_at(data, "u", (0.5, 0.75), False)
+    assert truth is not None
+    np.testing.assert_array_equal(truth[:, :, 0].numpy(), data.read("u")[:, [4, 6]])
+    assert truth_at(data, "u", (0.5, 0.7), False) is None, "no truth where the data have no frame"
 
 
 def test_a_window_is_exact_for_polynomials() -> None:

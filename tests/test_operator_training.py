@@ -288,6 +288,7 @@ def test_a_run_that_held_nothing_out_says_so() -> None:
     whole = replace(waves(), splits={})
     everything = ps.train(SMALL, whole, ps.TaskChoice(split="train=1"), out="all", **SETTINGS)
     assert everything.report is not None and "no samples were held out" in everything.report.table()
+    assert everything.report.samples == 0 and everything.report.split == ""
 
 
 def test_data_that_were_moved_are_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

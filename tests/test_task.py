@@ -248,8 +248,9 @@ def test_splits_that_are_empty_or_overlap_are_refused(act: Callable[[Dataset], o
         act(Dataset({"a": Variable("a", Memory(np.arange(20.0)), ("sample",))}))
 
 
-def test_moments_are_of_the_training_split_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pdesolve.data.moments.BLOCK_BYTES", 200)  # many blocks
+@pytest.mark.parametrize("block", [200, 2**20])  # many blocks, and one
+def test_moments_are_of_the_training_split_alone(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pdesolve.data.moments.BLOCK_BYTES", block)
     far = U + 1e6 * np.arange(1, 3)[:, None]
     data = replace(
         example(), variables={"u": Variable("u", Memory(far), ("sample", "t", "component", "x"), None, ("x", "y"))}
