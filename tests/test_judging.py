@@ -102,8 +102,10 @@ def test_padding_of_samples_of_different_points_is_not_judged() -> None:
     points = [PointCloud(axes, torch.linspace(0, 1, n, dtype=torch.float64)[:, None]) for n in counts]
     dataset = Dataset(
         {"u": Variable("u", Memory(np.concatenate([u, 2 * u])), ("t", "point"))},
-        {"t": Coordinate(Axis("t", 0.0, 1.0), np.array([0.0, 1.0]))}, meshes=points, offsets={"point": np.array([0, 3, 10])},
-    )  # fmt: skip
+        {"t": Coordinate(Axis("t", 0.0, 1.0), np.array([0.0, 1.0]))},
+        meshes=points,
+        offsets={"point": np.array([0, 3, 10])},
+    )
 
     class Loud(Persistence):
         """Says anything where there is nothing."""

@@ -14,13 +14,14 @@ from pdesolve.data.arrays import Memory
 from pdesolve.data.batch import Batch
 from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.data.moments import moments
-from pdesolve.data.signature import signature_of
+from pdesolve.data.signature import Signature, Slot, signature_of
 from pdesolve.data.task import Steps, Task
 from pdesolve.data.windows import Windows
 from pdesolve.geometry import Axis
 from pdesolve.nn.field_operator import FieldOperator
 from pdesolve.nn.operator_network import OperatorNetwork
 from pdesolve.nn.places import Places
+from pdesolve.surrogates.operator import following
 from pdesolve.training.losses import MeanSquare
 from pdesolve.training.operator_objective import OperatorObjective
 
@@ -124,3 +125,12 @@ def test_steps_of_training_are_counted() -> None:
     objective(batch)
     objective.eval()(batch)
     assert objective.get_extra_state() == {"count": 1}
+
+
+def test_the_next_step_is_given_the_last_frames_of_what_was_given_and_came_of_it() -> None:
+    """Of three frames given and two predicted the last three; what does not move, or is not predicted, stays."""
+    slots = [Slot(name, count, 1, moving, (0.0,), (1.0,)) for name, count, moving in (("u", 3, True), ("a", 1, False))]
+    signature = Signature(tuple(slots), (replace(slots[0], frames=2),), (), Steps(past=3, ahead=2), ())
+    given = {"u": torch.arange(3.0).view(1, 3, 1, 1), "a": torch.full((1, 1, 1, 1), 9.0)}
+    found = following(signature, given, {"u": torch.tensor([10.0, 11.0]).view(1, 2, 1, 1)})
+    assert found["u"].flatten().tolist() == [2.0, 10.0, 11.0] and found["a"].flatten().tolist() == [9.0]

@@ -346,9 +346,24 @@ def test_other_runs_methods_and_versions_are_refused(data: Path, capsys) -> None
     torch.save({**stored, "method": "tfno"}, surrogate)
     with pytest.raises(InputError, match="is a surrogate of tfno, not of fno"):
         ps.load_surrogate("run")
+    weights = dict(stored["weights"])
+    taken = weights.pop(next(iter(weights)))
+    for changed in (weights, {**stored["weights"], "more": taken}):
+        torch.save({**stored, "weights": changed}, surrogate)
+        with pytest.raises(InputError, match=r"does not fit the fno of these settings: it lacks .* or has more"):
+            ps.load_surrogate("run")
     torch.save({**stored, "format": 99}, surrogate)
     with pytest.raises(InputError, match="has format 99"):
         ps.load_surrogate("run")
+
+
+def test_epochs_are_passes_through_all_windows(data: Path) -> None:
+    """The last batch of an epoch has the rest."""
+    train = len(Windows(waves().split("train"), ps.Task(("u",), ("u",), ps.Steps(1, 1))))
+    assert train % 32
+    settings = {name: value for name, value in SETTINGS.items() if name != "steps"}
+    found = ps.train(method(epochs=2, batch=32), data, out="run", **settings)
+    assert found.report is not None and found.report.steps == 2 * (train // 32 + 1)
 
 
 def test_validations_are_planned_by_counts() -> None:

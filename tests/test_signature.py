@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from pdesolve.data.dataset import Coordinate, Dataset, Variable
 from pdesolve.data.signature import Signature
 from pdesolve.data.task import Frames, InitialToFinal, Steps, Task, Trajectory
 from pdesolve.datasets.training_data import FromDataset
+from pdesolve.errors import InputError
 from pdesolve.geometry import Axis
 from pdesolve.operators.fno.method import FNO
 
@@ -42,6 +45,18 @@ def test_moments_are_of_the_frames_that_are_given_or_wanted(frames: Frames, give
     for slot, part in ((signature.inputs[0], given), (signature.targets[0], wanted)):
         assert slot.mean == pytest.approx((u[:, part].mean(),), rel=1e-12)
         assert slot.std == pytest.approx((u[:, part].std(),), rel=1e-12)
+
+
+def test_what_is_constant_is_divided_by_one() -> None:
+    data = decay()
+    held = {"k": Variable("k", Memory(np.full(6, 3.0)), ("sample",))}
+    still = {"a": Variable("a", Memory(np.full((6, 8), 2.0)), ("sample", "x"))}
+    known = replace(data, parameters=held, variables={**data.variables, **still})
+    signature = FromDataset(known, Task(("u", "a"), ("u",), Steps())).signature
+    assert (signature.parameters[0].mean, signature.parameters[0].std) == ((3.0,), (1.0,))
+    assert (signature.inputs[1].mean, signature.inputs[1].std) == ((2.0,), (1.0,))
+    with pytest.raises(InputError, match="the target a is 2 everywhere: there is nothing to learn"):
+        FromDataset(known, Task(("u",), ("u", "a"), Steps()))
 
 
 def test_changes_are_measured_from_the_last_given_frame_and_scale_increments() -> None:

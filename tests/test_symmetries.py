@@ -197,6 +197,8 @@ def test_training_sees_images_and_validation_does_not() -> None:
     batch = batch_of(torch.randn(4, 1, 1, 9, 9), "u", torch.randn(4, 1, 1, 9, 9))
     objective.eval()
     assert torch.equal(objective(batch)["relative_l2"], objective(batch)["relative_l2"])
+    plain = OperatorObjective(module, {"relative_l2": (1.0, RelativeL2())})
+    assert torch.equal(objective(batch)["relative_l2"], plain.eval()(batch)["relative_l2"])
     objective.train()
     first = objective(batch)["relative_l2"]
     assert not torch.equal(first, objective(batch)["relative_l2"])

@@ -176,6 +176,24 @@ def test_samples_of_different_sizes_are_padded_or_packed() -> None:
     assert torch.equal(collated(batch.samples()).targets["u"], batch.targets["u"])
 
 
+def test_coordinates_of_each_sample_go_with_it() -> None:
+    """Grids and times that differ between samples, read together and one by one."""
+    x = np.arange(5.0)[:, None] + np.linspace(0, 1, 4)
+    t = np.arange(5.0)[:, None] + np.array([0.0, 0.1, 0.3])
+    u = np.random.default_rng(0).normal(size=(5, 3, 4))
+    places = {"x": Coordinate(Axis("x", 0.0, 5.0), x), "t": Coordinate(Axis("t", 0.0, 5.0), t)}
+    windows = Windows(
+        Dataset({"u": Variable("u", Memory(u), ("sample", "t", "x"))}, places), Task(("u",), ("u",), Steps()),
+        dtype=torch.float64,
+    )  # fmt: skip
+    numbers = [1, 6, 7]  # two windows a sample: the second of the first, both of the fourth
+    for batch in (windows.batch(numbers), collated([windows[number] for number in numbers])):
+        assert np.array_equal(batch.coordinates["x"], x[[0, 3, 3]])
+        assert np.array_equal(batch.times, t[[0, 3, 3], [1, 0, 1]][:, None])
+        assert np.array_equal(batch.target_times, t[[0, 3, 3], [2, 1, 2]][:, None])
+    assert collated([windows[6], windows[7]]).coordinates["x"].tolist() == x[3].tolist(), "one grid for both"
+
+
 def test_samples_are_collated_as_windows_are() -> None:
     windows = Windows(example(), Task(("u", "a"), ("u",), Steps(2, 1)))
     batch, other = windows.batch([7, 1]), collated([windows[7], windows[1]])
