@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from pdesolve.conformal import LeadTimes, MeanSquare, MostPlaces, Rule, Simultaneous, conformal_quantile
 from pdesolve.data.batch import Batch
 from pdesolve.data.signature import Signature, Slot
 from pdesolve.data.task import Steps
@@ -18,6 +17,7 @@ from pdesolve.geometry import Axis
 from pdesolve.method import Surrogate
 from pdesolve.nn.places import Places
 from pdesolve.surrogates.bands import Bands, ratios
+from pdesolve.surrogates.conformal import LeadTimes, MeanSquare, MostPlaces, Rule, Simultaneous, conformal_quantile
 from pdesolve.surrogates.ensemble import Ensemble
 from pdesolve.surrogates.envelopes import ErrorEnvelope, LearnedEnvelope, SpreadEnvelope, error_envelope
 

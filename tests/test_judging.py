@@ -23,7 +23,7 @@ from pdesolve.method import Surrogate
 from pdesolve.nn.places import Places
 from pdesolve.surrogates.judging import measured, scored
 from pdesolve.surrogates.predictions import _times, given_windows
-from pdesolve.surrogates.rollouts import longest, rollout_windows
+from pdesolve.surrogates.rollout import longest, rollout_windows
 
 FRAMES, SIZE, STEP = 6, 32, 0.25
 

@@ -38,7 +38,7 @@ def reached(
     monkeypatch.setattr("pdesolve.training.operator_training.fit", fit)
     run, data = Run(seed=seed, steps=10, dtype=torch.float32), FromDataset(waves(), TASK)
     learner = FNO(modes=4, width=4, depth=1, training=training)
-    surrogate = learner.untrained(data.signature, run)
+    surrogate = learner.untrained(data.signature, seed=run.seed, device=run.device)
     with pytest.raises(Reached):
         train_operator(surrogate, data, run, training, share=share)
     return {**seen, "surrogate": surrogate}
