@@ -30,6 +30,7 @@ from pdesolve.nn.places import GridPlaces, Places
 from pdesolve.operators.uqno import method
 from pdesolve.operators.uqno.method import UQNO
 from pdesolve.operators.uqno.model import Pinball, UncertainSurrogate
+from pdesolve.run_folder import read_run
 from pdesolve.surrogates.operator import OperatorSurrogate
 from pdesolve.training.candidate import Candidate
 from pdesolve.training.operator_objective import OperatorObjective
@@ -107,6 +108,8 @@ def test_what_was_stopped_goes_on_to_the_same_end(stage: str, tmp_path: Path, mo
     assert isinstance(again, UncertainSurrogate) and isinstance(whole, UncertainSurrogate)
     assert same(again.base, whole.base) and same(again.of_error, whole.of_error)
     assert again.notes["bands"] == whole.notes["bands"]
+    reports = [read_run(tmp_path / name)["report"] for name in ("whole", "run")]
+    assert [report["steps"] for report in reports] == [20, 20]  # of both stages
 
 
 def same(one: OperatorSurrogate, other: OperatorSurrogate) -> bool:

@@ -88,7 +88,7 @@ def judged(
     report = Report(
         run=None if run.folder is None else str(run.folder), method=name, data=data.about, settings=settings,
         parameters=surrogate.parameters, split=split, samples=0 if held is None else held.samples, metrics=metrics,
-        steps=run.checkpoint.position.step, seconds=run.seconds, cpu_seconds=run.budget.spent,
+        steps=run.checkpoint.steps, seconds=run.seconds, cpu_seconds=run.budget.spent,
         peak_bytes=devices.peak_bytes(run.device), device=str(run.device),
         dtype=str(surrogate.dtype).removeprefix("torch."), seed=run.seed, status=status,
     )  # fmt: skip

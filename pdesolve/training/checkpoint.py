@@ -136,6 +136,11 @@ class Checkpoint:
         return self.outcomes[-1]
 
     @property
+    def steps(self) -> int:
+        """Of all calls of `fit` so far."""
+        return sum(outcome.steps for outcome in self.outcomes[: max(0, self.position.call)]) + self.position.step
+
+    @property
     def begun(self) -> bool:
         """Whether any step has been taken: there is something to lose."""
         return self.resumed or self.position.call > 0 or self.position.step > 0
