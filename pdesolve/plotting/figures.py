@@ -31,6 +31,7 @@ def new_figure(width: float, height: float) -> Figure:
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a picture aside and rename it."""
     aside = path.with_name(f".{os.getpid()}.{path.name}")
+    figure.draw_without_rendering()  # the layout of maps settles in the second pass
     figure.savefig(aside, format=path.suffix.removeprefix(".") or "png")
     aside.replace(path)
     return path
