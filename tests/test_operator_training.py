@@ -369,6 +369,8 @@ def test_epochs_are_passes_through_all_windows(data: Path) -> None:
 def test_validations_are_planned_by_counts() -> None:
     assert steps_apart(10_000, validation=0, training=Training()) == 50
     assert steps_apart(10_000, validation=12, training=Training()) == 76
+    # steps pushed forward have no backward pass
+    assert steps_apart(10_000, validation=100, training=Training(unroll=2, push_forward=2)) == 238
     assert steps_apart(20, validation=100, training=Training()) == 4
     assert steps_apart(3, validation=100, training=Training()) == 1
 

@@ -15,7 +15,7 @@ from pdesolve.operators.fno.method import FNO
 from pdesolve.training.losses import RelativeH1
 from pdesolve.training.minibatch import Minibatch
 from pdesolve.training.operator_objective import OperatorObjective
-from pdesolve.training.operator_training import Training, losses_of, optimiser_of, seeded, train_operator
+from pdesolve.training.operator_training import Training, losses_of, optimiser_of, seeded, train_operator, training_task
 from pdesolve.training.run import Run
 
 TASK = ps.Task(("u",), ("u",), ps.Steps(1, 1))
@@ -83,6 +83,10 @@ def test_batches_and_weights_follow_the_seed(monkeypatch: pytest.MonkeyPatch) ->
         numbers = list(zip(batch.numbers.tolist(), batch.first.tolist(), strict=True))
         found.append((numbers, torch.cat([p.detach().flatten() for p in seen["objective"].parameters()])))
     assert found[0][0] == found[1][0] != found[2][0]
+    fresh = FromDataset(waves(), TASK).batches(TASK, batch=16, device=torch.device("cpu"), seed=1)
+    fresh.renew()
+    first = fresh.batch
+    assert found[0][0] == list(zip(first.numbers.tolist(), first.first.tolist(), strict=True)), "trials leave no trace"
     assert torch.equal(found[0][1], found[1][1]) and not torch.equal(found[0][1], found[2][1])
     state = torch.get_rng_state()
     with seeded(3):
@@ -111,3 +115,11 @@ def test_terms_have_their_weights() -> None:
     task = ps.Task(("u",), ("u",), ps.Steps(1, 2))
     losses = losses_of(Training(loss="spectral", residual=0.3), Named(waves(), task))
     assert {name: weight for name, (weight, _) in losses.items()} == {"spectral": 1.0, "residual": 0.3}
+
+
+def test_windows_have_the_frames_of_all_steps() -> None:
+    task = ps.Task(("u",), ("u",), ps.Steps(1, 2))
+    signature = FromDataset(waves(), task).signature
+    assert training_task(signature, Training()).frames == ps.Steps(1, 2)
+    assert training_task(signature, Training(unroll=2)).frames == ps.Steps(1, 4)
+    assert training_task(signature, Training(unroll=1, push_forward=1)).frames == ps.Steps(1, 4)
