@@ -128,9 +128,10 @@ def resume_training(
             f"{folder} has spent {before:.0f} of {cpu_seconds:.0f} CPU s: give it more in all, "
             f"--budget {2 * before:.0f}s"
         )
-    if record.get("status") == "finished" and not changes:
+    finished = record.get("status") == "finished"
+    if finished and not changes:
         raise InputError(f"{folder} is finished: give it more in all, --steps or --budget")
-    taken = record["report"]["steps"] if record.get("status") == "finished" else 0
+    taken = (config.get("steps") or record["report"]["steps"]) if finished else 0
     if steps is not None and steps <= taken:
         raise InputError(f"{folder} has taken {taken} steps: give it more in all, --steps {2 * taken}")
     given = {k: v for k, v in config["method"].items() if k != "name"}
@@ -143,7 +144,7 @@ def resume_training(
         devices.find_device(device or config["device"]), devices.find_dtype(config["dtype"]),
         threads or content["choices"]["threads"],
     )  # fmt: skip
-    known = reopened(content) if record.get("status") == "finished" else content
+    known = reopened(content) if finished else content
     return learn(lesson, Checkpoint(lesson.folder, known, owner(config)))
 
 
