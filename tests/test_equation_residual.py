@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from pdesolve.data.task import Frames, Steps, Task, Trajectory
 from pdesolve.data.windows import Windows
 from pdesolve.geometry import Axis, Interval
 from pdesolve.physics.equations.burgers import Burgers
+from pdesolve.physics.equations.two_species_reaction import TwoSpeciesReaction
 from pdesolve.problem import Evaluation, Problem
 from pdesolve.surrogates.placing import Placing
 from pdesolve.training.equation_residual import EquationResidual
@@ -69,3 +71,28 @@ def test_it_is_the_mean_square_of_the_residual_over_that_of_the_rate_of_the_trut
         Placing(signature).of(batch, dtype=torch.float64), batch,
     )  # fmt: skip
     assert float(loss) == pytest.approx((residual**2).mean() / (scale**2).mean(), rel=1e-9)
+
+
+def test_a_system_counts_each_of_its_equations_alike() -> None:
+    """a_t = D a_xx - k a b^2 and b_t = D b_xx - 2 k a b^2: the mean of two scaled residuals."""
+    domain = Interval("x", 0.0, 2 * math.pi, periodic=True)
+    wanted = Evaluation.uniform(POINTS, TIME, FRAMES - 1)
+    start = (InitialValue("a", 0.0), InitialValue("b", 0.0))
+    problem = Problem("vessel", TwoSpeciesReaction(), domain, start, TIME, evaluation=wanted)
+    whole = data()
+    truth = {"a": fields(0), "b": 10 * fields(2)}
+    whole = replace(
+        whole, variables={k: Variable(k, Memory(u), ("sample", "t", "x")) for k, u in truth.items()}, parameters={}
+    )
+    signature = signature_of(whole, Task(("a", "b"), ("a", "b"), Trajectory()), moments(whole, split=""))
+    batch = Windows(whole, signature.task, dtype=torch.float64).batch(range(3))
+    a, b = fields(1), fields(3)
+    terms = []
+    for u, true, share in ((a, truth["a"], 1.0), (b, truth["b"], 2.0)):
+        residual = np.gradient(u, GAP, axis=1, edge_order=2) - 2e-3 * slope(u, 2) + share * 0.1 * a * b**2
+        terms.append((residual**2).mean() / ((np.diff(true, axis=1) / GAP) ** 2).mean())
+    loss = EquationResidual(problem, signature)(
+        {"a": torch.from_numpy(a)[:, :, None], "b": torch.from_numpy(b)[:, :, None]}, batch.targets,
+        Placing(signature).of(batch, dtype=torch.float64), batch,
+    )  # fmt: skip
+    assert float(loss) == pytest.approx(np.mean(terms), rel=1e-9)
