@@ -75,7 +75,7 @@ def test_permuted_variables_give_permuted_values(dims: int) -> None:
 
 def test_each_level_halves_the_grid_and_comes_back_to_its_size() -> None:
     torch.manual_seed(0)
-    model, at = UNetwork(4, 2, (Line(),), modes=8, width=4, levels=2).double(), places(26, 1)
+    model, at = UNetwork(2, 2, (Line(),), modes=8, width=4, levels=2).double(), places(26, 1)
     seen: list[int] = []
     for block in model.model.fno_blocks:
         block.register_forward_hook(lambda _, given, found: seen.append(found.shape[-1]))

@@ -15,7 +15,6 @@ from pdesolve.datasets.layout import Layout, Opening
 from pdesolve.errors import InputError, unknown_name
 
 _FOLDER = Path(__file__).parent / "layouts"
-_TOLD = 3  # layouts whose reasons are told at once
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,9 @@ def recognised(path: Path, layout: str | None = None) -> Layout:
         if fitting:
             return fitting[0]
     hint = ". Or say what its arrays are: dims={'NAME': ('sample', 't', 'x')}" if container == "hdf5" else ""
-    looked = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-    if len(reasons) > _TOLD:
-        looked = f"None of {', '.join(reasons)} fits: layout='NAME' says why one does not"
+    looked = "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or "no layout lies in such files"
     raise InputError(
-        f"{path} ({container}) has no layout that is known. Found: {_contents(path, container)}. "
-        f"{looked or 'No layout lies in such files'}{hint}"
+        f"{path} ({container}) has no layout that is known. Found: {_contents(path, container)}. {looked}{hint}"
     )
 
 
