@@ -91,6 +91,25 @@ def test_data_without_samples_or_without_a_split_to_train_on(tmp_path: Path, cap
     assert not Path("run").exists()
 
 
+def test_what_floats_do_not_hold_and_steps_of_no_one_size_are_told(tmp_path: Path, capsys) -> None:
+    whole = waves()
+    u = whole.variables["u"]
+    high = dataclasses.replace(u, array=Memory(1e8 + np.asarray(u.array.all(), float)))
+    write(dataclasses.replace(whole, variables={"u": high}), tmp_path / "waves.h5")
+    line = refused(capsys, *TRAIN)
+    assert "u is 1e+08 give or take" in line and "float32 holds less than two digits" in line
+    assert main([*TRAIN, "--dtype", "float64"]) == 0
+    assert "apart" not in capsys.readouterr().err
+    (tmp_path / "waves.h5").unlink()
+    times = whole.coordinates["t"]
+    late = dataclasses.replace(
+        times, points=np.where(times.points == times.points[-1], times.axis.upper, times.points / 2)
+    )
+    write(dataclasses.replace(whole, coordinates={**whole.coordinates, "t": late}), tmp_path / "waves.h5")
+    assert main([*TRAIN[:-1], "other"]) == 0
+    assert "apart, and a step that is learnt is of all of them: give evenly spaced frames" in capsys.readouterr().err
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -30,6 +31,8 @@ from pdesolve.settings import plain
 from pdesolve.training.objective import Batches
 
 _ROOM = 1e4  # for sums of squares, and values far from the mean
+_DIGITS = 1e2  # steps of the floats within what varies, at least
+_CONSTANT = 1e-12  # what rounding leaves of the deviation of a constant
 _REFERENCE_SEED, _REFERENCE_SAMPLES = 2**63, 64
 _APART_SEED = 2**62
 
@@ -59,6 +62,9 @@ class FromDataset(TrainingData):
         given, wanted = _moments(used, task)
         self.signature: Signature = signature_of(dataset.split("train"), task, given, wanted=wanted)
         _check_scales(self.signature, dtype)
+        _check_digits(given, task.inputs, dtype)
+        _check_digits(wanted, task.targets, dtype)
+        _warn_of_spacing(self.signature, dataset)
         self.about: dict[str, Any] = {
             "paths": [str(path) for path in dataset.paths],
             "layout": dataset.layout,
@@ -118,6 +124,31 @@ def _check_scales(signature: Signature, dtype: torch.dtype) -> None:
             raise InputError(
                 f"{slot.name} is about {size:.0e}, whose squares {str(dtype).removeprefix('torch.')} does not hold: "
                 f"store it in another unit, between {least:.0e} and {most:.0e}"
+            )
+
+
+def _check_digits(found: Moments, names: Iterable[str], dtype: torch.dtype) -> None:
+    """Refuse variables of which the floats of the training hold the mean, and little of what differs from it."""
+    least = _DIGITS * torch.finfo(dtype).eps
+    for name in names:
+        for mean, std in zip(found.mean[name], found.std[name], strict=True):
+            if _CONSTANT * abs(mean) < std < least * abs(mean):
+                raise InputError(
+                    f"{name} is {mean:.3g} give or take {std:.1g}, of which {str(dtype).removeprefix('torch.')} holds "
+                    "less than two digits: subtract the mean where the data come from, or train with --dtype float64"
+                )
+
+
+def _warn_of_spacing(signature: Signature, dataset: Dataset) -> None:
+    """Steps between frames that are not evenly spaced have no one meaning."""
+    times = dataset.coordinates.get("t")
+    if isinstance(signature.frames, Steps) and signature.spacing is None and times is not None:
+        gaps = np.diff(times.points)
+        if gaps.size and gaps.min() < 0.99 * gaps.max():
+            warnings.warn(
+                f"frames are {gaps.min():.4g} to {gaps.max():.4g} apart, and a step that is learnt is of all of them: "
+                "give evenly spaced frames, or --frames trajectory",
+                stacklevel=2,
             )
 
 
