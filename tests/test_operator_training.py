@@ -158,6 +158,8 @@ def test_an_interrupt_within_an_epoch_is_gone_on_from(data: Path, monkeypatch) -
         interrupting(patch, 7, signal.SIGINT)
         stopped = ps.train(learner, data, out="run", **SETTINGS)
     assert stopped.report is not None and stopped.report.status == "interrupted" and stopped.report.steps == 7
+    with pytest.raises(InputError, match="run has taken 7 steps: give it more in all, --steps 14"):
+        ps.resume_training("run", steps=5)
     assert not same(stopped, whole)
     assert same(ps.load_surrogate("run"), stopped)
     assert same(ps.resume_training("run"), whole) and rows("run") == rows("whole")
@@ -183,6 +185,17 @@ def test_a_finished_training_goes_on_with_more_steps(data: Path) -> None:
     assert more.report is not None and more.report.steps == 2 * STEPS
     with pytest.raises(InputError, match=f"run has taken {2 * STEPS} steps: give it more in all, --steps {4 * STEPS}"):
         ps.resume_training("run", steps=STEPS)
+
+
+def test_a_training_that_its_target_ended_tells_the_steps_it_took(data: Path) -> None:
+    whole = ps.train(SMALL, data, out="run", target=10.0, **SETTINGS)
+    assert whole.report is not None
+    taken = whole.report.steps
+    assert 0 < taken < STEPS
+    with pytest.raises(InputError, match=f"run has taken {taken} steps: give it more in all, --steps {2 * taken}"):
+        ps.resume_training("run", steps=taken)
+    more = ps.resume_training("run", steps=taken + 2, target=1e-9)
+    assert more.report is not None and more.report.steps == taken + 2
 
 
 @pytest.mark.parametrize("average", [0.0, 0.8])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,8 @@ def resume_training(
     finished = record.get("status") == "finished"
     if finished and not changes:
         raise InputError(f"{folder} is finished: give it more in all, --steps or --budget")
-    taken = (config.get("steps") or record["report"]["steps"]) if finished else 0
+    # the steps of stages before the training, such as a warm-up, are reported and not asked for
+    taken = min(record.get("report", {}).get("steps", 0), config.get("steps") or math.inf)
     if steps is not None and steps <= taken:
         raise InputError(f"{folder} has taken {taken} steps: give it more in all, --steps {2 * taken}")
     given = {k: v for k, v in config["method"].items() if k != "name"}
